@@ -1,0 +1,55 @@
+"""Search, replace in and append to big files directly on mapped memory.
+
+The functions take any C-contiguous buffer, those that only read also an os.PathLike. `kernel` names the implementation
+that they run on, `kernels()` those that can be had here; FASTMMAP_KERNEL demands one.
+"""
+
+from typing import TYPE_CHECKING
+
+from . import _backend
+from ._backend import usable as kernels
+from .appending import Appender
+from .editing import Replacement, replace_file
+from .lines import Lines
+from .mapped import MappedFile, open
+from . import searching as _searching  # teaches the kernels to take paths
+
+if TYPE_CHECKING:
+    from .reference.append import append
+    from .reference.lines import gather, line_starts
+    from .reference.replace import replace
+    from .reference.search import count, find, find_all, iter_find, rfind
+else:
+    append = _backend.chosen.append
+    count = _backend.chosen.count
+    find = _backend.chosen.find
+    find_all = _backend.chosen.find_all
+    gather = _backend.chosen.gather
+    iter_find = _backend.chosen.iter_find
+    line_starts = _backend.chosen.line_starts
+    replace = _backend.chosen.replace
+    rfind = _backend.chosen.rfind
+
+__version__ = "0.1.0"
+
+kernel: str = _backend.chosen.name
+
+__all__ = [
+    "Appender",
+    "Lines",
+    "MappedFile",
+    "Replacement",
+    "append",
+    "count",
+    "find",
+    "find_all",
+    "gather",
+    "iter_find",
+    "kernel",
+    "kernels",
+    "line_starts",
+    "open",
+    "replace",
+    "replace_file",
+    "rfind",
+]

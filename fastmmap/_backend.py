@@ -1,0 +1,83 @@
+"""The only place that chooses an implementation.
+
+FASTMMAP_KERNEL=name is a demand: a name that can't be had is an error, because a silent second choice would turn a test
+or a benchmark into one of something else.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .reference.mapping import Mapping
+else:
+    try:
+        from ._mapping import Mapping
+    except ImportError as error:
+        if error.name != "fastmmap._mapping":
+            raise
+        from .reference.mapping import Mapping
+
+__all__ = ["NAMES", "NATIVE", "Mapping", "chosen", "load", "usable"]
+
+# Best first. "scalar" is plain Cython, "python" the reference.
+NAMES = ("avx512", "avx2", "sse2", "neon", "scalar", "python")
+
+# Whether the extensions are built.
+NATIVE = Mapping.__module__ == "fastmmap._mapping"
+
+# The functions of a kernel, by the module in src/ and in reference/ where they stand.
+FUNCTIONS = {
+    "search": ("find", "rfind", "count", "find_all", "iter_find"),
+    "lines": ("line_starts", "gather"),
+    "replace": ("replace", "substitution"),
+    "append": ("append", "Stage"),
+}
+
+
+def load(name: str) -> SimpleNamespace:
+    """The functions of one kernel, by their names.
+
+    An unknown name is a ValueError, a kernel that isn't built an ImportError, one that this CPU can't run a
+    RuntimeError.
+    """
+    if name not in NAMES:
+        raise ValueError(f"{name!r} is not a kernel: the names are {', '.join(NAMES)}")
+    if name != "python" and not NATIVE:
+        raise ImportError(f"kernel {name!r} is not built: this fastmmap has no extensions")
+    functions: dict[str, Any] = {}
+    for verb, names in FUNCTIONS.items():
+        home = import_module(f"fastmmap.reference.{verb}" if name == "python" else f"fastmmap._{verb}")
+        if hasattr(home, "Kernel"):
+            home = home.Kernel(name)
+        functions.update((function, getattr(home, function)) for function in names)
+    return SimpleNamespace(name=name, **functions)
+
+
+def usable() -> list[str]:
+    """The names of the kernels that can be had here, best first."""
+    names = []
+    for name in NAMES:
+        try:
+            load(name)
+        except (ImportError, RuntimeError):
+            continue
+        names.append(name)
+    return names
+
+
+def _choose() -> SimpleNamespace:
+    """The kernel that FASTMMAP_KERNEL demands, or else the best."""
+    demand = os.environ.get("FASTMMAP_KERNEL")
+    if not demand:
+        return load(usable()[0])
+    try:
+        return load(demand)
+    except (ValueError, ImportError, RuntimeError) as error:
+        raise type(error)(f"FASTMMAP_KERNEL: {error}") from None
+
+
+chosen = _choose()

@@ -1,0 +1,166 @@
+"""Every difference between operating systems, and every call that can fail for want of space: the one seam.
+
+What changes a file goes through here, so that tests can make each call fail.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import mmap
+import os
+import sys
+import tempfile
+from typing import Any
+
+_CAN_SYNC_RANGE = sys.platform == "linux"
+_WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
+
+# What advise() may say. No other advice of madvise is here: some of them change what the memory holds.
+ADVICE = ("normal", "random", "sequential", "willneed", "dontneed", "hugepage", "nohugepage")
+
+# How much of a file is written at a time where blocks have to be allocated by writing zeros.
+_ZEROS = 1 << 20
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def advice(name: str) -> int | None:
+    """madvise's number for a name, None where this system doesn't know the advice."""
+    if name not in ADVICE:
+        raise ValueError(f"advice must be one of {', '.join(ADVICE)}, not {name!r}")
+    return getattr(mmap, f"MADV_{name.upper()}", None)
+
+
+def grow(fd: int, size: int, new_size: int) -> None:
+    """Makes a file of `size` bytes larger, with blocks allocated: a store through a map can't meet a full disk then.
+
+    The new bytes are zeros. On an OSError the file has its old size.
+    """
+    try:
+        if not _fallocate(fd, size, new_size - size):
+            _write_zeros(fd, size, new_size)
+    except OSError:
+        os.ftruncate(fd, size)  # an allocation that failed half-way may have moved the end
+        raise
+
+
+def _fallocate(fd: int, offset: int, length: int) -> bool:
+    """fallocate(2), False where it isn't to be had. Not posix_fallocate: glibc's imitation of it rewrites the file."""
+    if sys.platform != "linux":
+        return False
+    number = errno.EINTR
+    while number == errno.EINTR:
+        call = _libc().fallocate
+        call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+        if call(fd, 0, offset, length) == 0:
+            return True
+        number = ctypes.get_errno()
+    if number in (errno.EOPNOTSUPP, errno.ENOSYS):
+        return False
+    raise OSError(number, os.strerror(number))
+
+
+def _write_zeros(fd: int, offset: int, end: int) -> None:
+    zeros = bytes(min(_ZEROS, end - offset))
+    while offset < end:
+        offset += os.pwrite(fd, zeros[: end - offset], offset)
+
+
+def truncate(fd: int, size: int) -> None:
+    """Cuts a file."""
+    os.ftruncate(fd, size)
+
+
+def write_some(fd: int, data: Any) -> int:
+    """write(2), which may write less than it is given."""
+    return os.write(fd, data)
+
+
+def write_all(fd: int, data: Any) -> None:
+    """write(2) until all of a buffer is written."""
+    with memoryview(data) as view:
+        written = 0
+        while written < len(view):
+            written += write_some(fd, view[written:])
+
+
+def write_behind(fd: int, data: Any, end: int) -> None:
+    """Writes a buffer behind the end of a file of `end` bytes. On an OSError the file ends there again."""
+    with memoryview(data) as view:
+        written = 0
+        try:
+            while written < len(view):
+                written += os.pwrite(fd, view[written:], end + written)
+        except OSError:
+            os.ftruncate(fd, end)
+            raise
+
+
+def make_durable(fd: int) -> None:
+    """Returns when the file's bytes, and its size, would survive a power loss."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync there leaves them in the drive's cache
+    else:
+        os.fdatasync(fd)
+
+
+def make_directory_durable(directory: str) -> None:
+    """Returns when the names in a directory would survive a power loss."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # filesystems that keep no directory say so
+            raise
+    finally:
+        os.close(fd)
+
+
+def start_writeback(fd: int, offset: int, length: int) -> None:
+    """Asks for the bytes to be written to the disk soon, where the system can be asked; promises nothing."""
+    if _CAN_SYNC_RANGE and length:
+        call = _libc().sync_file_range
+        call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+        call(fd, offset, length, _WRITEBACK)
+
+
+def memory_file() -> int:
+    """The descriptor of a new file that is in no directory and goes with its last user."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("fastmmap", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def rename(old: str, new: str) -> None:
+    """Puts a file in the place of another, in one step."""
+    os.replace(old, new)
+
+
+def keep_attributes(fd: int, source: int, before: os.stat_result) -> None:
+    """Gives a new file the owner, mode and extended attributes of the file it will replace.
+
+    Owner first: chown clears the set-user-ID bit. An attribute that can't be given is a PermissionError.
+    """
+    now = os.fstat(fd)
+    if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
+        os.fchown(fd, before.st_uid, before.st_gid)
+    os.fchmod(fd, before.st_mode & 0o7777)
+    if hasattr(os, "listxattr"):
+        try:
+            names = os.listxattr(source)
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
+                return
+            raise
+        for name in names:
+            value = os.getxattr(source, name)
+            if name not in os.listxattr(fd) or os.getxattr(fd, name) != value:
+                os.setxattr(fd, name, value)

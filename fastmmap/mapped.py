@@ -1,0 +1,411 @@
+"""MappedFile: a file, or memory, that is read and written as one buffer."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from . import _system
+from ._backend import Mapping, chosen
+from .lines import Lines
+from .parallel import aligned_ranges
+from .reference.arguments import export
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .reference.arguments import Data, Index, Integers, Needle, Offsets
+
+    Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+_FLAGS = {"r": os.O_RDONLY, "c": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT | os.O_TRUNC}
+_ACCESS = {"r": "read", "c": "copy", "r+": "write", "w+": "write"}
+
+# How much of what can't be mapped is read at a time.
+_READ_BYTES = 1 << 20
+
+
+class MappedFile(Mapping):
+    """A file mapped into memory: a buffer, with the kernels as methods.
+
+    path: str, bytes or os.PathLike; a descriptor, which stays the caller's; or None for `size` bytes of anonymous
+    memory. mode: "r" reads; "r+" reads and writes; "w+" makes the file or empties it; "c" keeps what is written to
+    this process. size: how many bytes from `offset` on, all there are when None; past the end of the file, "r+" and
+    "w+" grow it, with blocks allocated, and the other modes raise ValueError.
+
+    OSErrors name the file. What has no pages to map, such as a pipe or a file in /proc, is read into memory instead
+    ("r" and "c" alone), and `backend` says "memory".
+    """
+
+    def __init__(self, path: Path | int | None, mode: str = "r", *, size: int | None = None, offset: int = 0) -> None:
+        if mode not in _FLAGS:
+            raise ValueError(f"mode must be one of {', '.join(map(repr, _FLAGS))}, not {mode!r}")
+        if offset < 0 or (size is not None and size < 0):
+            raise ValueError(f"size and offset must not be negative: {size}, {offset}")
+        self.name: Any = path if path is None or isinstance(path, int) else os.fspath(path)
+        self.mode = mode
+        self.backend = "mmap"
+        self._fd = -1
+        self._offset = offset
+        self._closed = False
+        self._starts: Offsets | None = None
+        self._lock = threading.Lock()
+        if path is None:
+            self._map_memory(size)
+            return
+        with _naming(self.name):
+            fd = os.dup(path) if isinstance(path, int) else os.open(path, _FLAGS[mode] | os.O_CLOEXEC, 0o666)
+            try:
+                self._map_file(fd, size)
+                if _ACCESS[mode] == "write":
+                    self._fd, fd = fd, -1
+            finally:
+                if fd >= 0:
+                    os.close(fd)
+
+    def _map_memory(self, size: int | None) -> None:
+        if size is None:
+            raise ValueError("open(None) makes memory and needs its size")
+        if self._offset:
+            raise ValueError("memory has no offset")
+        if self.mode != "c":
+            self.mode = "w+"
+        self.backend = "memory"
+        super().__init__(-1, 0, size, _ACCESS[self.mode])
+
+    def _map_file(self, fd: int, size: int | None) -> None:
+        status = os.fstat(fd)
+        writes = _ACCESS[self.mode] == "write"
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(status.st_mode) and writes:
+            raise OSError(errno.ENODEV, "Not a regular file")
+        if self.mode == "w+" and isinstance(self.name, int):
+            _system.truncate(fd, 0)
+            status = os.fstat(fd)
+        end = status.st_size
+        if not writes and (end == 0 or not stat.S_ISREG(status.st_mode)):
+            self._map_content(fd, size)
+            return
+        length = self._length(size, end)
+        if self._offset + length > end:
+            _system.grow(fd, end, self._offset + length)
+        try:
+            super().__init__(fd, self._offset, length, _ACCESS[self.mode])
+        except OSError as error:
+            if writes or error.errno not in (errno.ENODEV, errno.EACCES, errno.EINVAL, errno.ENOSYS):
+                raise
+            self._map_content(fd, size)
+
+    def _length(self, size: int | None, end: int) -> int:
+        """How many bytes to map, of a file of `end` bytes."""
+        writes = _ACCESS[self.mode] == "write"
+        if size is None:
+            if self._offset > end and not writes:
+                raise ValueError(f"offset {self._offset} is past the end of {self.name!r}, which has {end} bytes")
+            return max(end - self._offset, 0)
+        if self._offset + size > end and not writes:
+            raise ValueError(
+                f"{size} bytes at offset {self._offset} are past the end of {self.name!r}, which has {end} bytes"
+            )
+        return size
+
+    def _map_content(self, fd: int, size: int | None) -> None:
+        """Maps a copy of what can be read from a descriptor, which is all there is of a pipe or a file in /proc."""
+        copy = _system.memory_file()
+        try:
+            while block := os.read(fd, _READ_BYTES):
+                _system.write_all(copy, block)
+            end = os.fstat(copy).st_size
+            self.backend = "memory" if end else "mmap"
+            super().__init__(copy, self._offset, self._length(size, end), _ACCESS[self.mode])
+        finally:
+            os.close(copy)
+
+    # --- the memory ---
+
+    @property
+    def closed(self) -> bool:
+        """Whether close was called."""
+        return self._closed
+
+    def close(self) -> None:
+        """Closes the descriptor at once, and lets go of the memory with its last view. Closing twice does nothing."""
+        self._closed = True
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+        self.unmap()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_fd"):
+            self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self)} bytes"
+        return f"<fastmmap.MappedFile {self.name!r}, mode {self.mode!r}, {state}>"
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError("a MappedFile is iterated over by its lines, m.lines, or its bytes, memoryview(m)")
+
+    def __contains__(self, needle: Any) -> bool:
+        return self.find(needle) >= 0
+
+    def read(self, start: Index = 0, end: Index = None) -> bytes:
+        """A copy of the bytes from start to end."""
+        data: bytes = self[start:end]
+        return data
+
+    def flush(self, start: int = 0, length: int | None = None, *, wait: bool = True) -> None:
+        """Writes changed pages back to the file: `length` bytes from `start` on, to the end when None.
+
+        wait=True returns when they are on the disk. wait=False only asks for it, and promises nothing. Without a file
+        to write to (modes "r" and "c", anonymous memory) nothing happens.
+        """
+        if length is None:
+            length = max(len(self) - start, 0)
+        if not 0 <= start <= len(self) or not 0 <= length <= len(self) - start:
+            raise ValueError(f"{length} bytes at {start} are not within the mapping's {len(self)}")
+        if self._fd < 0:
+            return
+        with _naming(self.name):
+            if not wait:
+                _system.start_writeback(self._fd, self._offset + start, length)
+                return
+            self.sync(start, length)
+            if sys.platform == "darwin":
+                _system.make_durable(self._fd)
+
+    def advise(self, advice: str, start: int = 0, length: int | None = None) -> None:  # type: ignore[override]
+        """Tells the system how the memory will be used: one of fastmmap._system.ADVICE, as in "sequential".
+
+        It is no more than advice: where the system doesn't know it, or can't follow it without losing what only memory
+        holds, nothing happens.
+        """
+        number = _system.advice(advice)
+        length = max(len(self) - start, 0) if length is None else length
+        if number is None or (advice == "dontneed" and (self.mode == "c" or self._fd < 0 and self.mode != "r")):
+            return
+        try:
+            super().advise(start, length, number)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a kernel built without it, as is common for huge pages
+                raise
+
+    # --- growing and shrinking ---
+
+    def resize(self, size: int) -> None:
+        """Makes the mapping, and the file with it, `size` bytes long; new bytes are zeros, with blocks allocated.
+
+        BufferError while views live, TypeError in modes "r" and "c", ValueError where the mapping doesn't end where
+        the file does. On any error nothing has changed.
+        """
+        if size < 0:
+            raise ValueError(f"size must not be negative: {size}")
+        with self._lock, _naming(self.name):
+            before = self._check_resizable()
+            if self._fd < 0:
+                self.remap(-1, 0, size)
+            elif size > before:
+                end = self._offset + before
+                _system.grow(self._fd, end, self._offset + size)
+                self._remap_or_cut(size, end)
+            elif size < before:
+                self.remap(self._fd, self._offset, size)
+                try:
+                    _system.truncate(self._fd, self._offset + size)
+                except OSError:
+                    self.remap(self._fd, self._offset, before)
+                    raise
+            self._starts = None
+
+    def append(self, data: Data) -> int:
+        """Adds bytes-like data or a str at the end of the mapping and of its file; returns the new length.
+
+        The errors are those of resize; a full disk is an OSError, with nothing appended. For many small records there
+        is Appender.
+        """
+        with self._lock, _naming(self.name), export(data.encode() if isinstance(data, str) else data) as view:
+            before = self._check_resizable()
+            size = before + len(view)
+            if self._fd < 0:
+                self.remap(-1, 0, size)
+                chosen.append(self, before, view)
+            else:
+                end = self._offset + before
+                # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
+                _system.write_behind(self._fd, view, end)
+                self._remap_or_cut(size, end)
+            self._starts = None
+            return size
+
+    def _check_resizable(self) -> int:
+        """The length, if it may be changed."""
+        length = len(self)
+        if _ACCESS[self.mode] != "write" or self.mode == "c":
+            raise TypeError(f"a mapping with mode {self.mode!r} can't change its size")
+        self.remap(self._fd, self._offset, length)  # BufferError while views live
+        if self._fd >= 0:
+            end = os.fstat(self._fd).st_size
+            if end != self._offset + length:
+                raise ValueError(
+                    f"the mapping ends at byte {self._offset + length} of {self.name!r}, which has {end} bytes"
+                )
+        return length
+
+    def _remap_or_cut(self, size: int, end: int) -> None:
+        """Maps what the file has become, or gives it its old end back."""
+        try:
+            self.remap(self._fd, self._offset, size)
+        except BaseException:
+            _system.truncate(self._fd, end)
+            raise
+
+    # --- lines and ranges ---
+
+    @property
+    def lines(self) -> Lines:
+        """The lines, by number: m.lines[1_000_000]."""
+        if self._starts is None:
+            self._starts = self.line_starts()
+        return Lines(self, self._starts)
+
+    def line_at(self, offset: SupportsIndex) -> tuple[int, int]:
+        """Start and end of the line that holds the byte at `offset`, its newline not included."""
+        position = range(len(self))[offset]
+        end = self.find(b"\n", position)
+        return self.rfind(b"\n", 0, position) + 1, end if end >= 0 else len(self)
+
+    def ranges(self, n: int, align: Data | None = b"\n") -> list[tuple[int, int]]:
+        """At most n ranges that cover the mapping, each but the last ending with `align`: work for n workers."""
+        return aligned_ranges(self, len(self), n, align, chosen.find)
+
+    # --- the kernels ---
+
+    def find(
+        self,
+        needle: Needle,
+        start: Index = 0,
+        end: Index = None,
+        *,
+        ignorecase: bool = False,
+        threads: int | None = None,
+    ) -> int:
+        """fastmmap.find in this mapping."""
+        offset: int = chosen.find(self, needle, start, end, ignorecase=ignorecase, threads=threads)
+        return offset
+
+    def rfind(
+        self,
+        needle: Needle,
+        start: Index = 0,
+        end: Index = None,
+        *,
+        ignorecase: bool = False,
+        threads: int | None = None,
+    ) -> int:
+        """fastmmap.rfind in this mapping."""
+        offset: int = chosen.rfind(self, needle, start, end, ignorecase=ignorecase, threads=threads)
+        return offset
+
+    def count(
+        self,
+        needle: Needle,
+        start: Index = 0,
+        end: Index = None,
+        *,
+        overlapping: bool = False,
+        ignorecase: bool = False,
+        threads: int | None = None,
+    ) -> int:
+        """fastmmap.count in this mapping."""
+        number: int = chosen.count(
+            self, needle, start, end, overlapping=overlapping, ignorecase=ignorecase, threads=threads
+        )
+        return number
+
+    def find_all(
+        self,
+        needle: Needle,
+        start: Index = 0,
+        end: Index = None,
+        *,
+        overlapping: bool = False,
+        ignorecase: bool = False,
+        limit: int | None = None,
+        threads: int | None = None,
+    ) -> Offsets:
+        """fastmmap.find_all in this mapping."""
+        offsets: Offsets = chosen.find_all(
+            self, needle, start, end, overlapping=overlapping, ignorecase=ignorecase, limit=limit, threads=threads
+        )
+        return offsets
+
+    def iter_find(
+        self,
+        needle: Needle,
+        start: Index = 0,
+        end: Index = None,
+        *,
+        overlapping: bool = False,
+        ignorecase: bool = False,
+    ) -> Iterator[int]:
+        """fastmmap.iter_find in this mapping."""
+        offsets: Iterator[int] = chosen.iter_find(
+            self, needle, start, end, overlapping=overlapping, ignorecase=ignorecase
+        )
+        return offsets
+
+    def line_starts(self, start: Index = 0, end: Index = None, *, threads: int | None = None) -> Offsets:
+        """fastmmap.line_starts in this mapping."""
+        offsets: Offsets = chosen.line_starts(self, start, end, threads=threads)
+        return offsets
+
+    def gather(self, offsets: Integers, length: Any, *, threads: int | None = None) -> Any:
+        """fastmmap.gather in this mapping."""
+        return chosen.gather(self, offsets, length, threads=threads)
+
+    def replace(
+        self,
+        old: Data,
+        new: Data,
+        count: SupportsIndex = -1,
+        *,
+        start: Index = 0,
+        end: Index = None,
+        threads: int | None = None,
+    ) -> int:
+        """fastmmap.replace in this mapping.."""
+        if self.mode == "r":
+            raise BufferError(f"{self.name!r} is mapped read-only: open it with mode 'r+' or 'c' to replace in it")
+        replaced: int = chosen.replace(self, old, new, count, start=start, end=end, threads=threads)
+        self._starts = None
+        return replaced
+
+
+@contextmanager
+def _naming(name: Any) -> Iterator[None]:
+    """Gives an OSError the file's name, if the call that failed didn't know it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and name is not None:
+            error.filename = name
+        raise
+
+
+def open(path: Path | int | None, mode: str = "r", *, size: int | None = None, offset: int = 0) -> MappedFile:
+    """Maps a file, as MappedFile says."""
+    return MappedFile(path, mode, size=size, offset=offset)

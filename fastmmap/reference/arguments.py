@@ -1,0 +1,207 @@
+"""What a function does with its arguments before it touches memory, and the words it refuses them with.
+
+The kernels use the same checks off their fastest paths. Arguments are converted first and buffers taken last, because
+a conversion may run Python code that resizes a mapping.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pickle import PickleBuffer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from typing import SupportsIndex, TypeAlias
+
+    import numpy
+    from typing_extensions import Buffer
+
+    Offsets: TypeAlias = numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]
+    Index: TypeAlias = SupportsIndex | None
+    Integers: TypeAlias = Sequence[int] | numpy.ndarray[Any, Any]
+    Readable: TypeAlias = Buffer | os.PathLike[str]  # what a function that only reads takes
+    Data: TypeAlias = Buffer | str
+    Needle: TypeAlias = Buffer | str | SupportsIndex
+
+# The default of every `end`: no buffer is longer.
+END = sys.maxsize
+
+
+@functools.singledispatch
+def as_buffer(source: Any) -> Any:
+    """Makes a buffer of something that isn't one. The file layer registers what it can open."""
+    raise TypeError(f"a buffer or an os.PathLike is needed, not {type(source).__name__!r}")
+
+
+@as_buffer.register
+def _(source: str) -> Any:
+    raise TypeError("a buffer or an os.PathLike is needed, not 'str': use pathlib.Path or fastmmap.open")
+
+
+@functools.singledispatch
+def export(source: Any) -> memoryview:
+    """The memory of a C-contiguous buffer as bytes, whatever its items are. What isn't a buffer is a TypeError."""
+    buffer = PickleBuffer(source)
+    with memoryview(buffer) as items:
+        if not items.c_contiguous:
+            raise BufferError("the buffer is not C-contiguous")
+    return buffer.raw()
+
+
+@contextmanager
+def readable(source: Any) -> Iterator[memoryview]:
+    """The bytes of a haystack, until the end of the with statement."""
+    try:
+        view = export(source)
+    except TypeError:
+        source = as_buffer(source)
+        view = export(source)
+    with view:
+        yield view
+
+
+@contextmanager
+def writable(target: Any, verb: str) -> Iterator[memoryview]:
+    """The bytes of a buffer to be changed in place."""
+    try:
+        view = export(target)
+    except TypeError:
+        raise TypeError(
+            f"{verb} needs a writable buffer, not {type(target).__name__!r}: "
+            f"use fastmmap.open(path, 'r+') to change a file in place"
+        ) from None
+    with view:
+        if view.readonly:
+            raise BufferError("the buffer is read-only")
+        yield view
+
+
+def data_bytes(data: Data, name: str) -> bytes:
+    """bytes-like or str, as bytes that nobody else can change."""
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, str):
+        return data.encode()
+    try:
+        view = export(data)
+    except TypeError:
+        raise TypeError(f"{name} must be bytes-like or str, not {type(data).__name__!r}") from None
+    with view:
+        return bytes(view)
+
+
+def needle_bytes(needle: Needle) -> bytes:
+    """A needle as bytes: bytes-like, str as UTF-8, or one byte as an integer, as bytes.find takes it."""
+    try:
+        return data_bytes(needle, "needle")  # type: ignore[arg-type]
+    except TypeError:
+        if not hasattr(type(needle), "__index__"):
+            raise TypeError(
+                f"needle must be bytes-like, str or an integer in range(256), not {type(needle).__name__!r}"
+            ) from None
+    byte = operator.index(needle)  # type: ignore[arg-type]
+    if not 0 <= byte <= 255:
+        raise ValueError("byte must be in range(0, 256)")
+    return bytes((byte,))
+
+
+def index_or(index: Index, default: int) -> int:
+    """A slice index, or the default for None."""
+    if index is None:
+        return default
+    if not hasattr(type(index), "__index__"):
+        raise TypeError("slice indices must be integers or None or have an __index__ method")
+    return operator.index(index)
+
+
+def clamp(start: int, end: int, length: int) -> tuple[int, int]:
+    """Slice semantics as in bytes.find: start may stay beyond the end, and then nothing matches, not even b""."""
+    if end < 0:
+        end = max(end + length, 0)
+    if start < 0:
+        start = max(start + length, 0)
+    return start, min(end, length)
+
+
+def check_threads(threads: SupportsIndex | None) -> None:
+    """None for as many as pay, or a number of 1 and more."""
+    if threads is not None and operator.index(threads) < 1:
+        raise ValueError(f"threads must be None or at least 1, not {operator.index(threads)}")
+
+
+def check_limit(limit: SupportsIndex | None) -> int:
+    """How many results are wanted at most."""
+    most = END if limit is None else operator.index(limit)
+    if most < 0:
+        raise ValueError(f"limit must be None or not negative, not {most}")
+    return min(most, END)
+
+
+def check_old(old: bytes) -> None:
+    """An empty `old` stands everywhere, and replacing it is nobody's intention."""
+    if not old:
+        raise ValueError("old must not be empty")
+
+
+def check_same_length(old: bytes, new: bytes) -> None:
+    """What a replacement in memory needs."""
+    check_old(old)
+    if len(old) != len(new):
+        raise ValueError(
+            f"old and new must be of the same length in a buffer, not {len(old)} and {len(new)}: "
+            f"fastmmap.replace_file takes any lengths"
+        )
+
+
+def as_records(offsets: Integers, length: Any) -> tuple[Offsets, Offsets]:
+    """The offsets of records, and their lengths: as many, or of no dimension where one length is every record's.
+
+    Both are copies of our own: what is checked here is what is read later.
+    """
+    starts = _integers(offsets, "offsets")
+    if starts.ndim != 1:
+        raise ValueError(f"offsets must have one dimension, not {starts.ndim}")
+    lengths = _integers(length, "length")
+    if lengths.ndim > 0 and lengths.shape != starts.shape:
+        raise ValueError(f"there are {starts.size} offsets, but lengths of shape {lengths.shape}")
+    if (lengths < 0).any():
+        raise ValueError(f"length must not be negative: {int(lengths.min())}")
+    return starts, lengths
+
+
+def _integers(numbers: Any, name: str) -> Any:
+    import numpy
+
+    array = numpy.asarray(numbers)
+    if array.dtype.kind == "f" and not hasattr(numbers, "dtype"):
+        array = numpy.asarray(numbers, dtype=object)  # numpy makes floats of [] and of [1, 2**63]
+    if array.dtype.kind not in "iuO" or (
+        array.dtype.kind == "O" and not all(hasattr(type(item), "__index__") for item in array.flat)
+    ):
+        raise TypeError(f"{name} must be integers, not {numpy.asarray(numbers).dtype}")
+    if array.dtype.kind in "uO":
+        # Beyond int64 no offset is in range, whatever the buffer: the largest that int64 holds says so as well.
+        most = numpy.iinfo(numpy.int64).max
+        flat = [min(max(operator.index(item), -most), most) for item in array.ravel().tolist()]
+        return numpy.array(flat, dtype=numpy.int64).reshape(array.shape)
+    return numpy.array(array, dtype=numpy.int64, order="C", copy=True)
+
+
+def check_within(offsets: Offsets, lengths: Offsets, size: int) -> None:
+    """IndexError for the first record that isn't wholly in a buffer of `size` bytes."""
+    outside = (offsets < 0) | (offsets > size - lengths)
+    if outside.any():
+        first = int(outside.argmax())
+        length = int(lengths if lengths.ndim == 0 else lengths[first])
+        raise IndexError(
+            f"record {first} is out of range: {length} bytes at offset {int(offsets[first])} "
+            f"of a buffer of {size} bytes"
+        )
+    if lengths.ndim and float(lengths.sum(dtype="float64")) > END // 2:
+        raise MemoryError(f"{lengths.size} records are more than memory can hold")

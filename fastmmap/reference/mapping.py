@@ -1,0 +1,154 @@
+"""Mapping on top of the standard library's mmap: the definition, and what a build without extensions uses.
+
+Before Python 3.12 a Python class can't export a buffer: there `view()` is the way to the memory, and no guard is.
+"""
+
+from __future__ import annotations
+
+import mmap
+import operator
+from typing import Any, SupportsIndex
+
+from .arguments import data_bytes, export, index_or
+
+_ACCESS = {"read": mmap.ACCESS_READ, "write": mmap.ACCESS_WRITE, "copy": mmap.ACCESS_COPY}
+
+
+class Mapping:
+    """`length` bytes of a file from `offset` on, or with fd -1 of anonymous memory, mapped until the last view is gone.
+
+    access is "read", "write" (stores reach the file) or "copy" (they stay in this process). An empty mapping is as good
+    as any other, and the offset need not be a multiple of the page size. The descriptor isn't kept.
+    """
+
+    def __init__(self, fd: int, offset: int, length: int, access: str) -> None:
+        if access not in _ACCESS:
+            raise ValueError(f"access must be 'read', 'write' or 'copy', not {access!r}")
+        self._access = access
+        self._pages: mmap.mmap | None = None
+        self._before = self._length = 0
+        self._unmapped = False
+        self._attach(fd, offset, length)
+
+    def _attach(self, fd: int, offset: int, length: int) -> None:
+        if offset < 0 or length < 0:
+            raise ValueError(f"offset and length must not be negative: {offset}, {length}")
+        before = offset % mmap.ALLOCATIONGRANULARITY
+        pages = None
+        if length:
+            access = _ACCESS[self._access]
+            pages = mmap.mmap(fd, before + length, access=access, offset=offset - before)
+            if fd < 0 and self._pages is not None:
+                kept = min(length, self._length)
+                pages[:kept] = self._pages[:kept]
+        if self._pages is not None:
+            try:
+                self._pages.close()
+            except BufferError:
+                raise BufferError("cannot resize a mapping while views of it are alive") from None
+        self._pages, self._before, self._length = pages, before, length
+
+    def unmap(self) -> None:
+        """No new view can be had from now on; the memory goes with the last one. Unmapping twice does nothing."""
+        self._unmapped = True
+        self._pages = None  # closes when no view refers to it
+
+    def remap(self, fd: int, offset: int, length: int) -> None:
+        """Maps `length` bytes instead, perhaps at another address: all or nothing.
+
+        BufferError while views live. With the length that the mapping has, that is all that is asked.
+        """
+        self._check_mapped()
+        self._attach(fd, offset, length)
+
+    def sync(self, start: int, length: int) -> None:
+        """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""
+        first, size = self._on_pages(start, length)
+        if self._pages is not None and size:
+            self._pages.flush(first, size)
+
+    def advise(self, start: int, length: int, advice: int) -> None:
+        """Tells the system how the pages that hold [start, start + length) will be used (madvise)."""
+        first, size = self._on_pages(start, length)
+        if self._pages is not None and size:
+            self._pages.madvise(advice, first, size)
+
+    def _on_pages(self, start: int, length: int) -> tuple[int, int]:
+        self._check_mapped()
+        if not 0 <= start <= self._length or not 0 <= length <= self._length - start:
+            raise ValueError(f"{length} bytes at {start} are not within the mapping's {self._length}")
+        skip = (self._before + start) % mmap.PAGESIZE
+        return self._before + start - skip, length + skip if length else 0
+
+    def _check_mapped(self) -> None:
+        if self._unmapped:
+            raise ValueError("the mapping is closed")
+
+    def view(self) -> memoryview:
+        """The memory as a memoryview. It stays as long as the view does."""
+        self._check_mapped()
+        if self._pages is None:
+            return memoryview(b"" if self._access == "read" else bytearray())
+        return memoryview(self._pages)[self._before : self._before + self._length]
+
+    def __buffer__(self, flags: int) -> memoryview:
+        view = self.view()
+        if flags & 1 and view.readonly:  # PyBUF_WRITABLE
+            raise BufferError("the mapping is read-only")
+        return view
+
+    def __len__(self) -> int:
+        self._check_mapped()
+        return self._length
+
+    def __getitem__(self, index: Any) -> Any:
+        """A byte as an integer, or a slice as bytes."""
+        with self.view() as view:
+            if isinstance(index, slice):
+                return bytes(view[index])
+            return view[self._position(index)]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """Stores a byte, or as many bytes as the slice has."""
+        if not isinstance(index, slice):
+            byte = index_or(value, -1)
+            if not 0 <= byte <= 255:
+                raise ValueError("byte must be in range(0, 256)")
+            position = self._position(index)
+            self._check_writable()
+            with self.view() as view:
+                view[position] = byte
+            return
+        if isinstance(value, str):
+            raise TypeError("a bytes-like object is required, not 'str'")
+        own = data_bytes(value, "value")
+        self._check_writable()
+        with self.view() as view:
+            places = range(len(view))[index]
+            if len(places) != len(own):
+                raise ValueError(f"a slice of {len(places)} bytes can't hold {len(own)}: use resize or append for that")
+            view[index] = own
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("a mapping's items can't be deleted: use resize")
+
+    def _check_writable(self) -> None:
+        self._check_mapped()
+        if self._access == "read":
+            raise TypeError("cannot modify a read-only mapping")
+
+    def _position(self, index: SupportsIndex) -> int:
+        if not hasattr(type(index), "__index__"):
+            raise TypeError(f"mapping indices must be integers or slices, not {type(index).__name__!r}")
+        position = operator.index(index)
+        self._check_mapped()
+        if position < 0:
+            position += self._length
+        if not 0 <= position < self._length:
+            raise IndexError("mapping index out of range")
+        return position
+
+
+@export.register
+def _(source: Mapping) -> memoryview:
+    return source.view()

@@ -1,0 +1,118 @@
+"""replace in a buffer, and Substitution for a new length: the definition."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from .arguments import (
+    END,
+    check_old,
+    check_same_length,
+    check_threads,
+    clamp,
+    data_bytes,
+    index_or,
+    readable,
+    writable,
+)
+from .search import matches
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from .arguments import Data, Index, Readable
+
+
+def replace(
+    buffer: Buffer,
+    old: Data,
+    new: Data,
+    count: SupportsIndex = -1,
+    *,
+    start: Index = 0,
+    end: Index = None,
+    threads: int | None = None,
+) -> int:
+    """Replaces `old` by `new`, which is as long, in buffer[start:end], in place. Returns how many were replaced.
+
+    From left to right and without overlaps, at most `count` where it isn't negative, as bytes.replace does.
+    Nothing but the matches is written. A read-only buffer is a BufferError, an empty `old` or a `new` of another
+    length a ValueError.
+    """
+    own_old, own_new = data_bytes(old, "old"), data_bytes(new, "new")
+    most, first, last = index_or(count, -1), index_or(start, 0), index_or(end, END)
+    check_threads(threads)
+    check_same_length(own_old, own_new)
+    replaced = 0
+    with writable(buffer, "replace") as view:
+        first, last = clamp(first, last, len(view))
+        for offset in islice(matches(view, own_old, first, last), END if most < 0 else most):
+            if own_old != own_new:
+                view[offset : offset + len(own_new)] = own_new
+            replaced += 1
+    return replaced
+
+
+class Substitution:
+    """The bytes of a buffer with every `old` replaced by `new`, of any length, read in blocks.
+
+    `readinto(block)` fills the block from its start and returns how many bytes it filled, 0 at the end. `replaced` is
+    how many replacements have been read. The buffer stays exported until `close`, or the end of a with statement.
+    """
+
+    def __init__(self, buffer: Readable, old: Data, new: Data, count: SupportsIndex = -1) -> None:
+        own_old, self._new = data_bytes(old, "old"), data_bytes(new, "new")
+        check_old(own_old)
+        most = index_or(count, -1)
+        self._memory = readable(buffer)
+        self._view = self._memory.__enter__()
+        self._step = len(own_old)
+        self._starts = islice(matches(self._view, own_old, 0, len(self._view)), END if most < 0 else most)
+        self._next = next(self._starts, -1)
+        self._copied = 0
+        self._closed = False
+        self.replaced = 0
+
+    def readinto(self, block: Buffer) -> int:
+        """Fills `block` from its start. Returns how many bytes it filled: 0 at the end, else at least one.
+
+        A block must have room for the replacement, or it is a ValueError.
+        """
+        with writable(block, "readinto") as out:
+            if len(out) < max(len(self._new), 1):
+                raise ValueError(
+                    f"a block of {len(out)} bytes has no room for a replacement of {len(self._new)}"
+                )
+            if self._closed:
+                raise ValueError("the substitution is closed")
+            filled = 0
+            while True:
+                until = self._next if self._next >= 0 else len(self._view)
+                length = min(until - self._copied, len(out) - filled)
+                out[filled : filled + length] = self._view[self._copied : self._copied + length]
+                filled, self._copied = filled + length, self._copied + length
+                if self._copied < until or self._next < 0 or len(out) - filled < len(self._new):
+                    return filled
+                out[filled : filled + len(self._new)] = self._new
+                filled, self._copied = filled + len(self._new), self._copied + self._step
+                self.replaced += 1
+                self._next = next(self._starts, -1)
+
+    def close(self) -> None:
+        """Releases the buffer. Closing twice does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._starts = iter(())  # type: ignore[assignment]  # lets go of the view
+            self._memory.__exit__(None, None, None)
+
+    def __enter__(self) -> Substitution:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+
+def substitution(buffer: Readable, old: Data, new: Data, count: SupportsIndex = -1) -> Substitution:
+    """What `buffer` is with `old` replaced by `new`, of any length, as a Substitution to be read in blocks."""
+    return Substitution(buffer, old, new, count)

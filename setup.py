@@ -1,0 +1,47 @@
+"""The part of the build that must be code: which sources make which extension. The rest is in pyproject.toml.
+
+FASTMMAP_NO_EXTENSIONS=1   builds pure Python, on purpose
+FASTMMAP_DEBUG=1           builds for a debugger: no optimisation, assertions on
+FASTMMAP_SANITIZE=list     builds with those sanitizers, as in address,undefined
+"""
+import os
+import sys
+
+from setuptools import Extension, setup
+
+SCAN = ["src/x86.c", "src/neon.c", "src/dispatch.c"]
+SOURCES = {
+    "_mapping": ["src/guard.c"],
+    "_search": SCAN,
+    "_lines": SCAN,
+    "_replace": SCAN,
+    "_append": [],
+}
+HEADERS = ["kernel.h", "scan.h", "guard.h", "kernel.pxd", "kernels.pxd", "walk.pxd"]
+
+
+def extensions():
+    if os.environ.get("FASTMMAP_NO_EXTENSIONS") == "1":
+        return []
+    if sys.platform == "win32":
+        sys.exit("fastmmap's extensions are for POSIX systems as yet: set FASTMMAP_NO_EXTENSIONS=1 for pure Python")
+    from Cython.Build import cythonize
+
+    flags = ["-O0", "-g3", "-UNDEBUG"] if os.environ.get("FASTMMAP_DEBUG") == "1" else ["-O3"]
+    sanitize = os.environ.get("FASTMMAP_SANITIZE")
+    sanitizers = [f"-fsanitize={sanitize}", "-fno-omit-frame-pointer"] if sanitize else []
+    modules = [
+        Extension(
+            f"fastmmap.{name}",
+            [f"src/{name}.pyx", *sources],
+            include_dirs=["src"],
+            depends=[f"src/{header}" for header in HEADERS],
+            extra_compile_args=[*flags, "-fvisibility=hidden", *sanitizers],
+            extra_link_args=sanitizers,
+        )
+        for name, sources in SOURCES.items()
+    ]
+    return cythonize(modules, include_path=["src"], language_level=3)
+
+
+setup(ext_modules=extensions())

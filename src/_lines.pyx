@@ -1,0 +1,140 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
+"""line_starts and gather: random access to lines and records. Their definition is fastmmap/reference/lines.py."""
+from kernel cimport *
+from kernels cimport *
+from walk cimport *
+
+from fastmmap.reference.arguments import as_records, check_threads, check_within
+
+cdef fm_guard guarded = import_guard()
+
+# Room for line starts at first: 64 KiB of them.
+cdef enum:
+    BATCH = 8192
+
+cdef struct Gather:
+    const char *source
+    char *target
+    const int64_t *offsets
+    const int64_t *lengths
+    Py_ssize_t length_step  # 0 where one length is every record's, else 1
+    Py_ssize_t left
+
+cdef int gather_step(void *context) noexcept nogil:
+    """Copies records until STEP_BYTES are copied. Every record was found to lie in the source before the first."""
+    cdef Gather *gather = <Gather *> context
+    cdef Py_ssize_t copied = 0, length
+    while gather.left and copied < STEP_BYTES:
+        length = gather.lengths[0]
+        memcpy(gather.target, gather.source + gather.offsets[0], length)
+        gather.offsets += 1
+        gather.lengths += gather.length_step
+        gather.target += length
+        gather.left -= 1
+        copied += length + 64  # even an empty record takes time
+    return MORE if gather.left else DONE
+
+
+cdef class Kernel:
+    """The functions for lines and records of one kernel, as methods."""
+    cdef fm_kernel kernel
+
+    def __cinit__(self, str name):
+        choose(&self.kernel, name)
+
+    def line_starts(self, buffer, start=0, end=None, *, threads=None):
+        """The offsets at which the lines of buffer[start:end] start, as an int64 ndarray.
+
+        The first is start itself, then comes the offset after each newline that has a byte after it: a final newline
+        opens no line. An empty range has none.
+        """
+        import numpy
+        cdef Py_buffer view, room
+        cdef Walk walk
+        cdef int64_t *starts
+        cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX), filled = 1, i
+        cdef int answer
+        cdef fm_range haystack
+        if threads is not None:
+            check_threads(threads)
+        take_readable(buffer, &view)
+        try:
+            clamp(&first, &last, view.len)
+            if first >= last:
+                return numpy.empty(0, dtype=numpy.int64)
+            begin(&walk, &self.kernel, b"\n", False, False)
+            # The newline of the last byte opens no line, so the walk ends before it.
+            answer = FULL if over(&walk, &view, first, last - 1) else DONE
+            haystack = fm_range(address=view.buf, length=view.len)
+            offsets = numpy.empty(BATCH, dtype=numpy.int64)
+            offsets[0] = first
+            while answer == FULL:
+                if filled == offsets.size:
+                    offsets.resize(2 * filled, refcheck=False)
+                PyObject_GetBuffer(offsets, &room, PyBUF_WRITABLE)
+                try:
+                    starts = <int64_t *> room.buf + filled
+                    walk.out, walk.found = starts, 0
+                    walk.capacity = room.len // <Py_ssize_t> sizeof(int64_t) - filled
+                    answer = drive(guarded, walk_step, &walk, walk.stop - walk.position, &haystack, 1)
+                    for i in range(walk.found):
+                        starts[i] += 1
+                    filled += walk.found
+                finally:
+                    PyBuffer_Release(&room)
+            offsets.resize(filled, refcheck=False)
+            return offsets
+        finally:
+            PyBuffer_Release(&view)
+
+    def gather(self, buffer, offsets, length, *, threads=None):
+        """The records at `offsets`, copied together.
+
+        length an integer: a uint8 ndarray of shape (n, length). length an array of n lengths: `(data, starts)`, where
+        record i is data[starts[i]:starts[i + 1]] and starts has n + 1 elements. The first record that isn't wholly in
+        the buffer is an IndexError that names it, before anything is read.
+        """
+        import numpy
+        cdef Py_buffer view
+        if threads is not None:
+            check_threads(threads)
+        offsets, lengths = as_records(offsets, length)
+        uniform = lengths.ndim == 0
+        take_readable(buffer, &view)
+        try:
+            check_within(offsets, lengths, view.len)
+            starts = None
+            if uniform:
+                data = numpy.empty((offsets.size, int(lengths)), dtype=numpy.uint8)
+            else:
+                starts = numpy.zeros(offsets.size + 1, dtype=numpy.int64)
+                numpy.cumsum(lengths, out=starts[1:])
+                data = numpy.empty(int(starts[-1]), dtype=numpy.uint8)
+            if data.size:
+                fill(data, &view, offsets, lengths)
+            return data if uniform else (data, starts)
+        finally:
+            PyBuffer_Release(&view)
+
+
+cdef int fill(object data, const Py_buffer *source, object offsets, object lengths) except -1:
+    """Copies the records one after the other into data, which has exactly their size."""
+    cdef Gather gather
+    cdef Py_buffer target, at, sizes
+    cdef fm_range[2] ranges
+    # Three arrays of our own, which nobody else knows: exporting them can't fail, and they can't change meanwhile.
+    PyObject_GetBuffer(data, &target, PyBUF_WRITABLE)
+    PyObject_GetBuffer(offsets, &at, PyBUF_SIMPLE)
+    PyObject_GetBuffer(lengths, &sizes, PyBUF_SIMPLE)
+    try:
+        gather.source, gather.target = <const char *> source.buf, <char *> target.buf
+        gather.offsets, gather.lengths = <const int64_t *> at.buf, <const int64_t *> sizes.buf
+        gather.length_step = 0 if lengths.ndim == 0 else 1
+        gather.left = at.len // <Py_ssize_t> sizeof(int64_t)
+        ranges[0] = fm_range(address=source.buf, length=source.len)
+        ranges[1] = fm_range(address=target.buf, length=target.len)
+        return drive(guarded, gather_step, &gather, target.len, ranges, 2)
+    finally:
+        PyBuffer_Release(&sizes)
+        PyBuffer_Release(&at)
+        PyBuffer_Release(&target)

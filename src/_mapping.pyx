@@ -1,0 +1,293 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
+"""Mapping: the only object that owns an address range. Its definition is fastmmap/reference/mapping.py.
+
+Also the home of the process's one guard, which the other modules reach through a capsule.
+"""
+cimport cython
+from kernel cimport *
+from cpython.exc cimport PyErr_SetFromErrno
+from cpython.memoryview cimport PyMemoryView_FromObject
+from cpython.pycapsule cimport PyCapsule_New
+from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
+
+cdef extern from *:
+    """
+    #include <sys/mman.h>
+    #include <unistd.h>
+    """
+    void *mmap(void *, size_t, int, int, int, int64_t) nogil
+    int munmap(void *, size_t) nogil
+    int msync(void *, size_t, int) nogil
+    int madvise(void *, size_t, int) nogil
+    long sysconf(int) nogil
+    const void *MAP_FAILED
+    enum: PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANON, MS_SYNC, _SC_PAGESIZE
+
+cdef fm_guard guarded = fm_guarded
+globals()["guarded"] = PyCapsule_New(<void *> fm_guarded, "fastmmap._mapping.guarded", NULL)
+
+cdef Py_ssize_t PAGE = sysconf(_SC_PAGESIZE)
+
+# What an empty mapping exports: mmap(2) maps no zero bytes, and an export needs an address.
+cdef char NOTHING = 0
+
+
+cdef class Mapping:
+    """`length` bytes of a file from `offset` on, or with fd -1 of anonymous memory, mapped until the last view is gone.
+
+    access is "read", "write" (stores reach the file) or "copy" (they stay in this process). An empty mapping is as good
+    as any other, and the offset need not be a multiple of the page size. The descriptor isn't kept.
+    """
+    cdef char *base             # what mmap(2) returned, NULL when nothing is mapped
+    cdef Py_ssize_t before      # bytes between base and the first byte of ours: offset modulo the page size
+    cdef Py_ssize_t length
+    cdef Py_ssize_t exports     # views alive: the memory stays while there are any
+    cdef int protection, flags
+    cdef bint unmapped          # no new view can be had
+
+    def __cinit__(self, *arguments, **keywords):
+        self.unmapped = True
+
+    def __init__(self, fd, offset, length, access):
+        if self.base != NULL or not self.unmapped:
+            raise ValueError("the mapping is mapped already")
+        if access not in ("read", "write", "copy"):
+            raise ValueError(f"access must be 'read', 'write' or 'copy', not {access!r}")
+        self.protection = PROT_READ if access == "read" else PROT_READ | PROT_WRITE
+        self.flags = MAP_PRIVATE if access == "copy" else MAP_SHARED
+        self.adopt(self.map(fd, offset, length), offset % PAGE, length)
+        self.unmapped = False
+
+    cdef char *map(self, int fd, int64_t offset, Py_ssize_t length) except? NULL:
+        """A new range for these bytes, which nobody knows yet. NULL for none."""
+        cdef Py_ssize_t before
+        cdef void *base
+        cdef int flags = self.flags if fd >= 0 else self.flags | MAP_ANON
+        if offset < 0 or length < 0:
+            raise ValueError(f"offset and length must not be negative: {offset}, {length}")
+        before = offset % PAGE
+        if length > PY_SSIZE_T_MAX - before:
+            raise OverflowError(f"{length} bytes are more than can be mapped")
+        if length == 0:
+            return NULL
+        with nogil:
+            base = mmap(NULL, before + length, self.protection, flags, fd, offset - before)
+        if base == MAP_FAILED:
+            PyErr_SetFromErrno(OSError)
+        return <char *> base
+
+    cdef void adopt(self, char *base, Py_ssize_t before, Py_ssize_t length) noexcept:
+        """Puts a range in the place of the one before, in one go, and only then unmaps that: no thread sees half."""
+        cdef void *old = self.base
+        cdef size_t size = self.before + self.length
+        self.base, self.before, self.length = base, before, length
+        if old != NULL:
+            with nogil:
+                munmap(old, size)
+
+    cdef int check_mapped(self) except -1:
+        if self.unmapped:
+            raise ValueError("the mapping is closed")
+        return 0
+
+    cdef char *address(self) noexcept nogil:
+        return self.base + self.before if self.base != NULL else &NOTHING
+
+    def unmap(self):
+        """No new view can be had from now on; the memory goes with the last one. Unmapping twice does nothing."""
+        with cython.critical_section(self):
+            self.unmapped = True
+            if self.exports == 0:
+                self.adopt(NULL, 0, 0)
+
+    def remap(self, fd, offset, length):
+        """Maps `length` bytes instead, perhaps at another address: all or nothing.
+
+        BufferError while views live. With the length that the mapping has, that is all that is asked.
+        """
+        cdef int64_t begin = offset
+        cdef Py_ssize_t size = length
+        cdef char *base
+        self.check_unexported()
+        if size == self.length:
+            return
+        base = self.map(fd, begin, size)
+        try:
+            with cython.critical_section(self):
+                self.check_unexported()  # again, because map released the GIL
+                if fd < 0 and base != NULL:
+                    memcpy(base, self.address(), min(self.length, size))
+                self.adopt(base, begin % PAGE, size)
+                base = NULL
+        finally:
+            if base != NULL:
+                munmap(base, begin % PAGE + size)
+
+    cdef int check_unexported(self) except -1:
+        self.check_mapped()
+        if self.exports:
+            raise BufferError(f"cannot resize a mapping while {self.exports} of its views are alive")
+        return 0
+
+    def view(self):
+        """The memory as a memoryview. It stays as long as the view does."""
+        return PyMemoryView_FromObject(self)
+
+    def sync(self, start, length):
+        """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""
+        self.on_pages(start, length, -1)
+
+    def advise(self, start, length, advice):
+        """Tells the system how the pages that hold [start, start + length) will be used (madvise)."""
+        self.on_pages(start, length, advice)
+
+    cdef int on_pages(self, Py_ssize_t start, Py_ssize_t length, int advice) except -1:
+        """madvise, or msync where advice is -1. A view is held meanwhile, so that nobody unmaps."""
+        cdef Py_buffer view
+        cdef size_t skip
+        cdef char *page
+        cdef int answer
+        PyObject_GetBuffer(self, &view, PyBUF_SIMPLE)
+        try:
+            if not 0 <= start <= view.len or not 0 <= length <= view.len - start:
+                raise ValueError(f"{length} bytes at {start} are not within the mapping's {view.len}")
+            if length == 0:
+                return 0
+            skip = (self.before + start) % PAGE
+            page = <char *> view.buf + start - skip
+            with nogil:
+                answer = msync(page, length + skip, MS_SYNC) if advice < 0 else madvise(page, length + skip, advice)
+            if answer != 0:
+                PyErr_SetFromErrno(OSError)
+                return -1
+            return 0
+        finally:
+            PyBuffer_Release(&view)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        with cython.critical_section(self):
+            self.check_mapped()
+            if flags & PyBUF_WRITABLE and not self.protection & PROT_WRITE:
+                raise BufferError("the mapping is read-only")
+            PyBuffer_FillInfo(view, self, self.address(), self.length, not self.protection & PROT_WRITE, flags)
+            self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer *view):
+        with cython.critical_section(self):
+            self.exports -= 1
+            if self.unmapped and self.exports == 0:
+                self.adopt(NULL, 0, 0)
+
+    def __dealloc__(self):
+        self.adopt(NULL, 0, 0)
+
+    def __len__(self):
+        self.check_mapped()
+        return self.length
+
+    def __getitem__(self, index):
+        """A byte as an integer, or a slice as bytes."""
+        cdef Py_ssize_t start, stop, step, count, i
+        cdef Py_buffer view
+        if isinstance(index, slice):
+            PySlice_Unpack(index, &start, &stop, &step)
+            take(self, &view, PyBUF_SIMPLE)
+            try:
+                count = PySlice_AdjustIndices(view.len, &start, &stop, step)
+                data = PyBytes_FromStringAndSize(NULL, count)
+                copy_strided(PyBytes_AS_STRING(data), 1, <char *> view.buf + start, step, count)
+                return data
+            finally:
+                PyBuffer_Release(&view)
+        return self.byte_at(index, -1)
+
+    def __setitem__(self, index, value):
+        """Stores a byte, or as many bytes as the slice has."""
+        cdef Py_ssize_t start, stop, step, count, byte
+        cdef Py_buffer view
+        cdef bytes own
+        if not isinstance(index, slice):
+            byte = index_or(value, -1)
+            if not 0 <= byte <= 255:
+                raise ValueError("byte must be in range(0, 256)")
+            self.byte_at(index, byte)
+            return
+        PySlice_Unpack(index, &start, &stop, &step)
+        if not PyObject_CheckBuffer(value):
+            raise TypeError(f"a bytes-like object is required, not {type(value).__name__!r}")
+        own = private_bytes(guarded, value, "value")
+        self.check_writable()
+        take(self, &view, PyBUF_WRITABLE)
+        try:
+            count = PySlice_AdjustIndices(view.len, &start, &stop, step)
+            if count != len(own):
+                raise ValueError(f"a slice of {count} bytes can't hold {len(own)}: use resize or append for that")
+            copy_strided(<char *> view.buf + start, step, PyBytes_AS_STRING(own), 1, count)
+        finally:
+            PyBuffer_Release(&view)
+
+    def __delitem__(self, index):
+        raise TypeError("a mapping's items can't be deleted: use resize")
+
+    cdef int check_writable(self) except -1:
+        self.check_mapped()
+        if not self.protection & PROT_WRITE:
+            raise TypeError("cannot modify a read-only mapping")
+        return 0
+
+    cdef object byte_at(self, object index, int value):
+        """Reads a byte, or stores one where value isn't -1."""
+        cdef char byte = <char> value
+        cdef Py_ssize_t i
+        if not PyIndex_Check(index):
+            raise TypeError(f"mapping indices must be integers or slices, not {type(index).__name__!r}")
+        i = PyNumber_AsSsize_t(index, <void *> IndexError)
+        with cython.critical_section(self):
+            self.check_mapped()
+            if value >= 0:
+                self.check_writable()
+            if i < 0:
+                i += self.length
+            if not 0 <= i < self.length:
+                raise IndexError("mapping index out of range")
+            if value >= 0:
+                copy_guarded(guarded, self.address() + i, &byte, 1)
+                return None
+            copy_guarded(guarded, &byte, self.address() + i, 1)
+            return <uint8_t> byte
+
+
+cdef struct Strides:
+    char *target
+    const char *source
+    Py_ssize_t target_step, source_step, left
+
+cdef int strided_step(void *context) noexcept nogil:
+    cdef Strides *strides = <Strides *> context
+    cdef Py_ssize_t i, count = strides.left if strides.left < STEP_BYTES else STEP_BYTES
+    for i in range(count):
+        strides.target[i * strides.target_step] = strides.source[i * strides.source_step]
+    strides.target += count * strides.target_step
+    strides.source += count * strides.source_step
+    strides.left -= count
+    return MORE if strides.left else DONE
+
+cdef int copy_strided(char *target, Py_ssize_t target_step, const char *source, Py_ssize_t source_step,
+                      Py_ssize_t count) except -1:
+    """Copies bytes that stand `step` apart, between a mapping and private memory."""
+    cdef Strides strides = Strides(target, source, target_step, source_step, count)
+    cdef fm_range[2] ranges
+    if count == 0:
+        return DONE
+    if target_step == 1 and source_step == 1:
+        return copy_guarded(guarded, target, source, count)
+    ranges[0] = span_of(source, source_step, count)
+    ranges[1] = span_of(target, target_step, count)
+    return drive(guarded, strided_step, &strides, count, ranges, 2)
+
+cdef fm_range span_of(const char *first, Py_ssize_t step, Py_ssize_t count) noexcept:
+    """The range from the first to the last of `count` bytes, whichever comes first in memory."""
+    cdef const char *last = first + step * (count - 1)
+    if step > 0:
+        return fm_range(address=first, length=last - first + 1)
+    return fm_range(address=last, length=first - last + 1)

@@ -1,0 +1,228 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
+"""replace in a buffer, and Substitution for a new length. Their definition is fastmmap/reference/replace.py."""
+cimport cython
+from kernel cimport *
+from kernels cimport *
+from walk cimport *
+
+from fastmmap.reference.arguments import check_old, check_same_length, check_threads
+
+cdef fm_guard guarded = import_guard()
+
+# Matches that are found before they are stored: 4 KiB of offsets.
+cdef enum:
+    BATCH = 512
+
+cdef struct Replace:
+    Walk walk
+    uint8_t *hay
+    const uint8_t *new
+    Py_ssize_t left         # how many more may be replaced
+    Py_ssize_t replaced
+    int64_t[BATCH] offsets
+
+cdef int replace_step(void *context) noexcept nogil:
+    """Finds up to BATCH matches, then stores.
+
+    A store changes nothing that the walk will look at: it ends where the next start that counts begins.
+    """
+    cdef Replace *job = <Replace *> context
+    cdef Py_ssize_t i, length = <Py_ssize_t> job.walk.needle.length
+    cdef int answer
+    job.walk.out, job.walk.found = job.offsets, 0
+    job.walk.capacity = job.left if job.left < BATCH else BATCH
+    answer = walk_step(&job.walk)
+    for i in range(job.walk.found):
+        memcpy(job.hay + job.offsets[i], job.new, length)
+    job.left -= job.walk.found
+    job.replaced += job.walk.found
+    if job.left == 0:
+        return DONE
+    return MORE if answer == FULL else answer
+
+
+cdef class Kernel:
+    """The functions that replace, of one kernel, as methods."""
+    cdef fm_kernel kernel
+
+    def __cinit__(self, str name):
+        choose(&self.kernel, name)
+
+    def replace(self, buffer, old, new, count=-1, *, start=0, end=None, threads=None):
+        """Replaces `old` by `new`, which is as long, in buffer[start:end], in place. Returns how many were replaced.
+
+        From left to right and without overlaps, at most `count` where it isn't negative, as bytes.replace does.
+        Nothing but the matches is written. A read-only buffer is a BufferError, an empty `old` or a `new` of another
+        length a ValueError.
+        """
+        cdef Py_buffer view
+        cdef Replace job
+        cdef bytes own_old = private_bytes(guarded, old, "old"), own_new = private_bytes(guarded, new, "new")
+        cdef Py_ssize_t most = index_or(count, -1)
+        cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
+        cdef fm_range haystack
+        if threads is not None:
+            check_threads(threads)
+        check_same_length(own_old, own_new)
+        take_writable(buffer, &view, "replace")
+        try:
+            begin(&job.walk, &self.kernel, own_old, False, False)
+            job.left = PY_SSIZE_T_MAX if most < 0 else most
+            if job.left == 0 or not over(&job.walk, &view, first, last):
+                return 0
+            if own_old == own_new:
+                job.walk.capacity = job.left
+                haystack = fm_range(address=view.buf, length=view.len)
+                drive(guarded, walk_step, &job.walk, job.walk.stop - job.walk.position, &haystack, 1)
+                return job.walk.found
+            job.hay, job.new, job.replaced = <uint8_t *> view.buf, <const uint8_t *> PyBytes_AS_STRING(own_new), 0
+            haystack = fm_range(address=view.buf, length=view.len)
+            drive(guarded, replace_step, &job, job.walk.stop - job.walk.position, &haystack, 1)
+            return job.replaced
+        finally:
+            PyBuffer_Release(&view)
+
+    def substitution(self, buffer, old, new, count=-1):
+        """What `buffer` is with `old` replaced by `new`, of any length, as a Substitution to be read in blocks."""
+        return Substitution(self, buffer, old, new, count)
+
+
+cdef struct Fill:
+    Walk walk
+    const uint8_t *new
+    Py_ssize_t new_length
+    Py_ssize_t left         # how many more may be replaced
+    Py_ssize_t replaced
+    Py_ssize_t copied       # source bytes before this one are in the output
+    Py_ssize_t end          # of the source
+    Py_ssize_t given        # offsets of the batch that are in the output
+    bint searched           # no match lies behind the batch
+    uint8_t *out
+    Py_ssize_t room
+    int64_t[BATCH] offsets
+
+cdef int fill_step(void *context) noexcept nogil:
+    """Fills the room: unmatched bytes, replacement, unmatched bytes ... FULL where the next piece doesn't fit."""
+    cdef Fill *job = <Fill *> context
+    cdef Py_ssize_t until, length
+    while True:
+        if job.given == job.walk.found and not job.searched:
+            job.walk.out, job.walk.found, job.given = job.offsets, 0, 0
+            job.walk.capacity = job.left if job.left < BATCH else BATCH
+            job.searched = walk_step(&job.walk) == DONE if job.left else True
+            job.left -= job.walk.found
+        # Bytes below the next match are certain not to be replaced; without one, those the walk has left behind.
+        if job.given < job.walk.found:
+            until = job.offsets[job.given]
+        elif job.searched:
+            until = job.end
+        else:
+            until = job.walk.position if job.walk.position > job.walk.allowed else job.walk.allowed
+        length = until - job.copied
+        if length > job.room:
+            length = job.room
+        memcpy(job.out, job.walk.hay + job.copied, length)
+        job.out += length
+        job.room -= length
+        job.copied += length
+        if job.copied < until:
+            return FULL
+        if job.given < job.walk.found:
+            if job.room < job.new_length:
+                return FULL
+            memcpy(job.out, job.new, job.new_length)
+            job.out += job.new_length
+            job.room -= job.new_length
+            job.copied += <Py_ssize_t> job.walk.needle.length
+            job.given += 1
+            job.replaced += 1
+        elif job.searched:
+            return DONE
+        else:
+            return MORE
+
+
+cdef class Substitution:
+    """The bytes of a buffer with every `old` replaced by `new`, of any length, read in blocks.
+
+    `readinto(block)` fills the block from its start and returns how many bytes it filled, 0 at the end. `replaced` is
+    how many replacements have been read. The buffer stays exported until `close`, or the end of a with statement.
+    """
+    cdef Py_buffer view
+    cdef Fill job
+    cdef Kernel kernel
+    cdef bytes old, new
+    cdef bint exported, running
+
+    def __cinit__(self, Kernel kernel not None, buffer, old, new, count=-1):
+        cdef Py_ssize_t most = index_or(count, -1)
+        self.kernel = kernel
+        self.old, self.new = private_bytes(guarded, old, "old"), private_bytes(guarded, new, "new")
+        check_old(self.old)
+        take_readable(buffer, &self.view)
+        self.exported = True
+        begin(&self.job.walk, &kernel.kernel, self.old, False, False)
+        self.job.new, self.job.new_length = <const uint8_t *> PyBytes_AS_STRING(self.new), len(self.new)
+        self.job.left = PY_SSIZE_T_MAX if most < 0 else most
+        self.job.end = self.view.len
+        self.job.searched = not over(&self.job.walk, &self.view, 0, PY_SSIZE_T_MAX)
+
+    @property
+    def replaced(self):
+        """How many replacements have been read."""
+        return self.job.replaced
+
+    def readinto(self, block):
+        """Fills `block` from its start. Returns how many bytes it filled: 0 at the end, else at least one.
+
+        A block must have room for the replacement, or it is a ValueError.
+        """
+        cdef Py_buffer target
+        cdef fm_range[2] ranges
+        take_writable(block, &target, "readinto")
+        try:
+            if target.len < max(self.job.new_length, 1):
+                raise ValueError(f"a block of {target.len} bytes has no room for a replacement of "
+                                 f"{self.job.new_length}")
+            self.enter()
+            try:
+                self.job.out, self.job.room = <uint8_t *> target.buf, target.len
+                ranges[0] = fm_range(address=self.view.buf, length=self.view.len)
+                ranges[1] = fm_range(address=target.buf, length=target.len)
+                drive(guarded, fill_step, &self.job, target.len, ranges, 2)
+                return target.len - self.job.room
+            finally:
+                self.running = False
+        finally:
+            PyBuffer_Release(&target)
+
+    cdef int enter(self) except -1:
+        """One call at a time: another thread may come while this one has released the GIL."""
+        with cython.critical_section(self):
+            if not self.exported:
+                raise ValueError("the substitution is closed")
+            if self.running:
+                raise ValueError("the substitution is being read by another thread")
+            self.running = True
+        return 0
+
+    def close(self):
+        """Releases the buffer. Closing twice does nothing."""
+        if self.exported:
+            self.enter()
+            self.running = False
+            self.release()
+
+    cdef void release(self) noexcept:
+        if self.exported:
+            self.exported = False
+            PyBuffer_Release(&self.view)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def __dealloc__(self):
+        self.release()

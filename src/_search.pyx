@@ -1,0 +1,253 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
+"""find, rfind, count, find_all and iter_find on any buffer. Their definition is fastmmap/reference/search.py."""
+cimport cython
+from kernel cimport *
+from kernels cimport *
+from walk cimport *
+
+from fastmmap.reference.arguments import check_limit, check_threads
+
+cdef fm_guard guarded = import_guard()
+
+# Offsets that iter_find looks for at a time, and find_all makes room for at first: 4 KiB of them.
+cdef enum:
+    BATCH = 512
+
+cdef struct ByteCount:
+    const fm_kernel *kernel
+    const uint8_t *position
+    Py_ssize_t left
+    Py_ssize_t found
+    uint8_t byte
+
+cdef int byte_count_step(void *context) noexcept nogil:
+    cdef ByteCount *count = <ByteCount *> context
+    cdef Py_ssize_t length = count.left if count.left < STEP_BYTES else STEP_BYTES
+    count.found += count.kernel.count_byte(count.position, length, count.byte)
+    count.position += length
+    count.left -= length
+    return MORE if count.left else DONE
+
+cdef bytes prepare(object needle, bint fold):
+    cdef bytes own = needle_bytes(guarded, needle)
+    return own.lower() if fold else own
+
+cdef int search(Walk *walk, const Py_buffer *view) except -1:
+    """Walks on until the end, or until the walk has what it has room for."""
+    cdef fm_range haystack = fm_range(address=view.buf, length=view.len)
+    return drive(guarded, walk_step, walk, walk.stop - walk.position, &haystack, 1)
+
+
+cdef class Kernel:
+    """The search functions of one kernel, as methods."""
+    cdef fm_kernel kernel
+
+    def __cinit__(self, str name):
+        choose(&self.kernel, name)
+
+    def find(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None):
+        """The offset of the first match in buffer[start:end], or -1.
+
+        As bytes.find in every case. ignorecase folds ASCII letters only.
+        """
+        cdef Py_buffer view
+        cdef Walk walk
+        cdef int64_t offset = -1
+        cdef bint fold = ignorecase
+        cdef bytes own = prepare(needle, fold)
+        cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
+        if threads is not None:
+            check_threads(threads)
+        take_readable(buffer, &view)
+        try:
+            if not own:
+                clamp(&first, &last, view.len)
+                return first if first <= last else -1
+            begin(&walk, &self.kernel, own, fold, False)
+            walk.out, walk.capacity = &offset, 1
+            if over(&walk, &view, first, last):
+                search(&walk, &view)
+            return offset
+        finally:
+            PyBuffer_Release(&view)
+
+    def rfind(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None):
+        """The offset of the last match in buffer[start:end], or -1.
+
+        As bytes.rfind in every case. ignorecase folds ASCII letters only.
+        """
+        cdef Py_buffer view
+        cdef Walk walk
+        cdef bint fold = ignorecase
+        cdef bytes own = prepare(needle, fold)
+        cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
+        cdef fm_range haystack
+        if threads is not None:
+            check_threads(threads)
+        take_readable(buffer, &view)
+        try:
+            if not own:
+                clamp(&first, &last, view.len)
+                return last if first <= last else -1
+            begin(&walk, &self.kernel, own, fold, False)
+            walk.found = -1
+            if over_backward(&walk, &view, first, last):
+                haystack = fm_range(address=view.buf, length=view.len)
+                drive(guarded, walk_back_step, &walk, walk.position - walk.stop, &haystack, 1)
+            return walk.found
+        finally:
+            PyBuffer_Release(&view)
+
+    def count(self, buffer, needle, start=0, end=None, *, overlapping=False, ignorecase=False, threads=None):
+        """How many matches there are in buffer[start:end].
+
+        As bytes.count in every case; overlapping=True counts the matches that overlap another one too. ignorecase
+        folds ASCII letters only.
+        """
+        cdef Py_buffer view
+        cdef Walk walk
+        cdef ByteCount single
+        cdef bint fold = ignorecase, overlap = overlapping
+        cdef bytes own = prepare(needle, fold)
+        cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
+        cdef fm_range haystack
+        if threads is not None:
+            check_threads(threads)
+        take_readable(buffer, &view)
+        try:
+            if not own:
+                clamp(&first, &last, view.len)
+                return last - first + 1 if first <= last else 0
+            begin(&walk, &self.kernel, own, fold, overlap)
+            if not over(&walk, &view, first, last):
+                return 0
+            if walk.needle.length == 1 and fm_case_bit(&walk.needle, 0) == 0:
+                single = ByteCount(&self.kernel, walk.hay + walk.position, walk.stop - walk.position, 0,
+                                   walk.needle.bytes[0])
+                haystack = fm_range(address=view.buf, length=view.len)
+                drive(guarded, byte_count_step, &single, single.left, &haystack, 1)
+                return single.found
+            search(&walk, &view)
+            return walk.found
+        finally:
+            PyBuffer_Release(&view)
+
+    def find_all(self, buffer, needle, start=0, end=None, *, overlapping=False, ignorecase=False, limit=None,
+                 threads=None):
+        """The offsets of all matches in buffer[start:end], ascending, as an int64 ndarray.
+
+        Without overlapping they are those that bytes.count counts. limit stops after so many. An empty needle stands
+        at every offset from start to end inclusive. ignorecase folds ASCII letters only.
+        """
+        import numpy
+        cdef Py_buffer view, room
+        cdef Walk walk
+        cdef bint fold = ignorecase, overlap = overlapping
+        cdef bytes own = prepare(needle, fold)
+        cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
+        cdef Py_ssize_t most = check_limit(limit)
+        cdef int answer = FULL
+        if threads is not None:
+            check_threads(threads)
+        take_readable(buffer, &view)
+        try:
+            if not own:
+                clamp(&first, &last, view.len)
+                return numpy.arange(first, last + 1 if last - first < most else first + most, dtype=numpy.int64)
+            begin(&walk, &self.kernel, own, fold, overlap)
+            if most == 0 or not over(&walk, &view, first, last):
+                return numpy.empty(0, dtype=numpy.int64)
+            offsets = numpy.empty(min(most, BATCH), dtype=numpy.int64)
+            while True:
+                PyObject_GetBuffer(offsets, &room, PyBUF_WRITABLE)
+                try:
+                    walk.out, walk.capacity = <int64_t *> room.buf, room.len // <Py_ssize_t> sizeof(int64_t)
+                    answer = search(&walk, &view)
+                finally:
+                    PyBuffer_Release(&room)
+                if answer == DONE or walk.found == most:
+                    break
+                # Nothing else refers to the array, and realloc moves large blocks by remapping their pages.
+                offsets.resize(min(most, 2 * walk.capacity), refcheck=False)
+            offsets.resize(walk.found, refcheck=False)
+            return offsets
+        finally:
+            PyBuffer_Release(&view)
+
+    def iter_find(self, buffer, needle, start=0, end=None, *, overlapping=False, ignorecase=False):
+        """An iterator over the offsets of all matches in buffer[start:end], ascending.
+
+        They are those of find_all, in constant memory. The buffer stays exported until the iterator is exhausted or
+        gone.
+        """
+        cdef bint fold = ignorecase, overlap = overlapping
+        cdef bytes own = prepare(needle, fold)
+        cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
+        cdef Matches matches
+        if not own:
+            return empty_matches(buffer, first, last)
+        matches = Matches.__new__(Matches)
+        take_readable(buffer, &matches.view)
+        matches.exported = True
+        matches.needle = own
+        matches.kernel = self.kernel
+        begin(&matches.walk, &matches.kernel, own, fold, overlap)
+        if not over(&matches.walk, &matches.view, first, last):
+            matches.release()
+        return matches
+
+
+cdef object empty_matches(object buffer, Py_ssize_t first, Py_ssize_t last):
+    cdef Py_buffer view
+    take_readable(buffer, &view)
+    clamp(&first, &last, view.len)
+    PyBuffer_Release(&view)
+    return iter(range(first, last + 1))
+
+
+cdef class Matches:
+    """What iter_find returns: offsets, found BATCH at a time."""
+    cdef Py_buffer view
+    cdef Walk walk
+    cdef fm_kernel kernel
+    cdef bytes needle
+    cdef int64_t[BATCH] batch
+    cdef Py_ssize_t given
+    cdef bint exported, running
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Py_ssize_t given
+        with cython.critical_section(self):
+            if self.running:
+                raise ValueError("iterator already executing")
+            if self.given == self.walk.found:
+                self.refill()
+            given = self.given
+            self.given += 1
+            return self.batch[given]
+
+    cdef int refill(self) except -1:
+        if not self.exported:
+            raise StopIteration
+        self.running = True  # another thread may come while the walk has released the GIL
+        self.given = 0
+        try:
+            self.walk.out, self.walk.capacity, self.walk.found = self.batch, BATCH, 0
+            if search(&self.walk, &self.view) == DONE:
+                self.release()
+        finally:
+            self.running = False
+        if self.walk.found == 0:
+            raise StopIteration
+        return 0
+
+    cdef void release(self) noexcept:
+        if self.exported:
+            self.exported = False
+            PyBuffer_Release(&self.view)
+
+    def __dealloc__(self):
+        self.release()

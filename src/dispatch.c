@@ -1,0 +1,44 @@
+/* Which vector kernels this build has and this CPU can run. */
+#include "kernel.h"
+
+#include <string.h>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define ON_X86 1
+#else
+#define ON_X86 0
+#endif
+
+#if defined(__aarch64__)
+#define ON_ARM64 1
+#else
+#define ON_ARM64 0
+#endif
+
+const fm_kernel *fm_vector_kernel(const char *name, fm_status *status)
+{
+    *status = FM_READY;
+#if ON_X86
+    __builtin_cpu_init();
+    if (strcmp(name, "sse2") == 0)
+        return &fm_sse2;
+    if (strcmp(name, "avx2") == 0) {
+        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
+            return &fm_avx2;
+        *status = FM_NOT_ON_THIS_CPU;
+        return NULL;
+    }
+    if (strcmp(name, "avx512") == 0) {
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("bmi2"))
+            return &fm_avx512;
+        *status = FM_NOT_ON_THIS_CPU;
+        return NULL;
+    }
+#endif
+#if ON_ARM64
+    if (strcmp(name, "neon") == 0)
+        return &fm_neon;
+#endif
+    *status = FM_NOT_BUILT;
+    return NULL;
+}

@@ -1,0 +1,203 @@
+"""What every kernel module shares: the C declarations, arguments turned into numbers, and the one way to run a step.
+
+All of it is inlined into the modules; the order in a kernel is always the same. Arguments are converted first, because
+an `__index__` or `__buffer__` runs Python code that may resize the mapping. Buffers are taken last, and released on
+every path. Between those, steps run through `drive`, which holds no Python object while memory is read.
+"""
+from cpython.buffer cimport (
+    PyBUF_FULL_RO, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_Import
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memcmp, memcpy, memmove, memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+cdef extern from "Python.h":
+    bint PyIndex_Check(object)
+    Py_ssize_t PyNumber_AsSsize_t(object, void *) except? -1
+    enum: PY_SSIZE_T_MAX
+
+cdef extern from "kernel.h" nogil:
+    ctypedef struct fm_needle:
+        const uint8_t *bytes
+        size_t length
+        size_t first
+        size_t second
+        int fold
+
+    ctypedef struct fm_kernel:
+        const char *name
+        size_t (*forward)(const uint8_t *, size_t, const fm_needle *, uint32_t *, size_t, size_t *) noexcept nogil
+        size_t (*backward)(const uint8_t *, size_t, const fm_needle *, uint32_t *, size_t, size_t *) noexcept nogil
+        size_t (*count_byte)(const uint8_t *, size_t, uint8_t) noexcept nogil
+
+    ctypedef enum fm_status:
+        FM_READY
+        FM_NOT_BUILT
+        FM_NOT_ON_THIS_CPU
+
+    const fm_kernel *fm_vector_kernel(const char *, fm_status *)
+    uint8_t fm_case_bit(const fm_needle *, size_t)
+    enum: FM_STEP
+
+cdef extern from "guard.h" nogil:
+    ctypedef struct fm_range:
+        const void *address
+        size_t length
+
+    ctypedef int (*fm_step)(void *) noexcept nogil
+    ctypedef int (*fm_guard)(fm_step, void *, const fm_range *, int) noexcept nogil
+    int fm_guarded(fm_step, void *, const fm_range *, int)
+
+# What a step answers: nothing left to do; call me again; call me again when there is room for more results.
+cdef enum:
+    DONE = 0
+    MORE = 1
+    FULL = 2
+
+# How many bytes one step looks at. 1 MiB is 65 microseconds at 16 GB/s, 1.5 ms at the slowest: long against the cost
+# of entering a step, short against the 100 ms within which Ctrl-C is seen.
+cdef enum:
+    STEP_BYTES = 1 << 20
+
+# Below this many bytes the GIL is kept: releasing and taking it back costs about as much as scanning a few KiB, and
+# far more when other threads want it. hashlib's threshold is 2 KiB of hashing, about as long as 64 KiB of scanning.
+cdef enum:
+    RELEASE_BYTES = 1 << 16
+
+# How long a call runs before it takes the GIL back to look for signals. A busy thread holds the GIL for 5 ms, so
+# looking after every step would be slower than the scan itself.
+cdef enum:
+    SIGNALS_NS = 50 * 1000 * 1000
+
+cdef inline fm_guard import_guard() except NULL:
+    """The address of the process's one fm_guarded, which lives in _mapping."""
+    return <fm_guard> PyCapsule_Import("fastmmap._mapping.guarded", 0)
+
+cdef inline int64_t now() noexcept nogil:
+    cdef timespec clock
+    clock_gettime(CLOCK_MONOTONIC, &clock)
+    return <int64_t> clock.tv_sec * 1000000000 + clock.tv_nsec
+
+cdef inline int drive(fm_guard guarded, fm_step step, void *context, Py_ssize_t size,
+                      const fm_range *ranges, int count) except -1:
+    """Runs a step until it answers DONE or FULL, which it returns. `size` bytes of work decide about the GIL."""
+    cdef int answer = MORE
+    cdef int64_t pause
+    if size < RELEASE_BYTES:
+        while answer == MORE:
+            answer = guarded(step, context, ranges, count)
+        return answer
+    while answer == MORE:
+        with nogil:
+            pause = now() + SIGNALS_NS
+            while answer == MORE:
+                answer = guarded(step, context, ranges, count)
+                if now() > pause:
+                    break
+        if answer == MORE:
+            PyErr_CheckSignals()
+    return answer
+
+# --- arguments ---
+
+cdef inline int take(object source, Py_buffer *view, int flags) except -1:
+    """Exports `source` as contiguous bytes. What can't be exported so is a BufferError, even if it is numpy's."""
+    try:
+        return PyObject_GetBuffer(source, view, flags)
+    except ValueError as error:
+        # A closed mapping is a ValueError; an array that is read-only or not contiguous can be exported otherwise.
+        PyObject_GetBuffer(source, view, PyBUF_FULL_RO)
+        PyBuffer_Release(view)
+        raise BufferError(str(error)) from None
+
+cdef inline int take_readable(object source, Py_buffer *view) except -1:
+    """Exports a haystack; what isn't a buffer is first made one, where the file layer knows how."""
+    if not PyObject_CheckBuffer(source):
+        from fastmmap.reference.arguments import as_buffer
+        source = as_buffer(source)
+    return take(source, view, PyBUF_SIMPLE)
+
+cdef inline int take_writable(object target, Py_buffer *view, str verb) except -1:
+    """Exports a buffer to be changed in place."""
+    if not PyObject_CheckBuffer(target):
+        raise TypeError(f"{verb} needs a writable buffer, not {type(target).__name__!r}: "
+                        f"use fastmmap.open(path, 'r+') to change a file in place")
+    return take(target, view, PyBUF_WRITABLE)
+
+cdef struct Copy:
+    char *target
+    const char *source
+    Py_ssize_t length
+
+cdef inline int copy_step(void *context) noexcept nogil:
+    """Copies one stretch, which may overlap its target, STEP_BYTES at a time where it doesn't."""
+    cdef Copy *copy = <Copy *> context
+    cdef Py_ssize_t length = copy.length
+    if length > STEP_BYTES and (copy.target + length <= copy.source or copy.source + length <= copy.target):
+        length = STEP_BYTES
+    memmove(copy.target, copy.source, length)
+    copy.target += length
+    copy.source += length
+    copy.length -= length
+    return MORE if copy.length else DONE
+
+cdef inline int copy_guarded(fm_guard guarded, char *target, const char *source, Py_ssize_t length) except -1:
+    cdef Copy copy = Copy(target=target, source=source, length=length)
+    cdef fm_range[2] ranges
+    if length == 0:
+        return DONE
+    ranges[0] = fm_range(address=source, length=length)
+    ranges[1] = fm_range(address=target, length=length)
+    return drive(guarded, copy_step, &copy, length, ranges, 2)
+
+cdef inline bytes private_bytes(fm_guard guarded, object data, str name):
+    """bytes-like or str as bytes of our own: what a kernel compares with or stores must not change under it."""
+    cdef Py_buffer view
+    if PyBytes_CheckExact(data):
+        return <bytes> data
+    if isinstance(data, str):
+        return (<str> data).encode()
+    if not PyObject_CheckBuffer(data):
+        raise TypeError(f"{name} must be bytes-like or str, not {type(data).__name__!r}")
+    take(data, &view, PyBUF_SIMPLE)
+    try:
+        own = PyBytes_FromStringAndSize(NULL, view.len)
+        copy_guarded(guarded, PyBytes_AS_STRING(own), <const char *> view.buf, view.len)
+        return own
+    finally:
+        PyBuffer_Release(&view)
+
+cdef inline bytes needle_bytes(fm_guard guarded, object needle):
+    """A needle as bytes: bytes-like, str as UTF-8, or one byte as an integer, as bytes.find takes it."""
+    cdef Py_ssize_t byte
+    if PyBytes_CheckExact(needle):
+        return <bytes> needle
+    if PyIndex_Check(needle) and not PyObject_CheckBuffer(needle):
+        byte = PyNumber_AsSsize_t(needle, NULL)
+        if not 0 <= byte <= 255:
+            raise ValueError("byte must be in range(0, 256)")
+        return bytes((byte,))
+    if not PyObject_CheckBuffer(needle) and not isinstance(needle, str):
+        raise TypeError(f"needle must be bytes-like, str or an integer in range(256), not {type(needle).__name__!r}")
+    return private_bytes(guarded, needle, "needle")
+
+cdef inline Py_ssize_t index_or(object index, Py_ssize_t default) except? -1:
+    """A slice index: None is the default, and what is too large for the machine is as large as can be."""
+    if index is None:
+        return default
+    if not PyIndex_Check(index):
+        raise TypeError("slice indices must be integers or None or have an __index__ method")
+    return PyNumber_AsSsize_t(index, NULL)
+
+cdef inline void clamp(Py_ssize_t *start, Py_ssize_t *end, Py_ssize_t length) noexcept nogil:
+    """Slice semantics as in bytes.find: start may stay beyond the end, and then nothing matches, not even b""."""
+    if end[0] > length:
+        end[0] = length
+    elif end[0] < 0:
+        end[0] = end[0] + length if end[0] + length > 0 else 0
+    if start[0] < 0:
+        start[0] = start[0] + length if start[0] + length > 0 else 0

@@ -1,0 +1,85 @@
+"""The fixtures that every implementation goes through."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+
+import pytest
+
+from fastmmap import _backend
+
+# These run everywhere: a suite that skipped one of them would have tested nothing.
+ALWAYS = ("scalar", "python") if _backend.NATIVE else ("python",)
+
+
+def load(name):
+    """A kernel's functions; skips, with the reason, what this machine can't run."""
+    if name in ALWAYS:
+        return _backend.load(name)
+    try:
+        return _backend.load(name)
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=_backend.NAMES)
+def kernel(request):
+    loaded = load(request.param)
+    assert loaded.name == request.param
+    return loaded
+
+
+class Fence:
+    """Memory between two pages that kill who touches them."""
+
+    def __init__(self, pages=4):
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        page = mmap.PAGESIZE
+        self._map = mmap.mmap(-1, (pages + 2) * page)
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        self._first, self._last = base, base + (pages + 1) * page
+        for fence in (self._first, self._last):
+            self._protect(fence, 0)
+        self.size = pages * page
+        self._start = base + page
+
+    def _protect(self, address, protection):
+        if self._libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(mmap.PAGESIZE), protection) != 0:
+            raise OSError(ctypes.get_errno(), "mprotect")
+
+    def at_end(self, data):
+        """A writable view of `data` whose last byte is the last before the fence."""
+        return self._view(self.size - len(data), data)
+
+    def at_start(self, data):
+        """A writable view of `data` whose first byte is the first after the fence."""
+        return self._view(0, data)
+
+    def _view(self, offset, data):
+        view = memoryview((ctypes.c_ubyte * len(data)).from_address(self._start + offset)).cast("B")
+        view[:] = data
+        return view
+
+    def close(self):
+        for fence in (self._first, self._last):
+            self._protect(fence, mmap.PROT_READ | mmap.PROT_WRITE)
+
+
+@pytest.fixture(scope="session")
+def fence():
+    memory = Fence()
+    yield memory
+    memory.close()
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes a file and returns its path."""
+
+    def write(data=b"", name="file"):
+        path = tmp_path / name
+        path.write_bytes(data)
+        return path
+
+    return write

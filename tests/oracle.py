@@ -1,0 +1,48 @@
+"""The answers, computed from `bytes` by the shortest way that can't be wrong. Shared by the tests of every verb."""
+
+from __future__ import annotations
+
+# ASCII alone: bytes.lower is exactly that.
+WIDTHS = (16, 32, 64)  # bytes in a vector of some kernel
+
+# (needle, haystack): what is special about it is what the needle does to itself or to the haystack's ends.
+SEEDS = [
+    (b"a", b"a"),
+    (b"a", b"b"),
+    (b"a", b""),
+    (b"ab", b"ab"),
+    (b"ab", b"aab"),
+    (b"aa", b"aaaaa"),
+    (b"aba", b"ababababa"),
+    (b"abab", b"abababab"),
+    (b"abc", b"ab"),
+    (b"abc", b"zabzabcabcab"),
+    (b" the ", b" the the the  the "),
+    (b"\n", b"\n\n\n"),
+    (b"\x00", b"\x00\x01\x00"),
+    (b"\x00\x00", b"\x00\x00\x00"),
+    (b"\xff\xfe", b"\xff\xff\xfe"),
+    (b"aaaaaaaab", b"aaaaaaaaaaaaaaaab"),
+    (b"baaaaaaaa", b"baaaaaaaaaaaaaaaa"),
+    (b"x" * 17, b"x" * 40),
+    (b"ab" * 20, b"ab" * 45),
+    (b"Ab", b"aBAbab"),
+    (b"@[`{", b"@[`{" * 3),
+    ("ß".encode(), "ßẞß".encode()),
+]
+
+
+def positions(haystack, needle, start=0, end=None, overlapping=False, ignorecase=False):
+    """The offsets of all matches, by bytes.find alone."""
+    haystack = bytes(haystack)
+    if ignorecase:
+        haystack, needle = haystack.lower(), needle.lower()
+    start, end, _ = slice(start, end).indices(len(haystack)) if start <= len(haystack) else (start, -1, 1)
+    if not needle:
+        return list(range(start, end + 1))
+    found = []
+    offset = haystack.find(needle, start, end) if end >= 0 else -1
+    while offset >= 0:
+        found.append(offset)
+        offset = haystack.find(needle, offset + (1 if overlapping else len(needle)), end)
+    return found

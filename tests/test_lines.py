@@ -1,0 +1,157 @@
+"""line_starts and gather of every kernel, and Lines."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy
+import pytest
+
+import fastmmap
+
+
+def starts_of(text, start, end):
+    """The definition, in its own words."""
+    return ([start] if start < end else []) + [i + 1 for i in range(start, end) if text[i] == 10 and i + 1 < end]
+
+
+def test_line_starts_exhaustively(kernel):
+    for length in range(7):
+        for letters in itertools.product(b"a\n", repeat=length):
+            text = bytes(letters)
+            for start in range(length + 2):
+                for end in range(length + 2):
+                    expected = starts_of(text, min(start, length + 1), min(end, length))
+                    assert kernel.line_starts(text, start, end).tolist() == expected
+
+
+@pytest.mark.parametrize("width", [1, 15, 16, 31, 63, 64, 65, 100, 1000])
+def test_line_starts_of_lines_of_one_width(kernel, width):
+    text = (b"x" * (width - 1) + b"\n") * (20_000 // width + 2)
+    found = kernel.line_starts(text)
+    assert found.dtype == numpy.int64
+    assert found.tolist() == list(range(0, len(text), width))
+    assert kernel.line_starts(text + b"y").tolist() == list(range(0, len(text) + 1, width))
+
+
+def test_line_starts_of_more_than_a_step(kernel):
+    text = b"some line\nanother one\n\n" * 60_000
+    newlines = numpy.flatnonzero(numpy.frombuffer(text, dtype=numpy.uint8) == 10)
+    assert kernel.line_starts(text).tolist() == [0, *(newlines[:-1] + 1).tolist()]
+    assert kernel.line_starts(text, 3, -3).tolist()[:2] == [3, 10]
+
+
+def test_gather_one_length(kernel):
+    text = bytes(range(200))
+    rows = kernel.gather(text, [5, 0, 197, 5], 3)
+    assert rows.dtype == numpy.uint8
+    assert rows.tolist() == [[5, 6, 7], [0, 1, 2], [197, 198, 199], [5, 6, 7]]
+    assert kernel.gather(text, [], 3).shape == (0, 3)
+    assert kernel.gather(text, [1, 200], 0).shape == (2, 0)
+    assert kernel.gather(text, numpy.array([7], dtype=numpy.uint8), numpy.int64(1)).tolist() == [[7]]
+    rows[0, 0] = 1  # it is a copy, to be written to
+    assert text[5] == 5
+
+
+def test_gather_many_lengths(kernel):
+    text = bytes(range(200))
+    data, starts = kernel.gather(text, numpy.array([10, 20, 30, 200]), [2, 0, 3, 0])
+    assert data.tolist() == [10, 11, 30, 31, 32]
+    assert starts.tolist() == [0, 2, 2, 5, 5]
+    assert starts.dtype == numpy.int64
+    data, starts = kernel.gather(text, [], [])
+    assert (data.tolist(), starts.tolist()) == ([], [0])
+
+
+def test_gather_from_more_than_a_step(kernel):
+    text = numpy.arange(3_000_000, dtype=numpy.uint32).tobytes()
+    offsets = numpy.random.default_rng(1).integers(0, len(text) - 100, 30_000)
+    rows = kernel.gather(text, offsets, 100)
+    array = numpy.frombuffer(text, dtype=numpy.uint8)
+    assert (rows == array[offsets[:, None] + numpy.arange(100)]).all()
+
+
+@pytest.mark.parametrize(
+    ("offsets", "length", "error", "words"),
+    [
+        ([0, 8, 3, -1], 3, IndexError, r"record 1 .* offset 8"),
+        ([0, -1], 1, IndexError, "record 1 .* offset -1"),
+        ([0, 2**63], 1, IndexError, "record 1"),
+        ([2**70], 1, IndexError, "record 0"),
+        ([0, 5], [3, 6], IndexError, "record 1 .*6 bytes at offset 5"),
+        ([0], 11, IndexError, "record 0"),
+        ([11], 0, IndexError, "record 0"),
+        ([0], -1, ValueError, "negative"),
+        ([0], [-1], ValueError, "negative"),
+        ([0, 1], [1], ValueError, "2 offsets"),
+        ([[0]], 1, ValueError, "dimension"),
+        ([0.5], 1, TypeError, "integers"),
+        ([True], 1, TypeError, "integers"),
+        ([0], 1.5, TypeError, "integers"),
+        (["a"], 1, TypeError, "integers"),
+    ],
+)
+def test_gather_refuses(kernel, offsets, length, error, words):
+    with pytest.raises(error, match=words):
+        kernel.gather(bytes(10), offsets, length)
+
+
+TEXT = b"first\nsecond\r\n\nlast"
+
+
+@pytest.fixture
+def mapped(make):
+    with fastmmap.open(make(TEXT)) as m:
+        yield m
+
+
+def test_lines_by_number(mapped):
+    assert len(mapped.lines) == 4
+    assert mapped.lines[0] == b"first"
+    assert mapped.lines[1] == b"second\r"
+    assert mapped.lines[2] == b""
+    assert mapped.lines[-1] == mapped.lines[numpy.int64(3)] == b"last"
+    assert mapped.lines[1:3] == [b"second\r", b""]
+    assert mapped.lines[::-2] == [b"last", b"second\r"]
+    assert mapped.lines[numpy.array([3, 0])] == [b"last", b"first"]
+    assert [bytes(line) for line in mapped.lines] == [b"first", b"second\r", b"", b"last"]
+    for bad in (4, -5):
+        with pytest.raises(IndexError, match=str(bad)):
+            mapped.lines[bad]
+
+
+def test_line_numbers_and_offsets(mapped):
+    assert mapped.lines.number(0) == 0
+    assert mapped.lines.number([5, 6, 14, 15, len(TEXT) - 1]).tolist() == [0, 1, 2, 3, 3]
+    assert mapped.lines.offset([0, 1, 2, 3]).tolist() == [0, 6, 14, 15]
+    assert mapped.lines.offset(mapped.lines.number(8)) == 6
+    assert mapped.lines.number([]).tolist() == mapped.lines.offset([]).tolist() == []
+    for bad in (-1, len(TEXT)):
+        with pytest.raises(IndexError, match=str(bad)):
+            mapped.lines.number([0, bad])
+    with pytest.raises(IndexError):
+        mapped.lines.offset(4)
+
+
+def test_a_final_newline_opens_no_line(make):
+    with fastmmap.open(make(b"a\nb\n")) as m:
+        assert m.lines[:] == [b"a", b"b"]
+        assert m.line_at(3) == (2, 3)
+        assert m.line_at(0) == m.line_at(1) == (0, 1)
+        with pytest.raises(IndexError):
+            m.line_at(4)
+    with fastmmap.open(make(b"")) as m:
+        assert m.lines[:] == []
+        with pytest.raises(IndexError):
+            m.lines[0]
+
+
+def test_the_index_follows_what_the_methods_change(make):
+    with fastmmap.open(make(b"a\nb"), "r+") as m:
+        assert len(m.lines) == 2
+        m.append(b"\nc")
+        assert m.lines[:] == [b"a", b"b", b"c"]
+        m.replace(b"\n", b",")
+        assert m.lines[:] == [b"a,b,c"]
+        m.resize(1)
+        assert m.lines[:] == [b"a"]
