@@ -5,13 +5,11 @@ What changes a file goes through here, so that tests can make each call fail.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import functools
 import mmap
 import os
 import sys
-import tempfile
 from typing import Any
 
 _CAN_SYNC_RANGE = sys.platform == "linux"
@@ -25,7 +23,10 @@ _ZEROS = 1 << 20
 
 
 @functools.cache
-def _libc() -> ctypes.CDLL:
+def _libc() -> Any:
+    """The C library; ctypes is loaded when a file has to grow, not at import."""
+    import ctypes
+
     return ctypes.CDLL(None, use_errno=True)
 
 
@@ -53,10 +54,12 @@ def _fallocate(fd: int, offset: int, length: int) -> bool:
     """fallocate(2), False where it isn't to be had. Not posix_fallocate: glibc's imitation of it rewrites the file."""
     if sys.platform != "linux":
         return False
+    import ctypes
+
+    call = _libc().fallocate
+    call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     number = errno.EINTR
     while number == errno.EINTR:
-        call = _libc().fallocate
-        call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
         if call(fd, 0, offset, length) == 0:
             return True
         number = ctypes.get_errno()
@@ -126,6 +129,8 @@ def make_directory_durable(directory: str) -> None:
 def start_writeback(fd: int, offset: int, length: int) -> None:
     """Asks for the bytes to be written to the disk soon, where the system can be asked; promises nothing."""
     if _CAN_SYNC_RANGE and length:
+        import ctypes
+
         call = _libc().sync_file_range
         call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
         call(fd, offset, length, _WRITEBACK)
@@ -135,6 +140,8 @@ def memory_file() -> int:
     """The descriptor of a new file that is in no directory and goes with its last user."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("fastmmap", os.MFD_CLOEXEC)
+    import tempfile
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 

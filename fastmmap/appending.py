@@ -42,8 +42,9 @@ class Appender(Stage):
             raise ValueError(f"stage_size must be at least 1, not {stage_size}")
         self.name = os.fspath(path)
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        # One half takes records while the other is written, so appending goes on without the drain's lock.
-        self._halves = [MappedFile(None, size=stage_size) for _ in range(2)]
+        # One half takes records while the other is written, so appending goes on without the drain's lock. They are
+        # private ("c"): a forked child must not store into its parent's.
+        self._halves = [MappedFile(None, "c", size=stage_size) for _ in range(2)]
         self._unwritten: list[memoryview] = []  # drained from the stage, not yet in the file
         self._drained = 0
         self._lock = threading.RLock()

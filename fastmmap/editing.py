@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
+import stat
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
@@ -63,6 +63,8 @@ def replace_file(
     fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
     try:
         before = os.fstat(fd)
+        if not stat.S_ISREG(before.st_mode) and not stat.S_ISDIR(before.st_mode):  # MappedFile refuses a directory
+            raise OSError(errno.ENODEV, "Not a regular file", target)
         with MappedFile(fd) as source:
             source.name = target
             size = len(source)
@@ -94,7 +96,7 @@ def _rewrite(
 ) -> tuple[int, int]:
     """Writes the new file and puts it in the place of the old. Returns how many were replaced, and its size."""
     directory = os.path.dirname(target)
-    beside = os.path.join(directory, f".fastmmap-{os.path.basename(target)[:200]}-{secrets.token_hex(8)}")
+    beside = os.path.join(directory, f".fastmmap-{os.path.basename(target)[:200]}-{os.urandom(8).hex()}")
     out = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:

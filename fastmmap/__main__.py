@@ -1,0 +1,7 @@
+"""python -m fastmmap"""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
