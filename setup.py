@@ -4,6 +4,7 @@ FASTMMAP_NO_EXTENSIONS=1   builds pure Python, on purpose
 FASTMMAP_DEBUG=1           builds for a debugger: no optimisation, assertions on
 FASTMMAP_SANITIZE=list     builds with those sanitizers, as in address,undefined
 """
+
 import os
 import sys
 

@@ -7,12 +7,12 @@ that they run on, `kernels()` those that can be had here; FASTMMAP_KERNEL demand
 from typing import TYPE_CHECKING
 
 from . import _backend
+from . import searching as searching  # teaches the kernels to take paths
 from ._backend import usable as kernels
 from .appending import Appender
 from .editing import Replacement, replace_file
 from .lines import Lines
 from .mapped import MappedFile, open
-from . import searching as _searching  # teaches the kernels to take paths
 
 if TYPE_CHECKING:
     from .reference.append import append

@@ -36,12 +36,12 @@ class Appender(Stage):
     """
 
     survives_kill = False
+    _fd = -1
 
     def __init__(self, path: str | os.PathLike[str], *, stage_size: int = 1 << 20) -> None:
         if stage_size < 1:
             raise ValueError(f"stage_size must be at least 1, not {stage_size}")
         self.name = os.fspath(path)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         # One half takes records while the other is written, so appending goes on without the drain's lock. They are
         # private ("c"): a forked child must not store into its parent's.
         self._halves = [MappedFile(None, "c", size=stage_size) for _ in range(2)]
@@ -49,6 +49,7 @@ class Appender(Stage):
         self._drained = 0
         self._lock = threading.RLock()
         super().__init__(self._halves[0])
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         _appenders.add(self)
 
     @property
@@ -153,7 +154,7 @@ class Appender(Stage):
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_fd", -1) >= 0:
+        if self._fd >= 0:
             self.close()
 
 

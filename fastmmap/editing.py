@@ -73,7 +73,9 @@ def replace_file(
                 number = min(number, most) if most >= 0 else number
                 return Replacement(target, number, size, size, "none", time.perf_counter() - began)
             if before.st_nlink > 1:
-                raise OSError(errno.EMLINK, f"{before.st_nlink} hard links, of which a rewrite would change one", target)
+                raise OSError(
+                    errno.EMLINK, f"{before.st_nlink} hard links, of which a rewrite would change one", target
+                )
             number, new_size = _rewrite(target, fd, before, source, own_old, own_new, most, durable is not False)
     except OSError as error:
         if error.filename is None:

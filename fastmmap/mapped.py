@@ -93,7 +93,7 @@ class MappedFile(Mapping):
         if not writes and (end == 0 or not stat.S_ISREG(status.st_mode)):
             self._map_content(fd, size)
             return
-        length = self._length(size, end)
+        length = self._mapped_length(size, end)
         if self._offset + length > end:
             _system.grow(fd, end, self._offset + length)
         try:
@@ -103,7 +103,7 @@ class MappedFile(Mapping):
                 raise
             self._map_content(fd, size)
 
-    def _length(self, size: int | None, end: int) -> int:
+    def _mapped_length(self, size: int | None, end: int) -> int:
         """How many bytes to map, of a file of `end` bytes."""
         writes = _ACCESS[self.mode] == "write"
         if size is None:
@@ -124,7 +124,7 @@ class MappedFile(Mapping):
                 _system.write_all(copy, block)
             end = os.fstat(copy).st_size
             self.backend = "memory" if end else "mmap"
-            super().__init__(copy, self._offset, self._length(size, end), _ACCESS[self.mode])
+            super().__init__(copy, self._offset, self._mapped_length(size, end), _ACCESS[self.mode])
         finally:
             os.close(copy)
 
@@ -196,7 +196,7 @@ class MappedFile(Mapping):
         """
         number = _system.advice(advice)
         length = max(len(self) - start, 0) if length is None else length
-        if number is None or (advice == "dontneed" and (self.mode == "c" or self._fd < 0 and self.mode != "r")):
+        if number is None or (advice == "dontneed" and (self.mode == "c" or (self._fd < 0 and self.mode != "r"))):
             return
         try:
             super().advise(start, length, number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +14,10 @@ def ranges(start: int, end: int, parts: int) -> list[tuple[int, int]]:
     if parts < 1:
         raise ValueError(f"the number of ranges must be at least 1, not {parts}")
     bounds = [start + (end - start) * part // parts for part in range(parts + 1)]
-    return [(low, high) for low, high in zip(bounds, bounds[1:]) if low < high]
+    return [(low, high) for low, high in itertools.pairwise(bounds) if low < high]
 
 
-def aligned_ranges(
-    buffer: Any, size: int, parts: int, align: Any, find: Callable[..., int]
-) -> list[tuple[int, int]]:
+def aligned_ranges(buffer: Any, size: int, parts: int, align: Any, find: Callable[..., int]) -> list[tuple[int, int]]:
     """At most `parts` ranges that cover the buffer's `size` bytes, each but the last ending with `align`.
 
     No record, which is what ends with `align`, is split: a bound is moved to the end of the record it falls into.
@@ -30,4 +29,4 @@ def aligned_ranges(
             found = find(buffer, mark, max(high - len(mark), bounds[-1]))
             high = found + len(mark) if found >= 0 else size
         bounds.append(max(high, bounds[-1]))
-    return [(low, high) for low, high in zip(bounds, bounds[1:]) if low < high]
+    return [(low, high) for low, high in itertools.pairwise(bounds) if low < high]

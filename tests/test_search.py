@@ -11,7 +11,9 @@ import numpy
 import pytest
 from oracle import SEEDS, WIDTHS, positions
 
-PADDINGS = sorted({pad for width in WIDTHS for pad in (width - 1, width, width + 1, 4 * width, 4 * width + 3)} | {0, 1, 7})
+PADDINGS = sorted(
+    {pad for width in WIDTHS for pad in (width - 1, width, width + 1, 4 * width, 4 * width + 3)} | {0, 1, 7}
+)
 
 
 def check(kernel, haystack, needle, *span, **options):
@@ -55,7 +57,7 @@ def test_small_alphabet_exhaustively(kernel):
 
 def test_never_reads_outside(kernel, fence):
     """Haystacks of every length up to five vectors, right before and right after a page that kills."""
-    lengths = range(0, 5 * 64 + 2) if kernel.name != "python" else (0, 1, 15, 64, 320)
+    lengths = range(5 * 64 + 2) if kernel.name != "python" else (0, 1, 15, 64, 320)
     for length in lengths:
         for needle in (b"x", b"xy", b"yxxxy"):
             text = (b"xyxxxy" * 60)[:length]
@@ -67,8 +69,26 @@ def test_never_reads_outside(kernel, fence):
                 assert kernel.find(view, needle, ignorecase=True) == text.find(needle)
 
 
-@pytest.mark.parametrize("span", [(0, 3), (2,), (-4,), (-4, -1), (3, 2), (5, 5), (12,), (13,), (99,), (0, 99), (-99, 99),
-                                  (None, None), (None, 4), (2**70,), (0, 2**70), (-(2**70), 2**70), (0, -(2**70))])  # fmt: skip
+HUGE = 2**70
+SPANS = [
+    (0, 3),
+    (2,),
+    (-4,),
+    (-4, -1),
+    (3, 2),
+    (5, 5),
+    (12,),
+    (13,),
+    (99,),
+    (0, 99),
+    (-99, 99),
+    (None, None),
+    (None, 4),
+]
+SPANS += [(HUGE,), (0, HUGE), (-HUGE, HUGE), (0, -HUGE)]
+
+
+@pytest.mark.parametrize("span", SPANS)
 @pytest.mark.parametrize("needle", [b"", b"a", b"ab", b"abcabcabcabc", b"zz"])
 def test_spans_are_slices(kernel, span, needle):
     text = b"abcabcabcabc"

@@ -67,9 +67,7 @@ class Stage:
 
     def overflow(self, data: Data) -> None:
         """Called with a record that doesn't fit."""
-        raise ValueError(
-            f"the record doesn't fit in a stage of {len(self._view)} bytes with {self._tail} in use"
-        )
+        raise ValueError(f"the record doesn't fit in a stage of {len(self._view)} bytes with {self._tail} in use")
 
     def switch(self, buffer: Buffer | None) -> int:
         """Goes on at the start of another buffer, or of none, and returns how many bytes were in the one before."""

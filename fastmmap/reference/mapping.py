@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mmap
 import operator
-from typing import Any, SupportsIndex
+from typing import Any
 
 from .arguments import data_bytes, export, index_or
 
@@ -103,31 +103,30 @@ class Mapping:
 
     def __getitem__(self, index: Any) -> Any:
         """A byte as an integer, or a slice as bytes."""
+        place = self._place(index)
         with self.view() as view:
-            if isinstance(index, slice):
-                return bytes(view[index])
-            return view[self._position(index)]
+            return bytes(view[place]) if isinstance(place, slice) else view[place]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Stores a byte, or as many bytes as the slice has."""
-        if not isinstance(index, slice):
+        if isinstance(index, slice):
+            if isinstance(value, str):
+                raise TypeError("a bytes-like object is required, not 'str'")
+            own = data_bytes(value, "value")
+        else:
             byte = index_or(value, -1)
             if not 0 <= byte <= 255:
                 raise ValueError("byte must be in range(0, 256)")
-            position = self._position(index)
-            self._check_writable()
-            with self.view() as view:
-                view[position] = byte
-            return
-        if isinstance(value, str):
-            raise TypeError("a bytes-like object is required, not 'str'")
-        own = data_bytes(value, "value")
+        place = self._place(index)
         self._check_writable()
         with self.view() as view:
-            places = range(len(view))[index]
-            if len(places) != len(own):
-                raise ValueError(f"a slice of {len(places)} bytes can't hold {len(own)}: use resize or append for that")
-            view[index] = own
+            if not isinstance(place, slice):
+                view[place] = byte
+                return
+            room = len(range(len(view))[place])
+            if room != len(own):
+                raise ValueError(f"a slice of {room} bytes can't hold {len(own)}: use resize or append for that")
+            view[place] = own
 
     def __delitem__(self, index: Any) -> None:
         raise TypeError("a mapping's items can't be deleted: use resize")
@@ -137,7 +136,12 @@ class Mapping:
         if self._access == "read":
             raise TypeError("cannot modify a read-only mapping")
 
-    def _position(self, index: SupportsIndex) -> int:
+    def _place(self, index: Any) -> Any:
+        """An index from 0, or a slice of integers: converted before a view is taken, for that may run any code."""
+        if isinstance(index, slice):
+            return slice(
+                *(part if part is None else operator.index(part) for part in (index.start, index.stop, index.step))
+            )
         if not hasattr(type(index), "__index__"):
             raise TypeError(f"mapping indices must be integers or slices, not {type(index).__name__!r}")
         position = operator.index(index)

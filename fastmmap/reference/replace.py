@@ -81,9 +81,7 @@ class Substitution:
         """
         with writable(block, "readinto") as out:
             if len(out) < max(len(self._new), 1):
-                raise ValueError(
-                    f"a block of {len(out)} bytes has no room for a replacement of {len(self._new)}"
-                )
+                raise ValueError(f"a block of {len(out)} bytes has no room for a replacement of {len(self._new)}")
             if self._closed:
                 raise ValueError("the substitution is closed")
             filled = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import islice
@@ -60,11 +61,9 @@ def rfind(
         stop, window = last - len(own) + 1, WINDOW  # one above the last start that can hold the needle
         while stop > first:
             low = max(first, stop - window)
-            offset = -1
-            for offset in matches(view, own, low, stop - 1 + len(own), overlapping=True, ignorecase=ignorecase):
-                pass
-            if offset >= 0:
-                return offset
+            found = deque(matches(view, own, low, stop - 1 + len(own), overlapping=True, ignorecase=ignorecase), 1)
+            if found:
+                return found[0]
             stop, window = low, 2 * window
         return -1
 
