@@ -86,10 +86,11 @@ class Mapping:
 
     def view(self) -> memoryview:
         """The memory as a memoryview. It stays as long as the view does."""
+        pages = self._pages  # before the question, because another thread may unmap after it
         self._check_mapped()
-        if self._pages is None:
+        if pages is None:
             return memoryview(b"" if self._access == "read" else bytearray())
-        return memoryview(self._pages)[self._before : self._before + self._length]
+        return memoryview(pages)[self._before : self._before + self._length]
 
     def __buffer__(self, flags: int) -> memoryview:
         view = self.view()
