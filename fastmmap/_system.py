@@ -37,6 +37,34 @@ def advice(name: str) -> int | None:
     return getattr(mmap, f"MADV_{name.upper()}", None)
 
 
+def cpus() -> int:
+    """How many CPUs this process may use: by its affinity, and by the quota of its control groups."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, _quota())
+
+
+@functools.cache
+def _quota() -> int:
+    """The CPUs that the control groups (version 2) allow, rounded up. cpu.max holds "quota period" or "max period"."""
+    quota = sys.maxsize
+    try:
+        with open("/proc/self/cgroup") as file:
+            group = file.read().strip().rpartition("::")[2]
+    except OSError:
+        return quota
+    while True:
+        try:
+            with open(f"/sys/fs/cgroup{group}/cpu.max") as file:
+                most, period = file.read().split()
+            if most != "max":
+                quota = min(quota, max(1, -(-int(most) // int(period))))
+        except (OSError, ValueError):
+            pass
+        if group in ("", "/"):
+            return quota
+        group = os.path.dirname(group)
+
+
 def grow(fd: int, size: int, new_size: int) -> None:
     """Makes a file of `size` bytes larger, with blocks allocated: a store through a map can't meet a full disk then.
 

@@ -290,7 +290,7 @@ class MappedFile(Mapping):
 
     def ranges(self, n: int, align: Data | None = b"\n") -> list[tuple[int, int]]:
         """At most n ranges that cover the mapping, each but the last ending with `align`: work for n workers."""
-        return aligned_ranges(self, len(self), n, align, chosen.find)
+        return aligned_ranges(chosen.find, self, 0, len(self), n, align)
 
     # --- the kernels ---
 

@@ -1,12 +1,35 @@
-"""Ranges that can be worked on apart, and how their results are put together exactly."""
+"""Work on a large buffer by several threads: blocks that can be worked on apart, and the pool that does.
+
+A block is 32 MiB: some milliseconds of work, against microseconds for handing it out, and short enough that all threads
+stop soon after an interrupt, or once `find` knows its answer. What a match that lies across two blocks would spoil is
+avoided by putting the seam between them where no match is (`seams`), so results are put together by adding.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import Any
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from .reference.arguments import data_bytes
+from . import _system
+from .reference.arguments import check_threads, data_bytes
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from .reference.arguments import Data
+
+BLOCK = 1 << 25
+
+# More threads than this wait for memory, on every machine that was measured by others; none of ours has as many.
+MOST_THREADS = 8
+
+# How often a seam is moved past a match before it is given up: a needle that overlaps itself may leave no gap for long.
+TRIES = 64
 
 
 def ranges(start: int, end: int, parts: int) -> list[tuple[int, int]]:
@@ -17,16 +40,203 @@ def ranges(start: int, end: int, parts: int) -> list[tuple[int, int]]:
     return [(low, high) for low, high in itertools.pairwise(bounds) if low < high]
 
 
-def aligned_ranges(buffer: Any, size: int, parts: int, align: Any, find: Callable[..., int]) -> list[tuple[int, int]]:
-    """At most `parts` ranges that cover the buffer's `size` bytes, each but the last ending with `align`.
+def aligned_ranges(
+    find: Callable[..., int], buffer: Any, start: int, end: int, parts: int, align: Data | None
+) -> list[tuple[int, int]]:
+    """At most `parts` ranges that cover buffer[start:end], each but the last ending with `align`.
 
     No record, which is what ends with `align`, is split: a bound is moved to the end of the record it falls into.
     """
     mark = b"" if align is None else data_bytes(align, "align")
-    bounds = [0]
-    for _, high in ranges(0, size, parts):
-        if mark and bounds[-1] < high < size:
-            found = find(buffer, mark, max(high - len(mark), bounds[-1]))
-            high = found + len(mark) if found >= 0 else size
+    bounds = [start]
+    for _, high in ranges(start, end, parts):
+        if mark and bounds[-1] < high < end:
+            found = find(buffer, mark, max(high - len(mark), bounds[-1]), end)
+            high = found + len(mark) if found >= 0 else end
         bounds.append(max(high, bounds[-1]))
     return [(low, high) for low, high in itertools.pairwise(bounds) if low < high]
+
+
+def blocks(start: int, end: int) -> list[tuple[int, int]]:
+    """[start, end) in blocks."""
+    return ranges(start, end, _number(start, end))
+
+
+def _number(start: int, end: int) -> int:
+    return max(1, -(-(end - start) // BLOCK))
+
+
+def seams(
+    rfind: Callable[..., int], buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool = False
+) -> list[tuple[int, int]]:
+    """[start, end) in blocks across whose bounds no match lies, overlapping ones included.
+
+    What is found from left to right in each block, on its own, is then what is found from left to right in all. A
+    bound on which a match lies is moved to that match's end, and is dropped when that happens too often.
+    """
+    length = len(needle)
+    bounds = [start]
+    for _, high in blocks(start, end):
+        for _ in range(TRIES):
+            across = -1
+            if high < end:
+                low = max(high - length + 1, bounds[-1])
+                across = rfind(buffer, needle, low, min(high - 1 + length, end), ignorecase=ignorecase, threads=1)
+            if across < 0:
+                bounds.append(max(min(high, end), bounds[-1]))
+                break
+            high = across + length
+    return [(low, high) for low, high in itertools.pairwise([*bounds[:-1], end]) if low < high]
+
+
+def workers(threads: SupportsIndex | None) -> int:
+    """How many threads a large call gets: as asked for, or FASTMMAP_THREADS, or as many as there are CPUs for us.
+
+    None inside another executor's worker is one: whoever made that executor has shared the CPUs out already.
+    """
+    if threads is None:
+        demand = os.environ.get("FASTMMAP_THREADS")
+        if demand:
+            if not demand.isdigit() or int(demand) < 1:
+                raise ValueError(f"FASTMMAP_THREADS must be a number of at least 1, not {demand!r}")
+            return min(int(demand), MOST_THREADS)
+        if _in_an_executor():
+            return 1
+        return min(_system.cpus(), MOST_THREADS)
+    check_threads(threads)
+    return min(threads.__index__(), MOST_THREADS)
+
+
+def _in_an_executor() -> bool:
+    module = sys.modules.get("concurrent.futures.thread")
+    target = getattr(threading.current_thread(), "_target", None)
+    return target is not None and target is getattr(module, "_worker", None)
+
+
+class _Pool:
+    """The process's threads. A forked child has none of its parent's, and makes its own."""
+
+    def __init__(self) -> None:
+        self._executor: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        os.register_at_fork(after_in_child=self.__init__)  # type: ignore[misc]
+
+    def submit(self, task: Callable[[], None]) -> Future[None]:
+        from concurrent import futures  # loads logging, so not before a large call
+
+        with self._lock:
+            if self._executor is None:
+                self._executor = futures.ThreadPoolExecutor(MOST_THREADS - 1, thread_name_prefix="fastmmap")
+            return self._executor.submit(task)
+
+
+_pool = _Pool()
+
+
+def run(
+    work: Callable[[int, int], Any],
+    parts: Sequence[tuple[int, int]],
+    threads: int,
+    enough: Callable[[Any], bool] = lambda result: False,
+) -> list[Any]:
+    """work(low, high) for each part, by the calling thread and others; the results in order.
+
+    Parts are begun in order. After a result that is enough no later part is begun, and the list ends with it. An
+    error, or an interrupt, stops all threads after their block, and is raised when none of them runs any more.
+    """
+    results: list[Any] = [None] * len(parts)
+    upcoming = iter(range(len(parts)))  # next() on it is atomic: each part is taken once
+    last = len(parts)
+    lock = threading.Lock()
+
+    def take_turns() -> None:
+        nonlocal last
+        try:
+            for part in upcoming:
+                if part >= last:
+                    return
+                results[part] = work(*parts[part])
+                if enough(results[part]):
+                    with lock:
+                        last = min(last, part + 1)
+        except BaseException:
+            last = 0
+            raise
+
+    others = [_pool.submit(take_turns) for _ in range(min(threads, len(parts)) - 1)]
+    try:
+        take_turns()
+    finally:
+        running = [other for other in others if not other.cancel()]
+        while not all(other.done() for other in running):
+            time.sleep(0.0002)  # not a wait on a lock, which another interrupt would leave
+    for other in running:
+        other.result()
+    return results[:last]
+
+
+def find(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool, threads: int) -> int:
+    """The first match. Blocks are of starts: the bytes they are searched in reach into the next block."""
+
+    def work(low: int, high: int) -> int:
+        found: int = kernel.find(buffer, needle, low, high + len(needle) - 1, ignorecase=ignorecase, threads=1)
+        return found
+
+    results = run(work, blocks(start, end - len(needle) + 1), threads, lambda found: found >= 0)
+    return results[-1] if results else -1
+
+
+def rfind(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool, threads: int) -> int:
+    """The last match: the blocks are begun from the end."""
+
+    def work(low: int, high: int) -> int:
+        found: int = kernel.rfind(buffer, needle, low, high + len(needle) - 1, ignorecase=ignorecase, threads=1)
+        return found
+
+    results = run(work, blocks(start, end - len(needle) + 1)[::-1], threads, lambda found: found >= 0)
+    return results[-1] if results else -1
+
+
+def count(
+    kernel: Any, buffer: Any, needle: bytes, start: int, end: int, overlapping: bool, ignorecase: bool, threads: int
+) -> int:
+    """How many matches there are."""
+
+    def work(low: int, high: int) -> int:
+        number: int = kernel.count(buffer, needle, low, high, overlapping=overlapping, ignorecase=ignorecase, threads=1)
+        return number
+
+    return sum(run(work, seams(kernel.rfind, buffer, needle, start, end, ignorecase), threads))
+
+
+def find_all(
+    kernel: Any, buffer: Any, needle: bytes, start: int, end: int, overlapping: bool, ignorecase: bool, threads: int
+) -> Any:
+    """The offsets of all matches."""
+
+    def work(low: int, high: int) -> Any:
+        return kernel.find_all(buffer, needle, low, high, overlapping=overlapping, ignorecase=ignorecase, threads=1)
+
+    return _joined(run(work, seams(kernel.rfind, buffer, needle, start, end, ignorecase), threads))
+
+
+def line_starts(kernel: Any, find: Any, buffer: Any, start: int, end: int, threads: int) -> Any:
+    """The offsets at which lines start: each block begins with a line."""
+    parts = aligned_ranges(find, buffer, start, end, _number(start, end), b"\n")
+    return _joined(run(lambda low, high: kernel.line_starts(buffer, low, high, threads=1), parts, threads))
+
+
+def replace(kernel: Any, rfind: Any, buffer: Any, old: bytes, new: bytes, start: int, end: int, threads: int) -> int:
+    """How many were replaced, all of them."""
+
+    def work(low: int, high: int) -> int:
+        number: int = kernel.replace(buffer, old, new, start=low, end=high, threads=1)
+        return number
+
+    return sum(run(work, seams(rfind, buffer, old, start, end), threads))
+
+
+def _joined(arrays: Iterable[Any]) -> Any:
+    import numpy
+
+    return numpy.concatenate([numpy.empty(0, dtype=numpy.int64), *arrays])

@@ -4,6 +4,8 @@ from kernel cimport *
 from kernels cimport *
 from walk cimport *
 
+from fastmmap import parallel
+from fastmmap._search import Kernel as Search
 from fastmmap.reference.arguments import as_records, check_threads, check_within
 
 cdef fm_guard guarded = import_guard()
@@ -38,9 +40,11 @@ cdef int gather_step(void *context) noexcept nogil:
 cdef class Kernel:
     """The functions for lines and records of one kernel, as methods."""
     cdef fm_kernel kernel
+    cdef str name
 
     def __cinit__(self, str name):
         choose(&self.kernel, name)
+        self.name = name
 
     def line_starts(self, buffer, start=0, end=None, *, threads=None):
         """The offsets at which the lines of buffer[start:end] start, as an int64 ndarray.
@@ -53,13 +57,15 @@ cdef class Kernel:
         cdef Walk walk
         cdef int64_t *starts
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX), filled = 1, i
+        cdef Py_ssize_t number
         cdef int answer
         cdef fm_range haystack
-        if threads is not None:
-            check_threads(threads)
         take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
+            number = workers(threads, last - first)
+            if number > 1:
+                return parallel.line_starts(self, Search(self.name).find, <object> view.obj, first, last, number)
             if first >= last:
                 return numpy.empty(0, dtype=numpy.int64)
             begin(&walk, &self.kernel, b"\n", False, False)

@@ -5,7 +5,9 @@ from kernel cimport *
 from kernels cimport *
 from walk cimport *
 
-from fastmmap.reference.arguments import check_old, check_same_length, check_threads
+from fastmmap import parallel
+from fastmmap._search import Kernel as Search
+from fastmmap.reference.arguments import check_old, check_same_length
 
 cdef fm_guard guarded = import_guard()
 
@@ -44,9 +46,11 @@ cdef int replace_step(void *context) noexcept nogil:
 cdef class Kernel:
     """The functions that replace, of one kernel, as methods."""
     cdef fm_kernel kernel
+    cdef str name
 
     def __cinit__(self, str name):
         choose(&self.kernel, name)
+        self.name = name
 
     def replace(self, buffer, old, new, count=-1, *, start=0, end=None, threads=None):
         """Replaces `old` by `new`, which is as long, in buffer[start:end], in place. Returns how many were replaced.
@@ -58,14 +62,17 @@ cdef class Kernel:
         cdef Py_buffer view
         cdef Replace job
         cdef bytes own_old = private_bytes(guarded, old, "old"), own_new = private_bytes(guarded, new, "new")
-        cdef Py_ssize_t most = index_or(count, -1)
+        cdef Py_ssize_t most = index_or(count, -1), number
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         cdef fm_range haystack
-        if threads is not None:
-            check_threads(threads)
         check_same_length(own_old, own_new)
         take_writable(buffer, &view, "replace")
         try:
+            clamp(&first, &last, view.len)
+            number = workers(threads, last - first)
+            if number > 1 and most < 0 and own_old != own_new:
+                return parallel.replace(self, Search(self.name).rfind, <object> view.obj, own_old, own_new, first, last,
+                                        number)
             begin(&job.walk, &self.kernel, own_old, False, False)
             job.left = PY_SSIZE_T_MAX if most < 0 else most
             if job.left == 0 or not over(&job.walk, &view, first, last):

@@ -5,7 +5,8 @@ from kernel cimport *
 from kernels cimport *
 from walk cimport *
 
-from fastmmap.reference.arguments import check_limit, check_threads
+from fastmmap import parallel
+from fastmmap.reference.arguments import check_limit
 
 cdef fm_guard guarded = import_guard()
 
@@ -51,18 +52,20 @@ cdef class Kernel:
         As bytes.find in every case. ignorecase folds ASCII letters only.
         """
         cdef Py_buffer view
+        cdef Py_ssize_t number
         cdef Walk walk
         cdef int64_t offset = -1
         cdef bint fold = ignorecase
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
-        if threads is not None:
-            check_threads(threads)
         take_readable(buffer, &view)
         try:
+            clamp(&first, &last, view.len)
+            number = workers(threads, last - first)
             if not own:
-                clamp(&first, &last, view.len)
                 return first if first <= last else -1
+            if number > 1:
+                return parallel.find(self, <object> view.obj, own, first, last, fold, number)
             begin(&walk, &self.kernel, own, fold, False)
             walk.out, walk.capacity = &offset, 1
             if over(&walk, &view, first, last):
@@ -77,18 +80,20 @@ cdef class Kernel:
         As bytes.rfind in every case. ignorecase folds ASCII letters only.
         """
         cdef Py_buffer view
+        cdef Py_ssize_t number
         cdef Walk walk
         cdef bint fold = ignorecase
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         cdef fm_range haystack
-        if threads is not None:
-            check_threads(threads)
         take_readable(buffer, &view)
         try:
+            clamp(&first, &last, view.len)
+            number = workers(threads, last - first)
             if not own:
-                clamp(&first, &last, view.len)
                 return last if first <= last else -1
+            if number > 1:
+                return parallel.rfind(self, <object> view.obj, own, first, last, fold, number)
             begin(&walk, &self.kernel, own, fold, False)
             walk.found = -1
             if over_backward(&walk, &view, first, last):
@@ -105,19 +110,21 @@ cdef class Kernel:
         folds ASCII letters only.
         """
         cdef Py_buffer view
+        cdef Py_ssize_t number
         cdef Walk walk
         cdef ByteCount single
         cdef bint fold = ignorecase, overlap = overlapping
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         cdef fm_range haystack
-        if threads is not None:
-            check_threads(threads)
         take_readable(buffer, &view)
         try:
+            clamp(&first, &last, view.len)
+            number = workers(threads, last - first)
             if not own:
-                clamp(&first, &last, view.len)
                 return last - first + 1 if first <= last else 0
+            if number > 1:
+                return parallel.count(self, <object> view.obj, own, first, last, overlap, fold, number)
             begin(&walk, &self.kernel, own, fold, overlap)
             if not over(&walk, &view, first, last):
                 return 0
@@ -145,15 +152,16 @@ cdef class Kernel:
         cdef bint fold = ignorecase, overlap = overlapping
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
-        cdef Py_ssize_t most = check_limit(limit)
+        cdef Py_ssize_t most = check_limit(limit), number
         cdef int answer = FULL
-        if threads is not None:
-            check_threads(threads)
         take_readable(buffer, &view)
         try:
+            clamp(&first, &last, view.len)
+            number = workers(threads, last - first)
             if not own:
-                clamp(&first, &last, view.len)
                 return numpy.arange(first, last + 1 if last - first < most else first + most, dtype=numpy.int64)
+            if number > 1 and limit is None:
+                return parallel.find_all(self, <object> view.obj, own, first, last, overlap, fold, number)
             begin(&walk, &self.kernel, own, fold, overlap)
             if most == 0 or not over(&walk, &view, first, last):
                 return numpy.empty(0, dtype=numpy.int64)

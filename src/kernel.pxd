@@ -68,6 +68,11 @@ cdef enum:
 cdef enum:
     RELEASE_BYTES = 1 << 16
 
+# From this many bytes on, a call may use several threads: handing out work costs some 100 microseconds, and this many
+# bytes take a millisecond at memory speed.
+cdef enum:
+    PARALLEL_BYTES = 1 << 24
+
 # How long a call runs before it takes the GIL back to look for signals. A busy thread holds the GIL for 5 ms, so
 # looking after every step would be slower than the scan itself.
 cdef enum:
@@ -184,6 +189,14 @@ cdef inline bytes needle_bytes(fm_guard guarded, object needle):
     if not PyObject_CheckBuffer(needle) and not isinstance(needle, str):
         raise TypeError(f"needle must be bytes-like, str or an integer in range(256), not {type(needle).__name__!r}")
     return private_bytes(guarded, needle, "needle")
+
+cdef inline Py_ssize_t workers(object threads, Py_ssize_t size) except -1:
+    """How many threads work on `size` bytes."""
+    if threads is None and size < PARALLEL_BYTES:
+        return 1
+    from fastmmap.parallel import workers as number
+    cdef Py_ssize_t most = number(threads)
+    return most if size >= PARALLEL_BYTES else 1
 
 cdef inline Py_ssize_t index_or(object index, Py_ssize_t default) except? -1:
     """A slice index: None is the default, and what is too large for the machine is as large as can be."""

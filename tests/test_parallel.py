@@ -1,10 +1,22 @@
-"""Ranges cover everything once."""
+"""Several threads give what one gives, at every seam."""
 
 from __future__ import annotations
 
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy
 import pytest
 
-from fastmmap import parallel
+import fastmmap
+from fastmmap import _system, parallel
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 100, 2**40])
@@ -22,3 +34,174 @@ def test_ranges_cover_everything_once(size, parts):
 def test_no_part_is_no_range():
     with pytest.raises(ValueError, match="at least 1"):
         parallel.ranges(0, 10, 0)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(parallel, "BLOCK", 3)
+
+
+def same_as_serial(kernel, text, needle, start, end, ignorecase=False):
+    """Every parallel function against the serial one, on text[start:end]."""
+    case = {"ignorecase": ignorecase}
+    own = needle.lower() if ignorecase else needle
+    arguments = (kernel, text, own, start, end)
+    assert parallel.find(*arguments, ignorecase, 2) == kernel.find(text, needle, start, end, **case)
+    assert parallel.rfind(*arguments, ignorecase, 2) == kernel.rfind(text, needle, start, end, **case)
+    for overlapping in (False, True):
+        expected = kernel.find_all(text, needle, start, end, overlapping=overlapping, **case).tolist()
+        assert parallel.count(*arguments, overlapping, ignorecase, 2) == len(expected)
+        assert parallel.find_all(*arguments, overlapping, ignorecase, 2).tolist() == expected
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_needles_that_overlap_themselves_across_seams(kernel):
+    longest = 7 if kernel.name == "python" else 9
+    for length in range(longest):
+        for letters in itertools.product(b"ab", repeat=length):
+            text = bytes(letters)
+            for needle in (b"a", b"aa", b"aba", b"abab", b"aab"):
+                same_as_serial(kernel, text, needle, 0, length)
+                new = b"xyzw"[: len(needle)]
+                buffer = bytearray(text)
+                replaced = parallel.replace(kernel, kernel.rfind, buffer, needle, new, 0, length, 2)
+                assert (replaced, buffer) == (text.count(needle), text.replace(needle, new))
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_random_text_across_seams(kernel):
+    rng = random.Random(5)
+    for _ in range(30):
+        text = bytes(rng.choices(b"aAb\n", k=rng.randint(0, 120)))
+        start, end = sorted(rng.choices(range(len(text) + 1), k=2))
+        for needle in (b"a", b"ab", b"aab", b"abaaba", b"aaaaaaaaaa"):
+            same_as_serial(kernel, text, needle, start, end)
+            same_as_serial(kernel, text, needle, start, end, ignorecase=True)
+        expected = kernel.line_starts(text, start, end).tolist()
+        assert parallel.line_starts(kernel, kernel.find, text, start, end, 2).tolist() == expected
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_seam_that_finds_no_gap_is_dropped(kernel):
+    text = b"a" * 500 + b"b" + b"aa" * 30
+    found = parallel.seams(kernel.rfind, text, b"aa", 0, len(text))
+    assert [low for low, _ in found] == [0] + [high for _, high in found[:-1]]
+    assert found[-1][1] == len(text)
+    same_as_serial(kernel, text, b"aa", 0, len(text))
+
+
+LINE = b"the cat and the other cat, the dog \n"
+
+
+@pytest.fixture(scope="module")
+def large():
+    return LINE * (50_000_000 // len(LINE))
+
+
+@pytest.mark.parametrize("threads", [None, 1, 2, 3, 100])
+def test_large_calls(large, threads):
+    with fastmmap.open(None, size=len(large)) as m:
+        m[:] = large
+        lines = len(large) // len(LINE)
+        assert m.find(b"absent", threads=threads) == m.rfind(b"absent", threads=threads) == -1
+        assert m.find(b"dog", threads=threads) == large.find(b"dog")
+        assert m.rfind(b"the c", threads=threads) == large.rfind(b"the c")
+        assert m.find(b"the", 40_000_000, threads=threads) == large.find(b"the", 40_000_000)
+        for needle in (b"the", b" ", b" the ", b"\nthe cat"):
+            assert m.count(needle, threads=threads) == large.count(needle)
+        assert m.count(b"THE", ignorecase=True, threads=threads) == 4 * lines
+        starts = m.line_starts(threads=threads)
+        assert (starts == numpy.arange(0, len(large), len(LINE))).all()
+        offsets = m.find_all(b"dog", threads=threads)
+        assert (offsets == starts + LINE.index(b"dog")).all()
+        assert m.find_all(b"dog", limit=3, threads=threads).tolist() == offsets[:3].tolist()
+        assert m.replace(b"the", b"THE", 10, threads=threads) == 10
+        assert m.replace(b"the", b"THE", threads=threads) == 4 * lines - 10
+        assert m.find(b"the") == -1
+        assert m.count(b"THE") == 4 * lines
+
+
+def test_the_environment_sets_the_default(monkeypatch):
+    monkeypatch.setenv("FASTMMAP_THREADS", "3")
+    assert parallel.workers(None) == 3
+    assert parallel.workers(1) == 1
+    for bad in ("0", "many", "-1"):
+        monkeypatch.setenv("FASTMMAP_THREADS", bad)
+        with pytest.raises(ValueError, match="FASTMMAP_THREADS"):
+            parallel.workers(None)
+    monkeypatch.delenv("FASTMMAP_THREADS")
+    monkeypatch.setattr(_system, "cpus", lambda: 64)
+    assert parallel.workers(None) == parallel.workers(1000) == parallel.MOST_THREADS
+
+
+def test_no_threads_inside_another_executors_worker(monkeypatch):
+    monkeypatch.delenv("FASTMMAP_THREADS", raising=False)
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(parallel.workers, None).result() == 1
+        assert executor.submit(parallel.workers, 2).result() == 2
+
+
+def test_an_error_in_one_part_stops_all():
+    begun = []
+
+    def work(low, high):
+        begun.append(low)
+        if low == 3:
+            raise OSError("part 3")
+        time.sleep(0.001)
+
+    with pytest.raises(OSError, match="part 3"):
+        parallel.run(work, [(i, i + 1) for i in range(1000)], 3)
+    assert len(begun) < 1000
+
+
+def test_enough_is_the_first_in_order():
+    for _ in range(20):
+        results = parallel.run(lambda low, high: low, [(i, i + 1) for i in range(50)], 4, lambda result: result >= 7)
+        assert results == list(range(8))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_has_threads_of_its_own(large):
+    assert fastmmap.count(large, b"dog", threads=2) == len(large) // len(LINE)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if fastmmap.count(large, b"dog", threads=2) == len(large) // len(LINE) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_threads_side_by_side(large):
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(fastmmap.count(large, b"cat"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [2 * (len(large) // len(LINE))] * 4
+
+
+@pytest.mark.skipif(fastmmap.kernel == "python", reason="re looks for signals only between matches")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_interrupt_is_seen_within_100_ms(threads):
+    """A sparse file of 64 GiB, whose search takes seconds: the zeros are all read."""
+    code = f"""
+import fastmmap, os, tempfile, time, sys
+with tempfile.TemporaryFile() as file:
+    os.ftruncate(file.fileno(), 1 << 36)
+    m = fastmmap.open(file.fileno())
+    print("ready", flush=True)
+    try:
+        m.find(b"needle", threads={threads})
+    except KeyboardInterrupt:
+        print(time.monotonic(), flush=True)
+    m.close()
+    print(fastmmap.find(bytes(1 << 25) + b"x", b"x", threads=2))
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        seen = float(process.stdout.readline())
+        assert seen - sent < 0.5  # the promise is 0.1; the rest is for a busy machine
+        assert process.stdout.readline() == f"{1 << 25}\n"
