@@ -1,0 +1,77 @@
+"""python -m bench: all tables in one run. See --help."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from . import charts, corpora, notes, report, run
+from .measure import WrongAnswer
+
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(prog="python -m bench", description="Measures fastmmap against its peers.")
+    options.add_argument("--size", choices=list(corpora.SIZES), default="1G", help="the largest corpus (1G)")
+    options.add_argument("--only", metavar="VERB", help="the rows of one verb; 'notes' for those of the notes alone")
+    options.add_argument("--data", metavar="DIR", type=Path, default=HERE / "data", help="where the corpora are kept")
+    options.add_argument("--out", metavar="FILE", type=Path, default=HERE / "data" / "latest.json", help="the record")
+    options.add_argument("--budget", metavar="S", type=float, default=1.0, help="seconds for an engine on a row (1)")
+    options.add_argument("--compare", metavar="OLD", type=Path, help="an older record: lists what got slower")
+    options.add_argument("--charts", metavar="DIR", type=Path, help="draws the charts into a folder")
+    options.add_argument("--from", metavar="FILE", dest="record", type=Path, help="shows a record; measures nothing")
+    options.add_argument("--answers", action="store_true", help="computes the expected answers anew, from bytes alone")
+    chosen = options.parse_args()
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    if chosen.answers:
+        run.write_answers()
+        return 0
+    old = json.loads(chosen.compare.read_text()) if chosen.compare else None
+    try:
+        record = json.loads(chosen.record.read_text()) if chosen.record else measure(chosen, console)
+    except WrongAnswer as error:
+        console.print(f"[red]a wrong answer:[/] {error}")
+        return 1
+    if chosen.record:
+        show(console, record)
+    else:
+        report.save(chosen.out, record["machine"], record["rows"])
+    if chosen.charts:
+        charts.draw(record, chosen.charts)
+    return 0 if old is None or report.compare(console, old, record) else 1
+
+
+def show(console: Console, record: dict) -> None:
+    console.print(record["machine"])
+    for row in record["rows"]:
+        report.show(console, row)
+
+
+def measure(chosen: argparse.Namespace, console: Console) -> dict:
+    """Runs the cases, printing each table as it is done."""
+    began, rows, machine = time.monotonic(), [], run.machine()
+    console.print(machine)
+    results = notes.run_all(chosen.data, chosen.size, chosen.budget) if chosen.only in (None, "notes") else []
+    for row in results:
+        rows.append(row)
+        report.show(console, row)
+    if chosen.only != "notes":
+        for result in run.run_all(chosen.data, chosen.size, chosen.only, chosen.budget):
+            if isinstance(result, dict):
+                for name, reason in result.items():
+                    console.print(f"[yellow]{name} is left out: {reason}[/]")
+                continue
+            rows.append(result.record())
+            report.show(console, rows[-1])
+    console.print(f"every answer was the expected one; {time.monotonic() - began:.0f} seconds")
+    return {"machine": machine, "rows": rows}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""Timing: engines in turn, medians with their spread, the machine's own limit in the same run.
+
+An engine's first run is its check: its answer is compared, and its peak of anonymous memory taken, by a process of its
+own that watches. Runs that follow are timed alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .corpora import ABSENT_BYTE
+
+# Prints the most anonymous memory that a process, or a child of it, had while standard input was open.
+WATCHER = """
+import os, select, sys
+pid, most = int(sys.argv[1]), 0
+def anonymous(pid):
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith("RssAnon")), 0)
+    except OSError:
+        return 0
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return [int(child) for child in file.read().split() if int(child) != os.getpid()]
+    except OSError:
+        return []
+first = anonymous(pid)
+print(flush=True)
+while not select.select([0], [], [], 0.001)[0]:
+    most = max(most, anonymous(pid) - first, *map(anonymous, children(pid)))
+print(most, flush=True)
+"""
+
+MOST_RUNS = 5
+
+
+@dataclass
+class Timing:
+    """One engine on one row."""
+
+    engine: str
+    seconds: float  # median
+    low: float
+    high: float
+    runs: int
+    anonymous: int  # bytes, at the peak
+    faults: int  # page faults of a run
+
+    def as_row(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class WrongAnswer(Exception):
+    """An engine's answer isn't the expected one."""
+
+
+def watched(run: Callable[[], Any]) -> tuple[Any, int]:
+    """A run's result, and the peak of anonymous memory in bytes."""
+    command = [sys.executable, "-S", "-c", WATCHER, str(os.getpid())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as watcher:
+        assert watcher.stdin is not None
+        assert watcher.stdout is not None
+        watcher.stdout.readline()
+        result = run()
+        watcher.stdin.close()
+        return result, int(watcher.stdout.readline()) << 10
+
+
+def faults() -> int:
+    return sum(resource.getrusage(who).ru_minflt for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def timed(run: Callable[[], Any]) -> tuple[Any, float, int]:
+    before = faults()
+    began = time.perf_counter()
+    answer = run()
+    return answer, time.perf_counter() - began, faults() - before
+
+
+@dataclass
+class Runner:
+    """An engine with its job: `prepare` before each run, untimed; `check` on its answer."""
+
+    engine: str
+    run: Callable[[], Any]
+    prepare: Callable[[], None]
+    check: Callable[[Any], None]
+
+
+def race(runners: list[Runner], budget: float) -> list[Timing]:
+    """Times the runners in turns, each until it has used about `budget` seconds, MOST_RUNS times at most."""
+    samples: dict[str, list[float]] = {}
+    peaks, faulted = {}, {}
+    for runner in runners:
+        runner.prepare()
+        (answer, seconds, faulted[runner.engine]), peaks[runner.engine] = watched(lambda run=runner.run: timed(run))
+        runner.check(answer)
+        # What takes long is measured once: its first run is as good as its second.
+        samples[runner.engine] = [seconds] if seconds > budget else []
+    for _ in range(MOST_RUNS):
+        for runner in runners:
+            done = samples[runner.engine]
+            if sum(done) > budget:
+                continue
+            runner.prepare()
+            answer, seconds, faulted[runner.engine] = timed(runner.run)
+            runner.check(answer)
+            done.append(seconds)
+    return [
+        Timing(name, statistics.median(done), min(done), max(done), len(done), peaks[name], faulted[name])
+        for name, done in samples.items()
+    ]
+
+
+# --- the machine's own limits ---
+
+
+def read_speed(buffer: mmap.mmap, threads: int) -> float:
+    """Bytes a second of a plain vector read: libc's memchr for a byte that isn't there, the best of three."""
+    memchr = ctypes.CDLL(None).memchr
+    memchr.restype, memchr.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
+    address, keep = address_of(buffer)
+    return len(buffer) / on_threads(len(buffer), threads, lambda at, n: memchr(address + at, ABSENT_BYTE, n), keep)
+
+
+def copy_speed(size: int) -> float:
+    """Bytes a second of memcpy, by one thread, into memory that is there already."""
+    size = min(size, 1 << 28)
+    source, target = (ctypes.create_string_buffer(b"x" * 4096 * (size // 4096), size) for _ in range(2))
+    return size / on_threads(size, 1, lambda at, n: ctypes.memmove(target, source, n), None)
+
+
+def on_threads(size: int, threads: int, work: Callable[[int, int], Any], keep: Any) -> float:
+    """The seconds that `work` takes on a range split among threads, the best of three. ctypes releases the GIL."""
+    best = float("inf")
+    for _ in range(3):
+        share = -(-size // threads)
+        others = [threading.Thread(target=work, args=(at, min(share, size - at))) for at in range(share, size, share)]
+        began = time.perf_counter()
+        for other in others:
+            other.start()
+        work(0, min(share, size))
+        for other in others:
+            other.join()
+        best = min(best, time.perf_counter() - began)
+    del keep
+    return best
+
+
+def address_of(buffer: mmap.mmap) -> tuple[int, Any]:
+    """Where a read-only mapping is in memory, and what keeps it there."""
+    import numpy
+
+    array = numpy.frombuffer(buffer, dtype=numpy.uint8)
+    return int(array.ctypes.data), array

@@ -1,0 +1,80 @@
+"""Tables of rows, their record in a file, and the comparison of two records."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+# How much slower, relative to the machine's own limit, a row may be before --compare lists it: machines are noisy.
+SLOWER = 0.85
+
+
+def table(row: dict[str, Any]) -> Table:
+    """One case: its engines, fastest first."""
+    result = Table(title=row["title"], title_justify="left", title_style="bold", show_edge=False)
+    for heading in ("engine", "seconds", "spread", "GB/s", "of memory speed", "vs slowest", "anonymous", "faults"):
+        result.add_column(heading, justify="left" if heading == "engine" else "right")
+    slowest = max(timing["seconds"] for timing in row["timings"])
+    speed = f"{row['limit'] / 1e9:.1f}", f"{row['limit_all'] / 1e9:.1f}"
+    result.add_row("[dim]the machine's limit, 1 thread / all[/]", "", "", "[dim]" + " / ".join(speed) + "[/]")
+    for timing in sorted(row["timings"], key=lambda timing: timing["seconds"]):
+        rate = row["bytes"] / timing["seconds"]
+        result.add_row(
+            timing["engine"],
+            f"{timing['seconds']:.4f}",
+            f"±{(timing['high'] - timing['low']) / 2 / timing['seconds']:.0%}" if timing["runs"] > 1 else "1 run",
+            f"{rate / 1e9:.2f}",
+            f"{rate / row['limit']:.0%}",
+            f"{slowest / timing['seconds']:.1f}x",
+            f"{timing['anonymous'] / 2**20:.0f} MiB",
+            f"{timing['faults']}",
+        )
+    return result
+
+
+def show(console: Console, row: dict[str, Any]) -> None:
+    console.print(table(row))
+    console.print()
+
+
+def save(path: Path, machine: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """JSON with everything, and beside it a CSV with a line for each engine of each row."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
+    keys = ("cpu", "kernel", "python", "date")
+    with path.with_suffix(".csv").open("w", newline="") as file:
+        out = csv.writer(file)
+        names = ("engine", "seconds", "low", "high", "runs", "anonymous", "faults")
+        out.writerow(("title", "verb", "state", "pieces", "bytes", "limit", "limit_all", *names, *keys))
+        for row in rows:
+            for timing in row["timings"]:
+                shared = [row[key] for key in ("title", "verb", "state", "pieces", "bytes", "limit", "limit_all")]
+                out.writerow([*shared, *(timing[name] for name in names), *(machine[key] for key in keys)])
+
+
+def compare(console: Console, old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Lists what got slower than in an older record, as a share of each machine's own limit. True when nothing did."""
+    before = {(row["title"], timing["engine"]): share(row, timing) for row in old["rows"] for timing in row["timings"]}
+    slower = Table(title=f"slower than {old['machine']['date']} on {old['machine']['cpu']}", title_justify="left")
+    for heading in ("row", "engine", "then", "now", "ratio"):
+        slower.add_column(heading)
+    for row in new["rows"]:
+        for timing in row["timings"]:
+            then = before.get((row["title"], timing["engine"]))
+            now = share(row, timing)
+            if then and now / then < SLOWER:
+                slower.add_row(row["title"], timing["engine"], f"{then:.1%}", f"{now:.1%}", f"{now / then:.2f}")
+    if slower.row_count:
+        console.print(slower)
+    else:
+        console.print(f"nothing is slower than {SLOWER:.0%} of what it was, as a share of memory speed")
+    return not slower.row_count
+
+
+def share(row: dict[str, Any], timing: dict[str, Any]) -> float:
+    return float(row["bytes"] / timing["seconds"] / row["limit"])
