@@ -10,6 +10,8 @@ import functools
 import mmap
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _CAN_SYNC_RANGE = sys.platform == "linux"
@@ -68,13 +70,30 @@ def _quota() -> int:
 def grow(fd: int, size: int, new_size: int) -> None:
     """Makes a file of `size` bytes larger, with blocks allocated: a store through a map can't meet a full disk then.
 
-    The new bytes are zeros. On an OSError the file has its old size.
+    The new bytes are zeros. An allocation that fails half-way may have moved the end: see `restoring`.
     """
+    if not _fallocate(fd, size, new_size - size):
+        _write_zeros(fd, size, new_size)
+
+
+@contextmanager
+def restoring(fd: int, size: int) -> Iterator[None]:
+    """Gives a file its old size back when anything goes wrong within, an interrupt included."""
     try:
-        if not _fallocate(fd, size, new_size - size):
-            _write_zeros(fd, size, new_size)
-    except OSError:
-        os.ftruncate(fd, size)  # an allocation that failed half-way may have moved the end
+        yield
+    except BaseException:
+        os.ftruncate(fd, size)
+        raise
+
+
+@contextmanager
+def naming(name: Any) -> Iterator[None]:
+    """Gives an OSError the file's name, where the call that failed knew none, or only a descriptor."""
+    try:
+        yield
+    except OSError as error:
+        if name is not None and not isinstance(error.filename, (str, bytes)):
+            error.filename = name
         raise
 
 
@@ -121,15 +140,11 @@ def write_all(fd: int, data: Any) -> None:
 
 
 def write_behind(fd: int, data: Any, end: int) -> None:
-    """Writes a buffer behind the end of a file of `end` bytes. On an OSError the file ends there again."""
+    """Writes a buffer behind the end of a file of `end` bytes."""
     with memoryview(data) as view:
         written = 0
-        try:
-            while written < len(view):
-                written += os.pwrite(fd, view[written:], end + written)
-        except OSError:
-            os.ftruncate(fd, end)
-            raise
+        while written < len(view):
+            written += os.pwrite(fd, view[written:], end + written)
 
 
 def make_durable(fd: int) -> None:
@@ -142,16 +157,18 @@ def make_durable(fd: int) -> None:
         os.fdatasync(fd)
 
 
-def make_directory_durable(directory: str) -> None:
-    """Returns when the names in a directory would survive a power loss."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def open_directory(path: str) -> int:
+    """A directory's descriptor, for make_names_durable."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def make_names_durable(directory: int) -> None:
+    """Returns when the names in a directory, given by its descriptor, would survive a power loss."""
     try:
-        os.fsync(fd)
+        os.fsync(directory)
     except OSError as error:
         if error.errno != errno.EINVAL:  # filesystems that keep no directory say so
             raise
-    finally:
-        os.close(fd)
 
 
 def start_writeback(fd: int, offset: int, length: int) -> None:

@@ -32,7 +32,8 @@ class Appender(Stage):
     wasn't flushed is lost with it: `survives_kill` is False. Threads may share an appender; a record is never split,
     and each appender's records stay in order.
 
-    A write that fails raises OSError, keeps what wasn't written, and is tried again with the next flush.
+    A write that fails raises OSError and loses nothing: what was accepted before is written with the next flush. An
+    append that raises hasn't taken its record; one that returns has, even a large one of which the system wrote a part.
     """
 
     survives_kill = False
@@ -42,14 +43,15 @@ class Appender(Stage):
         if stage_size < 1:
             raise ValueError(f"stage_size must be at least 1, not {stage_size}")
         self.name = os.fspath(path)
-        # One half takes records while the other is written, so appending goes on without the drain's lock. They are
-        # private ("c"): a forked child must not store into its parent's.
-        self._halves = [MappedFile(None, "c", size=stage_size) for _ in range(2)]
         self._unwritten: list[memoryview] = []  # drained from the stage, not yet in the file
         self._drained = 0
         self._lock = threading.RLock()
-        super().__init__(self._halves[0])
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        with _system.naming(self.name):
+            # One half takes records while the other is written, so appending goes on without the drain's lock. They
+            # are private ("c"): a forked child must not store into its parent's.
+            self._halves = [MappedFile(None, "c", size=stage_size) for _ in range(2)]
+            super().__init__(self._halves[0])
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         _appenders.add(self)
 
     @property
@@ -79,17 +81,21 @@ class Appender(Stage):
 
     def overflow(self, data: Data) -> None:
         """A record that doesn't fit: the stage is drained first, and a large record follows it directly."""
-        with self._lock:
-            self._check_open()
-            with export(data.encode() if isinstance(data, str) else data) as view:
-                if len(view) < min(LARGE, len(self._halves[0])):
-                    self.flush()
-                    Stage.append(self, view)
-                    return
-                self._switch()
-                self._unwritten.append(memoryview(bytes(view)))
-                self._drained += len(view)
-            self._write()
+        with self._lock, export(data.encode() if isinstance(data, str) else data) as view:
+            self.flush()
+            if len(view) < min(LARGE, len(self._halves[0])):
+                Stage.append(self, view)
+                return
+            self._drained += len(view)
+            written = 0
+            try:
+                while written < len(view):
+                    written += _system.write_some(self._fd, view[written:])
+            except OSError:
+                self._keep(view[written:])  # it is accepted; the next flush tries again, and raises
+            except BaseException:
+                self._keep(view[written:])
+                raise
 
     def flush(self) -> None:
         """Writes the stage to the file: what was appended before is visible to its readers."""
@@ -101,7 +107,7 @@ class Appender(Stage):
 
     def sync(self) -> None:
         """flush, and returns when the file would survive a power loss."""
-        with self._lock:
+        with self._lock, _system.naming(self.name):
             self.flush()
             _system.make_durable(self._fd)
 
@@ -110,42 +116,44 @@ class Appender(Stage):
         with self._lock:
             if self._fd < 0:
                 return
-            self.flush()
-            self._let_go()
+            self._write()
+            self._switch(last=True)  # from here on no record is accepted
+            try:
+                self._write()
+            except BaseException:
+                self.switch(self._halves[0])
+                raise
+            fd, self._fd = self._fd, -1
+            for half in self._halves:
+                half.close()
+            os.close(fd)
 
     def _check_open(self) -> None:
         if self._fd < 0:
             raise ValueError(f"the appender of {self.name!r} is closed")
 
-    def _switch(self) -> None:
-        """Goes on in the other half; what is in this one waits to be written. Called with nothing of it unwritten."""
+    def _switch(self, last: bool = False) -> None:
+        """Goes on in the other half, or in none; what is in this one waits to be written.
+
+        Nothing may wait already: it could be in the half that takes records from now on.
+        """
         self._halves.reverse()
-        used = self.switch(self._halves[0])
+        used = self.switch(None if last else self._halves[0])
         self._drained += used
         if used:
             self._unwritten.append(self._halves[1].view()[:used])
 
     def _write(self) -> None:
         """Writes what waits. Where that fails, exactly the rest goes on waiting."""
-        while self._unwritten:
-            view = self._unwritten[0]
-            try:
-                written = _system.write_some(self._fd, view)
-            except OSError as error:
-                error.filename = self.name
-                raise
-            self._unwritten[0] = view[written:]
-            if not self._unwritten[0]:
-                self._unwritten.pop(0)
+        with _system.naming(self.name):
+            while self._unwritten:
+                view = self._unwritten[0]
+                self._unwritten[0] = view[_system.write_some(self._fd, view) :]
+                if not self._unwritten[0]:
+                    self._unwritten.pop(0)
 
-    def _let_go(self) -> None:
-        fd, self._fd = self._fd, -1
-        self.switch(None)
-        self._unwritten.clear()
-        for half in self._halves:
-            half.close()
-        if fd >= 0:
-            os.close(fd)
+    def _keep(self, view: memoryview) -> None:
+        self._unwritten.append(memoryview(bytes(view)))
 
     def __enter__(self) -> Self:
         return self

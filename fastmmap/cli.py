@@ -6,6 +6,7 @@ Status 0: found or changed; 1: nothing found; 2: an error, which is one line on 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from itertools import islice
 from typing import NoReturn
 
 from . import __version__, kernel
+from ._system import naming
 from .appending import Appender
 from .editing import replace_file
 from .mapped import MappedFile, open
@@ -26,6 +28,10 @@ OFFSETS = 1 << 16
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its status."""
+    if sys.stdout is None:
+        return complain(OSError("standard output is closed"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names and needles are any bytes
     options = parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
@@ -45,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def complain(error: Exception) -> int:
     """One line for an error."""
     if isinstance(error, OSError) and error.filename is not None:
-        error = OSError(f"{os.fsdecode(error.filename)}: {error.strerror}")
+        name = "standard input" if error.filename == 0 else os.fsdecode(error.filename)
+        error = OSError(f"{name}: {error.strerror}")
     print(f"fastmmap: {error}", file=sys.stderr)
     return ERROR
 
@@ -167,8 +174,9 @@ def append_to(options: argparse.Namespace) -> int:
         for text in options.text:
             log.append(text + b"\n" if options.newline else text)
         if not options.text:
-            while block := os.read(0, 1 << 20):
-                log.append(block)
+            with naming(0):
+                while block := os.read(0, 1 << 20):
+                    log.append(block)
     return FOUND
 
 

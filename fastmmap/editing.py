@@ -37,7 +37,7 @@ class Replacement:
 
 
 def replace_file(
-    path: str | os.PathLike[str],
+    path: str | bytes | os.PathLike[str] | os.PathLike[bytes],
     old: Data,
     new: Data,
     count: SupportsIndex = -1,
@@ -53,36 +53,33 @@ def replace_file(
     isn't touched.
 
     OSError, with the file unchanged and nothing left beside it: a file with several hard links, which would come apart;
-    an owner or attribute that can't be kept; a file that changed meanwhile; and whatever the system reports.
+    an owner or attribute that can't be kept; a file that changed meanwhile; and whatever the system reports. The one
+    error after the file is replaced is that of flushing the directory: the new file is there, but a power loss may
+    bring back the old.
     """
     began = time.perf_counter()
     own_old, own_new, most = data_bytes(old, "old"), data_bytes(new, "new"), index_or(count, -1)
     check_old(own_old)
     check_threads(threads)
-    target = os.path.realpath(os.fspath(path))
-    fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        before = os.fstat(fd)
-        if not stat.S_ISREG(before.st_mode) and not stat.S_ISDIR(before.st_mode):  # MappedFile refuses a directory
-            raise OSError(errno.ENODEV, "Not a regular file", target)
-        with MappedFile(fd) as source:
-            source.name = target
-            size = len(source)
-            if most == 0 or own_old == own_new or source.find(own_old) < 0:
-                number = source.count(own_old) if own_old == own_new else 0
-                number = min(number, most) if most >= 0 else number
-                return Replacement(target, number, size, size, "none", time.perf_counter() - began)
-            if before.st_nlink > 1:
-                raise OSError(
-                    errno.EMLINK, f"{before.st_nlink} hard links, of which a rewrite would change one", target
-                )
-            number, new_size = _rewrite(target, fd, before, source, own_old, own_new, most, durable is not False)
-    except OSError as error:
-        if error.filename is None:
-            error.filename = target
-        raise
-    finally:
-        os.close(fd)
+    target = os.path.realpath(os.fsdecode(path))
+    with _system.naming(target):
+        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            before = os.fstat(fd)
+            if not stat.S_ISREG(before.st_mode) and not stat.S_ISDIR(before.st_mode):  # MappedFile refuses a directory
+                raise OSError(errno.ENODEV, "Not a regular file")
+            with MappedFile(fd) as source:
+                size = len(source)
+                if most == 0 or own_old == own_new or source.find(own_old) < 0:
+                    number = source.count(own_old) if own_old == own_new else 0
+                    number = min(number, most) if most >= 0 else number
+                    return Replacement(target, number, size, size, "none", time.perf_counter() - began)
+                if before.st_nlink > 1:
+                    raise OSError(errno.EMLINK, f"{before.st_nlink} hard links, of which a rewrite would change one")
+                sync = durable is not False
+                number, new_size = _rewrite(target, fd, before, source, own_old, own_new, most, sync)
+        finally:
+            os.close(fd)
     return Replacement(target, number, size, new_size, "rewrite", time.perf_counter() - began)
 
 
@@ -97,8 +94,31 @@ def _rewrite(
     durable: bool,
 ) -> tuple[int, int]:
     """Writes the new file and puts it in the place of the old. Returns how many were replaced, and its size."""
-    directory = os.path.dirname(target)
-    beside = os.path.join(directory, f".fastmmap-{os.path.basename(target)[:200]}-{os.urandom(8).hex()}")
+    beside = os.path.join(os.path.dirname(target), f".fastmmap-{os.urandom(8).hex()}")
+    # Opened first: a directory that can't be, and so can't be flushed, is an error before the file is replaced.
+    directory = _system.open_directory(os.path.dirname(target)) if durable else -1
+    try:
+        result = _write_beside(beside, target, fd, before, source, old, new, count, durable)
+        if durable:
+            _system.make_names_durable(directory)
+        return result
+    finally:
+        if durable:
+            os.close(directory)
+
+
+def _write_beside(
+    beside: str,
+    target: str,
+    fd: int,
+    before: os.stat_result,
+    source: MappedFile,
+    old: bytes,
+    new: bytes,
+    count: int,
+    durable: bool,
+) -> tuple[int, int]:
+    """Makes the new file and renames it; on any error it is removed."""
     out = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
@@ -114,8 +134,6 @@ def _rewrite(
     except BaseException:
         os.unlink(beside)
         raise
-    if durable:
-        _system.make_directory_durable(directory)
     return number, size
 
 

@@ -18,9 +18,12 @@ class Lines:
     again after `append`, `resize` and `replace`; newlines that are stored otherwise are not noticed.
     """
 
-    def __init__(self, mapped: MappedFile, starts: Offsets) -> None:
+    def __init__(self, mapped: MappedFile) -> None:
         self._mapped = mapped
-        self._starts = starts
+
+    @property
+    def _starts(self) -> Offsets:
+        return self._mapped.line_index()
 
     def __len__(self) -> int:
         return int(self._starts.size)

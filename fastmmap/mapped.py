@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
+import operator
 import os
 import stat
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _system
@@ -46,8 +46,11 @@ class MappedFile(Mapping):
     def __init__(self, path: Path | int | None, mode: str = "r", *, size: int | None = None, offset: int = 0) -> None:
         if mode not in _FLAGS:
             raise ValueError(f"mode must be one of {', '.join(map(repr, _FLAGS))}, not {mode!r}")
+        offset, size = operator.index(offset), None if size is None else operator.index(size)
         if offset < 0 or (size is not None and size < 0):
             raise ValueError(f"size and offset must not be negative: {size}, {offset}")
+        if mode == "w+" and offset and size is None:
+            raise ValueError("an offset in a new file needs a size")
         self.name: Any = path if path is None or isinstance(path, int) else os.fspath(path)
         self.mode = mode
         self.backend = "mmap"
@@ -55,11 +58,11 @@ class MappedFile(Mapping):
         self._offset = offset
         self._closed = False
         self._starts: Offsets | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # of what changes the size, the descriptor or the index of the lines
         if path is None:
             self._map_memory(size)
             return
-        with _naming(self.name):
+        with _system.naming(self.name):
             fd = os.dup(path) if isinstance(path, int) else os.open(path, _FLAGS[mode] | os.O_CLOEXEC, 0o666)
             try:
                 self._map_file(fd, size)
@@ -94,10 +97,13 @@ class MappedFile(Mapping):
             self._map_content(fd, size)
             return
         length = self._mapped_length(size, end)
-        if self._offset + length > end:
-            _system.grow(fd, end, self._offset + length)
         try:
-            super().__init__(fd, self._offset, length, _ACCESS[self.mode])
+            if self._offset + length > end:
+                with _system.restoring(fd, end):
+                    _system.grow(fd, end, self._offset + length)
+                    super().__init__(fd, self._offset, length, _ACCESS[self.mode])
+            else:
+                super().__init__(fd, self._offset, length, _ACCESS[self.mode])
         except OSError as error:
             if writes or error.errno not in (errno.ENODEV, errno.EACCES, errno.EINVAL, errno.ENOSYS):
                 raise
@@ -107,9 +113,9 @@ class MappedFile(Mapping):
         """How many bytes to map, of a file of `end` bytes."""
         writes = _ACCESS[self.mode] == "write"
         if size is None:
-            if self._offset > end and not writes:
+            if self._offset > end:
                 raise ValueError(f"offset {self._offset} is past the end of {self.name!r}, which has {end} bytes")
-            return max(end - self._offset, 0)
+            return end - self._offset
         if self._offset + size > end and not writes:
             raise ValueError(
                 f"{size} bytes at offset {self._offset} are past the end of {self.name!r}, which has {end} bytes"
@@ -137,11 +143,12 @@ class MappedFile(Mapping):
 
     def close(self) -> None:
         """Closes the descriptor at once, and lets go of the memory with its last view. Closing twice does nothing."""
-        self._closed = True
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-        self.unmap()
+        with self._lock:
+            self._closed = True
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                os.close(fd)
+            self.unmap()
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +157,7 @@ class MappedFile(Mapping):
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_fd"):
+        if hasattr(self, "_lock"):
             self.close()
 
     def __repr__(self) -> str:
@@ -174,13 +181,10 @@ class MappedFile(Mapping):
         wait=True returns when they are on the disk. wait=False only asks for it, and promises nothing. Without a file
         to write to (modes "r" and "c", anonymous memory) nothing happens.
         """
-        if length is None:
-            length = max(len(self) - start, 0)
-        if not 0 <= start <= len(self) or not 0 <= length <= len(self) - start:
-            raise ValueError(f"{length} bytes at {start} are not within the mapping's {len(self)}")
+        length = self._check_span(start, length)
         if self._fd < 0:
             return
-        with _naming(self.name):
+        with _system.naming(self.name):
             if not wait:
                 _system.start_writeback(self._fd, self._offset + start, length)
                 return
@@ -195,14 +199,24 @@ class MappedFile(Mapping):
         holds, nothing happens.
         """
         number = _system.advice(advice)
-        length = max(len(self) - start, 0) if length is None else length
+        length = self._check_span(start, length)
         if number is None or (advice == "dontneed" and (self.mode == "c" or (self._fd < 0 and self.mode != "r"))):
             return
-        try:
-            super().advise(start, length, number)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # a kernel built without it, as is common for huge pages
-                raise
+        with _system.naming(self.name):
+            try:
+                super().advise(start, length, number)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # a kernel built without it, as is common for huge pages
+                    raise
+
+    def _check_span(self, start: int, length: int | None) -> int:
+        """The length of a span, which is to the end for None, if it is within the mapping."""
+        size = len(self)
+        if length is None:
+            length = max(size - start, 0)
+        if not 0 <= start <= size or not 0 <= length <= size - start:
+            raise ValueError(f"{length} bytes at {start} are not within the mapping's {size}")
+        return length
 
     # --- growing and shrinking ---
 
@@ -212,21 +226,23 @@ class MappedFile(Mapping):
         BufferError while views live, TypeError in modes "r" and "c", ValueError where the mapping doesn't end where
         the file does. On any error nothing has changed.
         """
+        size = operator.index(size)
         if size < 0:
             raise ValueError(f"size must not be negative: {size}")
-        with self._lock, _naming(self.name):
+        with self._lock, _system.naming(self.name):
             before = self._check_resizable()
             if self._fd < 0:
                 self.remap(-1, 0, size)
             elif size > before:
                 end = self._offset + before
-                _system.grow(self._fd, end, self._offset + size)
-                self._remap_or_cut(size, end)
+                with _system.restoring(self._fd, end):
+                    _system.grow(self._fd, end, self._offset + size)
+                    self.remap(self._fd, self._offset, size)
             elif size < before:
                 self.remap(self._fd, self._offset, size)
                 try:
                     _system.truncate(self._fd, self._offset + size)
-                except OSError:
+                except BaseException:
                     self.remap(self._fd, self._offset, before)
                     raise
             self._starts = None
@@ -237,7 +253,7 @@ class MappedFile(Mapping):
         The errors are those of resize; a full disk is an OSError, with nothing appended. For many small records there
         is Appender.
         """
-        with self._lock, _naming(self.name), export(data.encode() if isinstance(data, str) else data) as view:
+        with self._lock, _system.naming(self.name), export(data.encode() if isinstance(data, str) else data) as view:
             before = self._check_resizable()
             size = before + len(view)
             if self._fd < 0:
@@ -245,9 +261,10 @@ class MappedFile(Mapping):
                 chosen.append(self, before, view)
             else:
                 end = self._offset + before
-                # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
-                _system.write_behind(self._fd, view, end)
-                self._remap_or_cut(size, end)
+                with _system.restoring(self._fd, end):
+                    # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
+                    _system.write_behind(self._fd, view, end)
+                    self.remap(self._fd, self._offset, size)
             self._starts = None
             return size
 
@@ -265,22 +282,19 @@ class MappedFile(Mapping):
                 )
         return length
 
-    def _remap_or_cut(self, size: int, end: int) -> None:
-        """Maps what the file has become, or gives it its old end back."""
-        try:
-            self.remap(self._fd, self._offset, size)
-        except BaseException:
-            _system.truncate(self._fd, end)
-            raise
-
     # --- lines and ranges ---
 
     @property
     def lines(self) -> Lines:
         """The lines, by number: m.lines[1_000_000]."""
-        if self._starts is None:
-            self._starts = self.line_starts()
-        return Lines(self, self._starts)
+        return Lines(self)
+
+    def line_index(self) -> Offsets:
+        """The offsets at which the lines start, found once and again after `append`, `resize` and `replace`."""
+        with self._lock:
+            if self._starts is None:
+                self._starts = self.line_starts()
+            return self._starts
 
     def line_at(self, offset: SupportsIndex) -> tuple[int, int]:
         """Start and end of the line that holds the byte at `offset`, its newline not included."""
@@ -393,17 +407,6 @@ class MappedFile(Mapping):
         replaced: int = chosen.replace(self, old, new, count, start=start, end=end, threads=threads)
         self._starts = None
         return replaced
-
-
-@contextmanager
-def _naming(name: Any) -> Iterator[None]:
-    """Gives an OSError the file's name, if the call that failed didn't know it."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None and name is not None:
-            error.filename = name
-        raise
 
 
 def open(path: Path | int | None, mode: str = "r", *, size: int | None = None, offset: int = 0) -> MappedFile:

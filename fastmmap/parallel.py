@@ -163,7 +163,12 @@ def run(
             last = 0
             raise
 
-    others = [_pool.submit(take_turns) for _ in range(min(threads, len(parts)) - 1)]
+    others: list[Future[None]] = []
+    try:
+        for _ in range(min(threads, len(parts)) - 1):
+            others.append(_pool.submit(take_turns))
+    except RuntimeError:
+        pass  # at shutdown no thread can be had: the calling one does it all
     try:
         take_turns()
     finally:

@@ -83,7 +83,7 @@ cdef class Stage:
 
     def overflow(self, data):
         """Called with a record that doesn't fit."""
-        raise ValueError(f"the record doesn't fit in a stage of {self.limit} bytes with {self.used} in use")
+        raise ValueError(f"the record doesn't fit in a stage of {max(self.limit, 0)} bytes with {self.used} in use")
 
     def switch(self, buffer):
         """Goes on at the start of another buffer, or of none, and returns how many bytes were in the one before."""
@@ -94,7 +94,8 @@ cdef class Stage:
             take_writable(buffer, &view, "Stage")
         with cython.critical_section(self):
             before, used = self.view, self.used
-            self.view, self.used, self.limit = view, 0, view.len
+            # Without a buffer not even an empty record fits: a closed stage refuses them all.
+            self.view, self.used, self.limit = view, 0, view.len if buffer is not None else -1
         PyBuffer_Release(&before)
         return used
 

@@ -60,12 +60,12 @@ cdef class Kernel:
         cdef Py_ssize_t number
         cdef int answer
         cdef fm_range haystack
-        take_readable(buffer, &view)
+        buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, last - first)
             if number > 1:
-                return parallel.line_starts(self, Search(self.name).find, <object> view.obj, first, last, number)
+                return parallel.line_starts(self, Search(self.name).find, buffer, first, last, number)
             if first >= last:
                 return numpy.empty(0, dtype=numpy.int64)
             begin(&walk, &self.kernel, b"\n", False, False)
@@ -106,7 +106,7 @@ cdef class Kernel:
             check_threads(threads)
         offsets, lengths = as_records(offsets, length)
         uniform = lengths.ndim == 0
-        take_readable(buffer, &view)
+        buffer = take_readable(buffer, &view)
         try:
             check_within(offsets, lengths, view.len)
             starts = None

@@ -207,6 +207,8 @@ cdef class Mapping:
         cdef Py_buffer view
         cdef bytes own
         if not isinstance(index, slice):
+            if value is None:
+                raise TypeError("a byte must be an integer, not 'NoneType'")
             byte = index_or(value, -1)
             if not 0 <= byte <= 255:
                 raise ValueError("byte must be in range(0, 256)")
@@ -267,10 +269,12 @@ cdef int strided_step(void *context) noexcept nogil:
     cdef Py_ssize_t i, count = strides.left if strides.left < STEP_BYTES else STEP_BYTES
     for i in range(count):
         strides.target[i * strides.target_step] = strides.source[i * strides.source_step]
+    strides.left -= count
+    if strides.left == 0:
+        return DONE  # before a pointer is moved past the last byte, by a step of any size
     strides.target += count * strides.target_step
     strides.source += count * strides.source_step
-    strides.left -= count
-    return MORE if strides.left else DONE
+    return MORE
 
 cdef int copy_strided(char *target, Py_ssize_t target_step, const char *source, Py_ssize_t source_step,
                       Py_ssize_t count) except -1:

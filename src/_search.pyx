@@ -58,14 +58,14 @@ cdef class Kernel:
         cdef bint fold = ignorecase
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
-        take_readable(buffer, &view)
+        buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, last - first)
             if not own:
                 return first if first <= last else -1
             if number > 1:
-                return parallel.find(self, <object> view.obj, own, first, last, fold, number)
+                return parallel.find(self, buffer, own, first, last, fold, number)
             begin(&walk, &self.kernel, own, fold, False)
             walk.out, walk.capacity = &offset, 1
             if over(&walk, &view, first, last):
@@ -86,14 +86,14 @@ cdef class Kernel:
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         cdef fm_range haystack
-        take_readable(buffer, &view)
+        buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, last - first)
             if not own:
                 return last if first <= last else -1
             if number > 1:
-                return parallel.rfind(self, <object> view.obj, own, first, last, fold, number)
+                return parallel.rfind(self, buffer, own, first, last, fold, number)
             begin(&walk, &self.kernel, own, fold, False)
             walk.found = -1
             if over_backward(&walk, &view, first, last):
@@ -117,14 +117,14 @@ cdef class Kernel:
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         cdef fm_range haystack
-        take_readable(buffer, &view)
+        buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, last - first)
             if not own:
                 return last - first + 1 if first <= last else 0
             if number > 1:
-                return parallel.count(self, <object> view.obj, own, first, last, overlap, fold, number)
+                return parallel.count(self, buffer, own, first, last, overlap, fold, number)
             begin(&walk, &self.kernel, own, fold, overlap)
             if not over(&walk, &view, first, last):
                 return 0
@@ -154,14 +154,14 @@ cdef class Kernel:
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         cdef Py_ssize_t most = check_limit(limit), number
         cdef int answer = FULL
-        take_readable(buffer, &view)
+        buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, last - first)
             if not own:
                 return numpy.arange(first, last + 1 if last - first < most else first + most, dtype=numpy.int64)
             if number > 1 and limit is None:
-                return parallel.find_all(self, <object> view.obj, own, first, last, overlap, fold, number)
+                return parallel.find_all(self, buffer, own, first, last, overlap, fold, number)
             begin(&walk, &self.kernel, own, fold, overlap)
             if most == 0 or not over(&walk, &view, first, last):
                 return numpy.empty(0, dtype=numpy.int64)

@@ -119,12 +119,16 @@ cdef inline int take(object source, Py_buffer *view, int flags) except -1:
         PyBuffer_Release(view)
         raise BufferError(str(error)) from None
 
-cdef inline int take_readable(object source, Py_buffer *view) except -1:
-    """Exports a haystack; what isn't a buffer is first made one, where the file layer knows how."""
+cdef inline object take_readable(object source, Py_buffer *view):
+    """Exports a haystack; what isn't a buffer is first made one, where the file layer knows how. Returns the exporter.
+
+    Only that can be exported again: view.obj may be a stand-in, as it is for classes with a `__buffer__`.
+    """
     if not PyObject_CheckBuffer(source):
         from fastmmap.reference.arguments import as_buffer
         source = as_buffer(source)
-    return take(source, view, PyBUF_SIMPLE)
+    take(source, view, PyBUF_SIMPLE)
+    return source
 
 cdef inline int take_writable(object target, Py_buffer *view, str verb) except -1:
     """Exports a buffer to be changed in place."""

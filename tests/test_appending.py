@@ -166,3 +166,88 @@ def test_a_forked_child_writes_only_its_own(tmp_path):
     log.append(b"parent")
     log.close()
     assert path.read_bytes() == b"child parent parent"
+
+
+def test_a_failed_flush_keeps_what_was_accepted_in_order(tmp_path, monkeypatch):
+    """After a failed flush both halves are in use: neither may be taken again until one is written."""
+    path = tmp_path / "log"
+    log = fastmmap.Appender(path, stage_size=8)
+
+    def full(fd, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log.append(b"AAAAAAA\n")
+    monkeypatch.setattr(_system, "write_some", full)
+    with pytest.raises(OSError, match="No space"):
+        log.flush()
+    log.append(b"BBBB\n")
+    for record in (b"LARGE-RECORD\n", b"CCCCCC\n"):
+        with pytest.raises(OSError, match="No space"):
+            log.append(record)
+    with pytest.raises(OSError, match="No space"):
+        log.close()
+    assert not log.closed
+    log.append(b"D\n")
+    monkeypatch.undo()
+    log.append(b"LARGE-RECORD\n")
+    log.close()
+    assert path.read_bytes() == b"AAAAAAA\nBBBB\nD\nLARGE-RECORD\n"
+
+
+def test_a_large_record_that_is_half_written_is_accepted(tmp_path, monkeypatch):
+    path, calls = tmp_path / "log", []
+
+    def half(fd, data):
+        calls.append(len(data))
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return os.write(fd, data[: len(data) // 2])
+
+    log = fastmmap.Appender(path)
+    monkeypatch.setattr(_system, "write_some", half)
+    log.append(b"x" * 100_000)
+    with pytest.raises(OSError, match="No space"):
+        log.flush()
+    monkeypatch.undo()
+    log.close()
+    assert path.read_bytes() == b"x" * 100_000
+
+
+def test_no_record_is_accepted_while_it_closes(tmp_path):
+    for _ in range(20):
+        path = tmp_path / "log"
+        path.unlink(missing_ok=True)
+        log = fastmmap.Appender(path, stage_size=1 << 22)
+        accepted = 0
+
+        def write(log=log):
+            nonlocal accepted
+            try:
+                while True:
+                    log.append(b"a record\n")
+                    accepted += 1
+            except ValueError:
+                pass
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        while not accepted:
+            pass
+        log.close()
+        writer.join()
+        assert path.stat().st_size == 9 * accepted
+
+
+def test_every_error_names_the_file(tmp_path):
+    with fastmmap.Appender("/dev/null") as log, pytest.raises(OSError, match="null"):
+        log.sync()
+    with pytest.raises(OSError, match="log"):
+        fastmmap.Appender(tmp_path / "log", stage_size=1 << 60)
+    assert not (tmp_path / "log").exists()
+
+
+def test_a_closed_appender_refuses_even_nothing(tmp_path):
+    log = fastmmap.Appender(tmp_path / "log")
+    log.close()
+    with pytest.raises(ValueError, match="closed"):
+        log.append(b"")

@@ -158,3 +158,24 @@ def test_demo(make, given, tmp_path):
     ]
     assert os.listdir(temporary) == []
     assert (text.stat().st_mtime_ns, text.stat().st_size) == (before.st_mtime_ns, before.st_size)
+
+
+def test_closed_streams(make, tmp_path):
+    path = make(b"abc")
+
+    def shell(command):
+        command = command.replace("fastmmap", f"{sys.executable} -m fastmmap")
+        done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=120)
+        return done.returncode, done.stderr.count(b"\n"), b"Traceback" in done.stderr
+
+    assert shell(f"fastmmap count abc {path} >&-") == (2, 1, False)
+    assert shell("fastmmap find a - <&-") == (2, 1, False)
+    assert shell(f"fastmmap append {tmp_path}/new <&-") == (2, 1, False)
+    assert shell(f"fastmmap replace a b {tmp_path}") == (2, 1, False)
+
+
+def test_names_that_are_not_utf8(make):
+    path = make(b"abc", os.fsdecode(b"name-\xff"))
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    status, output, _ = run("replace", "b", "x", path, make(b"b", "two"), env=environment)
+    assert (status, output.startswith(os.fsencode(path))) == (0, True)

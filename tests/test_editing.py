@@ -130,12 +130,12 @@ def test_every_step_fails(make, tmp_path, monkeypatch, step, code):
 
 def test_the_directory_comes_last(make, monkeypatch):
     calls = []
-    for name in ("make_durable", "rename", "make_directory_durable"):
+    for name in ("make_durable", "rename", "make_names_durable"):
         real = getattr(_system, name)
         monkeypatch.setattr(_system, name, lambda *a, name=name, real=real: (calls.append(name), real(*a)))
     path = make(b"abc")
     fastmmap.replace_file(path, b"b", b"x")
-    assert calls == ["make_durable", "rename", "make_directory_durable"]
+    assert calls == ["make_durable", "rename", "make_names_durable"]
     calls.clear()
     fastmmap.replace_file(path, b"x", b"y", durable=False)
     assert calls == ["rename"]
@@ -170,3 +170,33 @@ def test_a_replacement_is_frozen(make):
     done = fastmmap.replace_file(make(b"abc"), b"b", b"x")
     with pytest.raises(AttributeError):
         done.count = 5
+
+
+def test_every_error_names_the_file(make, tmp_path, monkeypatch):
+    with pytest.raises(IsADirectoryError) as caught:
+        fastmmap.replace_file(tmp_path, b"a", b"b")
+    assert caught.value.filename == str(tmp_path)
+    path = make(b"abc", "x" * 250)
+    assert fastmmap.replace_file(os.fsencode(path), b"b", b"x").path == str(path)
+
+    def refused(*arguments):
+        raise OSError(errno.EPERM, "Operation not permitted", 4)
+
+    monkeypatch.setattr(os, "fchmod", refused)
+    with pytest.raises(PermissionError) as caught:
+        fastmmap.replace_file(path, b"x", b"y")
+    assert caught.value.filename == str(path)
+
+
+def test_a_directory_that_can_not_be_flushed_is_found_out_before(make, monkeypatch):
+    path = make(b"abc")
+
+    def refused(directory):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(_system, "open_directory", refused)
+    with pytest.raises(PermissionError, match="file"):
+        fastmmap.replace_file(path, b"b", b"x")
+    assert path.read_bytes() == b"abc"
+    fastmmap.replace_file(path, b"b", b"x", durable=False)
+    assert path.read_bytes() == b"axc"

@@ -81,7 +81,7 @@ def test_memory_outlives_close_while_views_live(text):
     view.release()
     assert bytes(part) == b"mapped"
     for use in (lambda: m[0], lambda: m[:], lambda: len(m), lambda: m.find(b"a"), lambda: m.view(), lambda: m.read(),
-                lambda: m.flush(), lambda: m.lines, lambda: m.advise("normal")):  # fmt: skip
+                lambda: m.flush(), lambda: m.lines[0], lambda: m.advise("normal")):  # fmt: skip
         with pytest.raises(ValueError, match="closed"):
             use()
     m.close()
@@ -502,3 +502,74 @@ def test_mapping_of_an_open_mmap_can_not_close_under_a_kernel():
     memory.close()
     with pytest.raises(ValueError, match="closed"):
         fastmmap.find(memory, b"\0")
+
+
+def test_sizes_are_integers(text):
+    for mode in ("w+", "r+"):
+        for bad in ({"size": 1e3}, {"size": "5"}, {"offset": 1.0}):
+            with pytest.raises(TypeError):
+                fastmmap.open(text, mode, **bad)
+    with fastmmap.open(text, "r+") as m:
+        with pytest.raises(TypeError):
+            m.resize(5.0)
+        m.resize(numpy.int64(18))
+    assert text.read_bytes() == b"hello mapped world"
+
+
+def test_a_file_grows_only_when_it_is_mapped(text, monkeypatch):
+    with pytest.raises(ValueError, match="past the end"):
+        fastmmap.open(text, "r+", offset=100)
+    with pytest.raises(ValueError, match="needs a size"):
+        fastmmap.open(text, "w+", offset=100)
+    with pytest.raises(OSError, match="file"):
+        fastmmap.open(text, "r+", size=1 << 62)
+    assert text.read_bytes() == b"hello mapped world"
+
+
+@pytest.mark.parametrize("change", [lambda m: m.append(b"x" * 100), lambda m: m.resize(5000)])
+def test_an_interrupt_gives_the_file_its_size_back(text, monkeypatch, change):
+    def interrupted(*arguments):
+        os.ftruncate(arguments[0], 9999)
+        raise KeyboardInterrupt
+
+    with fastmmap.open(text, "r+") as m:
+        for name in ("write_behind", "grow"):
+            monkeypatch.setattr(_system, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            change(m)
+        monkeypatch.undo()
+        assert text.read_bytes() == m[:] == b"hello mapped world"
+        change(m)
+
+
+def test_kept_lines_follow(make):
+    with fastmmap.open(make(b"a\nb\n"), "r+") as m:
+        lines = m.lines
+        assert lines[1] == b"b"
+        m.append("c\nd\n")
+        assert lines[1:] == [b"b", b"c", b"d"]
+        m.resize(1)
+        assert lines[:] == [b"a"]
+
+
+def test_huge_steps():
+    with fastmmap.open(None, size=10) as m:
+        m[3 :: sys.maxsize] = b"x"
+        assert m[3 :: sys.maxsize] == m[3 :: -sys.maxsize] == b"x"
+        with pytest.raises(TypeError):
+            m[0] = None
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="a Python class can't export a buffer before 3.12")
+def test_a_class_that_exports_a_large_buffer():
+    class Exporter:
+        def __init__(self, data):
+            self.data = data
+
+        def __buffer__(self, flags):
+            return memoryview(self.data)
+
+    data = bytearray(1 << 25) + b"end"
+    assert fastmmap.find(Exporter(data), b"end", threads=2) == 1 << 25
+    assert fastmmap.count(Exporter(data), b"end", threads=2) == 1
+    assert fastmmap.replace(Exporter(data), b"end", b"dne", threads=2) == 1

@@ -205,3 +205,12 @@ with tempfile.TemporaryFile() as file:
         seen = float(process.stdout.readline())
         assert seen - sent < 0.5  # the promise is 0.1; the rest is for a busy machine
         assert process.stdout.readline() == f"{1 << 25}\n"
+
+
+def test_a_large_call_while_the_interpreter_shuts_down():
+    code = """
+import atexit, fastmmap
+atexit.register(lambda: print(fastmmap.count(bytes(1 << 25), b"\\0", threads=2)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == (f"{1 << 25}\n", "")

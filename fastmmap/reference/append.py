@@ -51,7 +51,8 @@ class Stage:
     def append(self, data: Data) -> None:
         """Stores one record, bytes-like or str; nothing is added to it."""
         own = data_bytes(data, "data")
-        if len(own) <= len(self._view) - self._tail:
+        # Without a buffer not even an empty record fits: a closed stage refuses them all.
+        if self._memory is not None and len(own) <= len(self._view) - self._tail:
             self._view[self._tail : self._tail + len(own)] = own
             self._tail += len(own)
         else:

@@ -115,6 +115,8 @@ class Mapping:
                 raise TypeError("a bytes-like object is required, not 'str'")
             own = data_bytes(value, "value")
         else:
+            if value is None:
+                raise TypeError("a byte must be an integer, not 'NoneType'")
             byte = index_or(value, -1)
             if not 0 <= byte <= 255:
                 raise ValueError("byte must be in range(0, 256)")
