@@ -22,7 +22,7 @@ def main() -> int:
     options.add_argument("--only", metavar="VERB", help="the rows of one verb; 'notes' for those of the notes alone")
     options.add_argument("--data", metavar="DIR", type=Path, default=HERE / "data", help="where the corpora are kept")
     options.add_argument("--out", metavar="FILE", type=Path, default=HERE / "data" / "latest.json", help="the record")
-    options.add_argument("--budget", metavar="S", type=float, default=1.0, help="seconds for an engine on a row (1)")
+    options.add_argument("--budget", metavar="S", type=float, default=0.5, help="seconds for an engine on a row (0.5)")
     options.add_argument("--compare", metavar="OLD", type=Path, help="an older record: lists what got slower")
     options.add_argument("--charts", metavar="DIR", type=Path, help="draws the charts into a folder")
     options.add_argument("--from", metavar="FILE", dest="record", type=Path, help="shows a record; measures nothing")

@@ -1,0 +1,104 @@
+"""The bench itself: a wrong answer fails the run, a peer that is missing is named, a slower row is listed.
+
+Run by `python -m pytest bench` in a checkout; the suite of the package is in tests/.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import zlib
+
+import pytest
+from rich.console import Console
+
+from bench import charts, corpora, engines, notes, report, run
+from bench.measure import WrongAnswer
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("corpora")
+
+
+def case_of(verb, **fields):
+    return next(
+        case for case in run.cases("1M", verb) if all(getattr(case, name) == value for name, value in fields.items())
+    )
+
+
+def lying(engine, verb):
+    """An engine that is off by one."""
+    truth = engine.verbs[verb]
+    return dataclasses.replace(engine, verbs={verb: lambda job: truth(job) + 1})
+
+
+def test_every_case_has_its_answer():
+    for largest in corpora.SIZES:
+        assert all(case.key in run.answers() for case in run.cases(largest, None))
+
+
+@pytest.mark.parametrize("name", corpora.CORPORA)
+def test_the_corpora_are_the_ones_the_answers_are_for(name):
+    data = corpora.unit(name)
+    assert len(data) <= corpora.UNIT
+    assert zlib.crc32(data) == corpora.CHECKSUMS[name]
+    assert corpora.ABSENT_BYTE not in data
+
+
+def test_answers_by_bytes_are_the_recorded_ones():
+    for case in run.cases("1M", None):
+        data = corpora.unit(case.corpus)[: corpora.SIZES["1M"]]
+        assert run.expected_answer(case, data) == run.answers()[case.key]
+
+
+@pytest.mark.parametrize(("verb", "fields"), [("find", {"corpus": "english"}), ("count", {"corpus": "the"})])
+def test_a_wrong_answer_fails_the_run(folder, verb, fields):
+    case = case_of(verb, state="warm", **fields)
+    (honest,) = (engine for engine in engines.STANDARD if engine.name == "mmap module")
+    run.run_case(case, folder, [honest], 0)
+    with pytest.raises(WrongAnswer, match="mmap module.*is right"):
+        run.run_case(case, folder, [lying(honest, verb)], 0)
+
+
+def test_a_wrong_edit_fails_the_run(folder):
+    case = case_of("replace_file", corpus="the")
+    (honest,) = (engine for engine in engines.STANDARD if engine.name == "binary I/O")
+
+    def spoils(job):
+        number = honest.verbs["replace_file"](job)
+        with open(job.path, "r+b") as file:
+            file.write(b"!")
+        return number
+
+    run.run_case(case, folder, [honest], 0)
+    with pytest.raises(WrongAnswer, match="binary I/O"):
+        run.run_case(case, folder, [dataclasses.replace(honest, verbs={"replace_file": spoils})], 0)
+
+
+def test_a_missing_peer_is_named(monkeypatch):
+    monkeypatch.setattr(engines.shutil, "which", lambda program: None)
+    found, missing = engines.engines()
+    assert missing["ripgrep"] == "rg is not installed"
+    assert not {"grep", "ripgrep", "sed"} & {engine.name for engine in found}
+
+
+def test_the_record_and_what_got_slower(folder, tmp_path):
+    case = case_of("count", corpus="the")
+    row = run.run_case(case, folder, engines.STANDARD, 0).record()
+    report.save(tmp_path / "record.json", run.machine(), [row])
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert len((tmp_path / "record.csv").read_text().splitlines()) == 1 + len(row["timings"])
+    console = Console(record=True, width=200, quiet=True)
+    assert report.compare(console, record, record)
+    slower = copy.deepcopy(record)
+    slower["rows"][0]["timings"][0]["seconds"] *= 2
+    assert not report.compare(console, record, slower)
+    charts.draw(record, tmp_path)
+    assert (tmp_path / "count.png").stat().st_size > 1000
+
+
+def test_the_notes_ways_agree(folder):
+    rows = list(notes.run_all(folder, "1M", 0))
+    assert [row["title"] for row in rows] == [f"notes: {comparison.title}" for comparison in notes.COMPARISONS]
