@@ -47,7 +47,7 @@ print(most, flush=True)
 MOST_RUNS = 5
 
 # Beyond so many budgets a run is too slow to be repeated.
-SLOW = 3
+SLOW = 1.6
 
 
 @dataclass
