@@ -91,11 +91,10 @@ class Appender(Stage):
             try:
                 while written < len(view):
                     written += _system.write_some(self._fd, view[written:])
-            except OSError:
-                self._keep(view[written:])  # it is accepted; the next flush tries again, and raises
-            except BaseException:
-                self._keep(view[written:])
-                raise
+            except BaseException as error:
+                self._unwritten.append(memoryview(bytes(view[written:])))
+                if not isinstance(error, OSError):
+                    raise  # an OSError waits for the next flush, which tries again: the record is accepted
 
     def flush(self) -> None:
         """Writes the stage to the file: what was appended before is visible to its readers."""
@@ -151,9 +150,6 @@ class Appender(Stage):
                 self._unwritten[0] = view[_system.write_some(self._fd, view) :]
                 if not self._unwritten[0]:
                     self._unwritten.pop(0)
-
-    def _keep(self, view: memoryview) -> None:
-        self._unwritten.append(memoryview(bytes(view)))
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ from .reference.arguments import check_old, check_threads, data_bytes, index_or
 
 if TYPE_CHECKING:
     from .reference.arguments import Data
+    from .reference.replace import Substitution
 
 # What is assembled before it is written: large enough for one system call to cost nothing, small enough for the cache.
 BLOCK = 1 << 20
@@ -76,29 +77,23 @@ def replace_file(
                     return Replacement(target, number, size, size, "none", time.perf_counter() - began)
                 if before.st_nlink > 1:
                     raise OSError(errno.EMLINK, f"{before.st_nlink} hard links, of which a rewrite would change one")
-                sync = durable is not False
-                number, new_size = _rewrite(target, fd, before, source, own_old, own_new, most, sync)
+                with chosen.substitution(source, own_old, own_new, most) as edit:
+                    room = max(BLOCK, len(own_new))
+                    number, new_size = _rewrite(target, fd, before, edit, room, durable is not False)
         finally:
             os.close(fd)
     return Replacement(target, number, size, new_size, "rewrite", time.perf_counter() - began)
 
 
 def _rewrite(
-    target: str,
-    fd: int,
-    before: os.stat_result,
-    source: MappedFile,
-    old: bytes,
-    new: bytes,
-    count: int,
-    durable: bool,
+    target: str, fd: int, before: os.stat_result, edit: Substitution, room: int, durable: bool
 ) -> tuple[int, int]:
     """Writes the new file and puts it in the place of the old. Returns how many were replaced, and its size."""
     beside = os.path.join(os.path.dirname(target), f".fastmmap-{os.urandom(8).hex()}")
     # Opened first: a directory that can't be, and so can't be flushed, is an error before the file is replaced.
     directory = _system.open_directory(os.path.dirname(target)) if durable else -1
     try:
-        result = _write_beside(beside, target, fd, before, source, old, new, count, durable)
+        result = _write_beside(beside, target, fd, before, edit, room, durable)
         if durable:
             _system.make_names_durable(directory)
         return result
@@ -108,21 +103,13 @@ def _rewrite(
 
 
 def _write_beside(
-    beside: str,
-    target: str,
-    fd: int,
-    before: os.stat_result,
-    source: MappedFile,
-    old: bytes,
-    new: bytes,
-    count: int,
-    durable: bool,
+    beside: str, target: str, fd: int, before: os.stat_result, edit: Substitution, room: int, durable: bool
 ) -> tuple[int, int]:
     """Makes the new file and renames it; on any error it is removed."""
     out = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
-            number = _write_substituted(out, source, old, new, count)
+            number = _write_substituted(out, edit, room)
             size = os.fstat(out).st_size
             _system.keep_attributes(out, fd, before)
             if durable:
@@ -137,13 +124,12 @@ def _write_beside(
     return number, size
 
 
-def _write_substituted(out: int, source: MappedFile, old: bytes, new: bytes, count: int) -> int:
-    block = bytearray(max(BLOCK, len(new)))
-    with chosen.substitution(source, old, new, count) as edit:
-        while filled := edit.readinto(block):
-            _system.write_all(out, memoryview(block)[:filled])
-        number: int = edit.replaced
-        return number
+def _write_substituted(out: int, edit: Substitution, room: int) -> int:
+    """Writes what the edit gives, in blocks of `room` bytes. Returns how many were replaced."""
+    block = bytearray(room)
+    while filled := edit.readinto(block):
+        _system.write_all(out, memoryview(block)[:filled])
+    return edit.replaced
 
 
 def _check_unchanged(target: str, before: os.stat_result) -> None:
