@@ -10,7 +10,7 @@ import sys
 
 from setuptools import Extension, setup
 
-SCAN = ["src/x86.c", "src/neon.c", "src/dispatch.c"]
+SCAN = ["src/scalar.c", "src/x86.c", "src/neon.c", "src/dispatch.c"]
 SOURCES = {
     "_mapping": ["src/guard.c"],
     "_search": SCAN,
@@ -18,7 +18,8 @@ SOURCES = {
     "_replace": SCAN,
     "_append": [],
 }
-HEADERS = ["kernel.h", "scan.h", "guard.h", "kernel.pxd", "kernels.pxd", "walk.pxd"]
+HEADERS = ["kernel.h", "scan.h", "agree.h", "ahead.h", "guard.h"]
+HEADERS += ["kernel.pxd", "twoway.pxd", "walk.pxd", "offsets.pxd"]
 
 
 def extensions():

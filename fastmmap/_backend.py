@@ -23,7 +23,7 @@ else:
 
 __all__ = ["NAMES", "NATIVE", "Mapping", "chosen", "load", "usable"]
 
-# Best first. "scalar" is plain Cython, "python" the reference.
+# Best first. "scalar" goes byte by byte, "python" is the reference.
 NAMES = ("avx512", "avx2", "sse2", "neon", "scalar", "python")
 
 # Whether the extensions are built.
@@ -31,7 +31,7 @@ NATIVE = Mapping.__module__ == "fastmmap._mapping"
 
 # The functions of a kernel, by the module in src/ and in reference/ where they stand.
 FUNCTIONS = {
-    "search": ("find", "rfind", "count", "find_all", "iter_find"),
+    "search": ("find", "rfind", "count", "find_all", "find_into", "iter_find"),
     "lines": ("line_starts", "gather"),
     "replace": ("replace", "substitution"),
     "append": ("append", "Stage"),

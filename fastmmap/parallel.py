@@ -1,7 +1,8 @@
 """Work on a large buffer by several threads: blocks that can be worked on apart, and the pool that does.
 
-A block is 32 MiB: some milliseconds of work, against microseconds for handing it out, and short enough that all threads
-stop soon after an interrupt, or once `find` knows its answer. What a match that lies across two blocks would spoil is
+A block is 8 MiB: half a millisecond of work and more, against microseconds for handing it out, and short enough that
+all threads end together, and stop soon after an interrupt or once `find` knows its answer. Between 4 and 64 MiB, blocks
+of any size were equally fast. What a match that lies across two blocks would spoil is
 avoided by putting the seam between them where no match is (`seams`), so results are put together by adding.
 """
 
@@ -12,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _system
@@ -23,10 +24,16 @@ if TYPE_CHECKING:
 
     from .reference.arguments import Data
 
-BLOCK = 1 << 25
+BLOCK = 1 << 23
 
 # More threads than this wait for memory, on every machine that was measured by others; none of ours has as many.
 MOST_THREADS = 8
+
+# Offsets that are collected at a time: 256 KiB of them, a part of any core's second-level cache.
+ROOM = 1 << 15
+
+# From 32 MiB on, an array is made larger by remapping its pages; below, that isn't certain. See `enlarged`.
+REMAPPED = 1 << 22
 
 # How often a seam is moved past a match before it is given up: a needle that overlaps itself may leave no gap for long.
 TRIES = 64
@@ -134,12 +141,12 @@ _pool = _Pool()
 
 
 def run(
-    work: Callable[[int, int], Any],
-    parts: Sequence[tuple[int, int]],
+    work: Callable[..., Any],
+    parts: Sequence[tuple[Any, ...]],
     threads: int,
     enough: Callable[[Any], bool] = lambda result: False,
 ) -> list[Any]:
-    """work(low, high) for each part, by the calling thread and others; the results in order.
+    """work(*part) for each part, by the calling thread and others; the results in order.
 
     Parts are begun in order. After a result that is enough no later part is begun, and the list ends with it. An
     error, or an interrupt, stops all threads after their block, and is raised when none of them runs any more.
@@ -218,17 +225,94 @@ def find_all(
     kernel: Any, buffer: Any, needle: bytes, start: int, end: int, overlapping: bool, ignorecase: bool, threads: int
 ) -> Any:
     """The offsets of all matches."""
+    parts = seams(kernel.rfind, buffer, needle, start, end, ignorecase)
+    return _collected(
+        kernel, buffer, needle, start, end, parts, threads, overlapping=overlapping, ignorecase=ignorecase
+    )
 
-    def work(low: int, high: int) -> Any:
-        return kernel.find_all(buffer, needle, low, high, overlapping=overlapping, ignorecase=ignorecase, threads=1)
 
-    return _joined(run(work, seams(kernel.rfind, buffer, needle, start, end, ignorecase), threads))
+def line_starts(kernel: Any, buffer: Any, start: int, end: int, threads: int) -> Any:
+    """The offsets at which lines start: the first byte, and what follows a newline that isn't the last byte."""
+    return _collected(kernel, buffer, b"\n", start, end, blocks(start, end - 1), threads, head=[start], added=1)
 
 
-def line_starts(kernel: Any, find: Any, buffer: Any, start: int, end: int, threads: int) -> Any:
-    """The offsets at which lines start: each block begins with a line."""
-    parts = aligned_ranges(find, buffer, start, end, _number(start, end), b"\n")
-    return _joined(run(lambda low, high: kernel.line_starts(buffer, low, high, threads=1), parts, threads))
+def _collected(
+    kernel: Any,
+    buffer: Any,
+    needle: bytes,
+    start: int,
+    end: int,
+    parts: Sequence[tuple[int, int]],
+    threads: int,
+    head: Sequence[int] = (),
+    added: int = 0,
+    **options: bool,
+) -> Any:
+    """`head`, then the matches of all parts of [start, end) plus `added`, in one array.
+
+    A part's matches are found into rooms that fit into a core's cache and are used again and again. Whichever thread
+    finds that the next part in order is ready copies it to its place: so every offset goes to memory once.
+    """
+    import numpy
+
+    offsets = numpy.empty(ROOM, dtype=numpy.int64)
+    offsets[: len(head)] = head
+    filled, turn = len(head), 0
+    ready: dict[int, list[Any]] = {}
+    spare: list[Any] = []
+    lock = threading.Lock()
+
+    def look(part: int, low: int, high: int) -> None:
+        pieces = []
+        found = ROOM
+        while found == ROOM:
+            room = spare.pop() if spare else numpy.empty(ROOM, dtype=numpy.int64)
+            found = kernel.find_into(room, buffer, needle, low, high, added=added, **options)
+            pieces.append(room[:found])
+            if found:
+                low = int(room[found - 1]) - added + (1 if options.get("overlapping") else len(needle))
+        ready[part] = pieces
+        store(wait=False)
+
+    def store(wait: bool) -> None:
+        nonlocal offsets, filled, turn
+        while turn in ready and lock.acquire(blocking=wait):
+            try:
+                while turn in ready:
+                    pieces = ready.pop(turn)
+                    found = filled + sum(piece.size for piece in pieces)
+                    if found > offsets.size:
+                        # As many as there will be if they go on as before, with an eighth to spare.
+                        whole = (end - start) / (parts[turn][1] - start)
+                        offsets = enlarged(offsets, int(1.125 * whole * found) + ROOM)
+                    for piece in pieces:
+                        offsets[filled : filled + piece.size] = piece
+                        filled += piece.size
+                        spare.append(piece.base)
+                    turn += 1
+            finally:
+                lock.release()
+
+    run(look, [(part, low, high) for part, (low, high) in enumerate(parts)], threads)
+    store(wait=True)
+    offsets.resize(filled, refcheck=False)
+    return offsets
+
+
+def enlarged(offsets: Any, room: int) -> Any:
+    """An array of `room` elements that starts with `offsets`, to which nothing else may refer.
+
+    A large one isn't copied. A small one is, because numpy asks for huge pages when it makes an array, not when it
+    resizes one, and without them a large result takes twice as long to fill.
+    """
+    import numpy
+
+    if offsets.size >= REMAPPED:
+        offsets.resize(room, refcheck=False)
+        return offsets
+    larger = numpy.empty(room, dtype=numpy.int64)
+    larger[: offsets.size] = offsets
+    return larger
 
 
 def replace(kernel: Any, rfind: Any, buffer: Any, old: bytes, new: bytes, start: int, end: int, threads: int) -> int:
@@ -239,9 +323,3 @@ def replace(kernel: Any, rfind: Any, buffer: Any, old: bytes, new: bytes, start:
         return number
 
     return sum(run(work, seams(rfind, buffer, old, start, end), threads))
-
-
-def _joined(arrays: Iterable[Any]) -> Any:
-    import numpy
-
-    return numpy.concatenate([numpy.empty(0, dtype=numpy.int64), *arrays])

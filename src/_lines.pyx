@@ -1,7 +1,7 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """line_starts and gather: random access to lines and records. Their definition is fastmmap/reference/lines.py."""
 from kernel cimport *
-from kernels cimport *
+from offsets cimport *
 from walk cimport *
 
 from fastmmap import parallel
@@ -9,10 +9,6 @@ from fastmmap._search import Kernel as Search
 from fastmmap.reference.arguments import as_records, check_threads, check_within
 
 cdef fm_guard guarded = import_guard()
-
-# Room for line starts at first: 64 KiB of them.
-cdef enum:
-    BATCH = 8192
 
 cdef struct Gather:
     const char *source
@@ -39,11 +35,11 @@ cdef int gather_step(void *context) noexcept nogil:
 
 cdef class Kernel:
     """The functions for lines and records of one kernel, as methods."""
-    cdef fm_kernel kernel
+    cdef const fm_kernel *kernel
     cdef str name
 
     def __cinit__(self, str name):
-        choose(&self.kernel, name)
+        self.kernel = choose(name)
         self.name = name
 
     def line_starts(self, buffer, start=0, end=None, *, threads=None):
@@ -53,43 +49,24 @@ cdef class Kernel:
         opens no line. An empty range has none.
         """
         import numpy
-        cdef Py_buffer view, room
+        cdef Py_buffer view
         cdef Walk walk
-        cdef int64_t *starts
-        cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX), filled = 1, i
-        cdef Py_ssize_t number
-        cdef int answer
-        cdef fm_range haystack
+        cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX), number
         buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, last - first)
-            if number > 1:
-                return parallel.line_starts(self, Search(self.name).find, buffer, first, last, number)
             if first >= last:
                 return numpy.empty(0, dtype=numpy.int64)
-            begin(&walk, &self.kernel, b"\n", False, False)
+            if number > 1:
+                return parallel.line_starts(Search(self.name), buffer, first, last, number)
+            begin(&walk, self.kernel, b"\n", False, False)
+            walk.added = 1
             # The newline of the last byte opens no line, so the walk ends before it.
-            answer = FULL if over(&walk, &view, first, last - 1) else DONE
-            haystack = fm_range(address=view.buf, length=view.len)
-            offsets = numpy.empty(BATCH, dtype=numpy.int64)
+            over(&walk, &view, first, last - 1)
+            offsets = numpy.empty(FIRST_ROOM, dtype=numpy.int64)
             offsets[0] = first
-            while answer == FULL:
-                if filled == offsets.size:
-                    offsets.resize(2 * filled, refcheck=False)
-                PyObject_GetBuffer(offsets, &room, PyBUF_WRITABLE)
-                try:
-                    starts = <int64_t *> room.buf + filled
-                    walk.out, walk.found = starts, 0
-                    walk.capacity = room.len // <Py_ssize_t> sizeof(int64_t) - filled
-                    answer = drive(guarded, walk_step, &walk, walk.stop - walk.position, &haystack, 1)
-                    for i in range(walk.found):
-                        starts[i] += 1
-                    filled += walk.found
-                finally:
-                    PyBuffer_Release(&room)
-            offsets.resize(filled, refcheck=False)
-            return offsets
+            return grow(guarded, &walk, &view, offsets, 1, PY_SSIZE_T_MAX)
         finally:
             PyBuffer_Release(&view)
 

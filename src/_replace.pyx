@@ -2,7 +2,6 @@
 """replace in a buffer, and Substitution for a new length. Their definition is fastmmap/reference/replace.py."""
 cimport cython
 from kernel cimport *
-from kernels cimport *
 from walk cimport *
 
 from fastmmap import parallel
@@ -45,11 +44,11 @@ cdef int replace_step(void *context) noexcept nogil:
 
 cdef class Kernel:
     """The functions that replace, of one kernel, as methods."""
-    cdef fm_kernel kernel
+    cdef const fm_kernel *kernel
     cdef str name
 
     def __cinit__(self, str name):
-        choose(&self.kernel, name)
+        self.kernel = choose(name)
         self.name = name
 
     def replace(self, buffer, old, new, count=-1, *, start=0, end=None, threads=None):
@@ -73,7 +72,7 @@ cdef class Kernel:
             if number > 1 and most < 0 and own_old != own_new:
                 return parallel.replace(self, Search(self.name).rfind, buffer, own_old, own_new, first, last,
                                         number)
-            begin(&job.walk, &self.kernel, own_old, False, False)
+            begin(&job.walk, self.kernel, own_old, False, False)
             job.left = PY_SSIZE_T_MAX if most < 0 else most
             if job.left == 0 or not over(&job.walk, &view, first, last):
                 return 0
@@ -168,7 +167,7 @@ cdef class Substitution:
         check_old(self.old)
         take_readable(buffer, &self.view)
         self.exported = True
-        begin(&self.job.walk, &kernel.kernel, self.old, False, False)
+        begin(&self.job.walk, kernel.kernel, self.old, False, False)
         self.job.new, self.job.new_length = <const uint8_t *> PyBytes_AS_STRING(self.new), len(self.new)
         self.job.left = PY_SSIZE_T_MAX if most < 0 else most
         self.job.end = self.view.len

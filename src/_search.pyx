@@ -2,7 +2,7 @@
 """find, rfind, count, find_all and iter_find on any buffer. Their definition is fastmmap/reference/search.py."""
 cimport cython
 from kernel cimport *
-from kernels cimport *
+from offsets cimport *
 from walk cimport *
 
 from fastmmap import parallel
@@ -10,24 +10,9 @@ from fastmmap.reference.arguments import check_limit
 
 cdef fm_guard guarded = import_guard()
 
-# Offsets that iter_find looks for at a time, and find_all makes room for at first: 4 KiB of them.
+# Offsets that iter_find looks for at a time: 4 KiB of them.
 cdef enum:
     BATCH = 512
-
-cdef struct ByteCount:
-    const fm_kernel *kernel
-    const uint8_t *position
-    Py_ssize_t left
-    Py_ssize_t found
-    uint8_t byte
-
-cdef int byte_count_step(void *context) noexcept nogil:
-    cdef ByteCount *count = <ByteCount *> context
-    cdef Py_ssize_t length = count.left if count.left < STEP_BYTES else STEP_BYTES
-    count.found += count.kernel.count_byte(count.position, length, count.byte)
-    count.position += length
-    count.left -= length
-    return MORE if count.left else DONE
 
 cdef bytes prepare(object needle, bint fold):
     cdef bytes own = needle_bytes(guarded, needle)
@@ -41,10 +26,10 @@ cdef int search(Walk *walk, const Py_buffer *view) except -1:
 
 cdef class Kernel:
     """The search functions of one kernel, as methods."""
-    cdef fm_kernel kernel
+    cdef const fm_kernel *kernel
 
     def __cinit__(self, str name):
-        choose(&self.kernel, name)
+        self.kernel = choose(name)
 
     def find(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None):
         """The offset of the first match in buffer[start:end], or -1.
@@ -66,7 +51,7 @@ cdef class Kernel:
                 return first if first <= last else -1
             if number > 1:
                 return parallel.find(self, buffer, own, first, last, fold, number)
-            begin(&walk, &self.kernel, own, fold, False)
+            begin(&walk, self.kernel, own, fold, False)
             walk.out, walk.capacity = &offset, 1
             if over(&walk, &view, first, last):
                 search(&walk, &view)
@@ -94,7 +79,7 @@ cdef class Kernel:
                 return last if first <= last else -1
             if number > 1:
                 return parallel.rfind(self, buffer, own, first, last, fold, number)
-            begin(&walk, &self.kernel, own, fold, False)
+            begin(&walk, self.kernel, own, fold, False)
             walk.found = -1
             if over_backward(&walk, &view, first, last):
                 haystack = fm_range(address=view.buf, length=view.len)
@@ -112,11 +97,9 @@ cdef class Kernel:
         cdef Py_buffer view
         cdef Py_ssize_t number
         cdef Walk walk
-        cdef ByteCount single
         cdef bint fold = ignorecase, overlap = overlapping
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
-        cdef fm_range haystack
         buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
@@ -125,16 +108,9 @@ cdef class Kernel:
                 return last - first + 1 if first <= last else 0
             if number > 1:
                 return parallel.count(self, buffer, own, first, last, overlap, fold, number)
-            begin(&walk, &self.kernel, own, fold, overlap)
-            if not over(&walk, &view, first, last):
-                return 0
-            if walk.needle.length == 1 and fm_case_bit(&walk.needle, 0) == 0:
-                single = ByteCount(&self.kernel, walk.hay + walk.position, walk.stop - walk.position, 0,
-                                   walk.needle.bytes[0])
-                haystack = fm_range(address=view.buf, length=view.len)
-                drive(guarded, byte_count_step, &single, single.left, &haystack, 1)
-                return single.found
-            search(&walk, &view)
+            begin(&walk, self.kernel, own, fold, overlap)
+            if over(&walk, &view, first, last):
+                search(&walk, &view)
             return walk.found
         finally:
             PyBuffer_Release(&view)
@@ -147,13 +123,12 @@ cdef class Kernel:
         at every offset from start to end inclusive. ignorecase folds ASCII letters only.
         """
         import numpy
-        cdef Py_buffer view, room
+        cdef Py_buffer view
         cdef Walk walk
         cdef bint fold = ignorecase, overlap = overlapping
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         cdef Py_ssize_t most = check_limit(limit), number
-        cdef int answer = FULL
         buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
@@ -162,25 +137,36 @@ cdef class Kernel:
                 return numpy.arange(first, last + 1 if last - first < most else first + most, dtype=numpy.int64)
             if number > 1 and limit is None:
                 return parallel.find_all(self, buffer, own, first, last, overlap, fold, number)
-            begin(&walk, &self.kernel, own, fold, overlap)
-            if most == 0 or not over(&walk, &view, first, last):
-                return numpy.empty(0, dtype=numpy.int64)
-            offsets = numpy.empty(min(most, BATCH), dtype=numpy.int64)
-            while True:
-                PyObject_GetBuffer(offsets, &room, PyBUF_WRITABLE)
-                try:
-                    walk.out, walk.capacity = <int64_t *> room.buf, room.len // <Py_ssize_t> sizeof(int64_t)
-                    answer = search(&walk, &view)
-                finally:
-                    PyBuffer_Release(&room)
-                if answer == DONE or walk.found == most:
-                    break
-                # Nothing else refers to the array, and realloc moves large blocks by remapping their pages.
-                offsets.resize(min(most, 2 * walk.capacity), refcheck=False)
-            offsets.resize(walk.found, refcheck=False)
-            return offsets
+            begin(&walk, self.kernel, own, fold, overlap)
+            if not over(&walk, &view, first, last):
+                most = 0
+            return grow(guarded, &walk, &view, numpy.empty(min(most, FIRST_ROOM), dtype=numpy.int64), 0, most)
         finally:
             PyBuffer_Release(&view)
+
+    def find_into(self, offsets, buffer, bytes needle, Py_ssize_t start, Py_ssize_t end, *, bint overlapping=False,
+                  bint ignorecase=False, Py_ssize_t added=0):
+        """Writes the offsets of the first matches into an int64 array, which may be too short for all. Returns how many.
+
+        What find_all and line_starts in several threads are made of. `needle` is folded already, start and end lie in
+        the buffer. `added` is added to each offset.
+        """
+        cdef Py_buffer view, room
+        cdef Walk walk
+        begin(&walk, self.kernel, needle, ignorecase, overlapping)
+        take_writable(offsets, &room, "find_into")
+        try:
+            take_readable(buffer, &view)
+            try:
+                walk.out, walk.capacity = <int64_t *> room.buf, room.len // <Py_ssize_t> sizeof(int64_t)
+                walk.added = added
+                if over(&walk, &view, start, end):
+                    search(&walk, &view)
+                return walk.found
+            finally:
+                PyBuffer_Release(&view)
+        finally:
+            PyBuffer_Release(&room)
 
     def iter_find(self, buffer, needle, start=0, end=None, *, overlapping=False, ignorecase=False):
         """An iterator over the offsets of all matches in buffer[start:end], ascending.
@@ -198,8 +184,7 @@ cdef class Kernel:
         take_readable(buffer, &matches.view)
         matches.exported = True
         matches.needle = own
-        matches.kernel = self.kernel
-        begin(&matches.walk, &matches.kernel, own, fold, overlap)
+        begin(&matches.walk, self.kernel, own, fold, overlap)
         if not over(&matches.walk, &matches.view, first, last):
             matches.release()
         return matches
@@ -217,7 +202,6 @@ cdef class Matches:
     """What iter_find returns: offsets, found BATCH at a time."""
     cdef Py_buffer view
     cdef Walk walk
-    cdef fm_kernel kernel
     cdef bytes needle
     cdef int64_t[BATCH] batch
     cdef Py_ssize_t given

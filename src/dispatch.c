@@ -1,4 +1,4 @@
-/* Which vector kernels this build has and this CPU can run. */
+/* Which kernels this build has and this CPU can run. */
 #include "kernel.h"
 
 #include <string.h>
@@ -15,9 +15,11 @@
 #define ON_ARM64 0
 #endif
 
-const fm_kernel *fm_vector_kernel(const char *name, fm_status *status)
+const fm_kernel *fm_kernel_named(const char *name, fm_status *status)
 {
     *status = FM_READY;
+    if (strcmp(name, "scalar") == 0)
+        return &fm_scalar;
 #if ON_X86
     __builtin_cpu_init();
     if (strcmp(name, "sse2") == 0)

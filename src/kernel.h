@@ -1,8 +1,8 @@
 /* What an instruction set offers to the Cython kernels: the candidates of a needle in a block of memory.
  *
- * A candidate is a start at which the needle's two probe bytes stand. Whether the rest of the needle stands there
- * too, which candidates overlap, how many are wanted: all that is Cython's (src/walk.pxd). The kernel named "scalar"
- * is Cython as well; the others are instances of scan.h.
+ * A candidate is a start at which the needle's probe bytes stand. A needle of at most FM_PROBES bytes is all probes, so
+ * its candidates are its matches. Whether the rest of a longer one stands there too, and how many are wanted, is
+ * Cython's (src/walk.pxd).
  */
 #ifndef FASTMMAP_KERNEL_H
 #define FASTMMAP_KERNEL_H
@@ -10,41 +10,51 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A needle made ready for scanning. Precondition everywhere: first <= second < length. */
+#define FM_PROBES 16
+
+/* A needle made ready for scanning. */
 typedef struct {
     const uint8_t *bytes; /* lower case when fold is set */
     size_t length;        /* at least 1 */
-    size_t first, second; /* offsets of the probe bytes; the same one for a needle of one byte */
+    size_t probes;        /* how many probes there are: 1 to FM_PROBES */
+    size_t probe[FM_PROBES]; /* offsets in the needle. The first two are looked at everywhere, so they should be rare */
     int fold;             /* ASCII letters match in either case */
+    int apart;            /* a candidate that overlaps the one before it isn't listed; only where all bytes are probes */
+    size_t periods;       /* where apart is set: at how many distances the needle overlaps itself, and which */
+    size_t period[FM_PROBES];
 } fm_needle;
 
-/* Room that `forward` and `backward` need for the candidates of one step: four vectors of the widest set. */
+/* Room for the candidates that are written between two looks at how much is left: four vectors of the widest set. */
 #define FM_STEP 256
 
 typedef struct {
     const char *name;
 
     /* Writes the candidate starts in [0, starts) to out, ascending, until the block is done or fewer than FM_STEP
-     * places are left. Returns how many were written; *scanned is the number of starts that were looked at.
-     * Reads exactly hay[first .. starts - 1 + second]. Precondition: starts < 2^32, capacity >= FM_STEP. */
+     * places are left. Returns how many were written; *scanned is the first start that the next call has to look at:
+     * beyond `starts` where the last candidate excludes starts of the next block. Places beyond those written may be
+     * overwritten as well.
+     * Reads exactly hay[p .. starts - 1 + q], p the lowest and q the highest probe. Precondition: 0 < starts < 2^32,
+     * capacity >= FM_STEP. */
     size_t (*forward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t capacity,
                       size_t *scanned);
 
-    /* The mirror: descending from starts - 1; *scanned counts from the top. */
-    size_t (*backward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t capacity,
-                       size_t *scanned);
+    /* The mirror: looks from starts - 1 downwards until there is a candidate, and writes some of the last ones to out,
+     * ascending, which has room for FM_STEP. *scanned counts the starts that were looked at, from the top. Pays no
+     * attention to `apart`. */
+    size_t (*backward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t *scanned);
 
-    /* How often byte stands in block[0, length). */
-    size_t (*count_byte)(const uint8_t *block, size_t length, uint8_t byte);
+    /* As forward, but how many candidates there are is all that is wanted. */
+    size_t (*count)(const uint8_t *hay, size_t starts, const fm_needle *needle, size_t *scanned);
 } fm_kernel;
 
 typedef enum { FM_READY, FM_NOT_BUILT, FM_NOT_ON_THIS_CPU } fm_status;
 
-/* Looks a vector kernel up by name. NULL with the reason in *status where it can't be had. */
-const fm_kernel *fm_vector_kernel(const char *name, fm_status *status);
+/* Looks a kernel up by name. NULL with the reason in *status where it can't be had. */
+const fm_kernel *fm_kernel_named(const char *name, fm_status *status);
 
 /* The instances; each is declared on every machine and defined where its compiler target exists. */
-extern const fm_kernel fm_sse2, fm_avx2, fm_avx512, fm_neon;
+extern const fm_kernel fm_scalar, fm_sse2, fm_avx2, fm_avx512, fm_neon;
 
 /* The fold of a probe: letters are compared with bit 0x20 set, and no other byte equals a lower-case letter then
  * than the letter's own two cases. */
@@ -52,6 +62,17 @@ static inline uint8_t fm_case_bit(const fm_needle *needle, size_t offset)
 {
     uint8_t byte = needle->bytes[offset];
     return needle->fold && byte >= 'a' && byte <= 'z' ? 0x20 : 0;
+}
+
+/* Whether the start at hay is a candidate, byte by byte. */
+static inline int fm_is_candidate(const uint8_t *hay, const fm_needle *needle)
+{
+    for (size_t k = 0; k < needle->probes; k++) {
+        size_t offset = needle->probe[k];
+        if ((hay[offset] | fm_case_bit(needle, offset)) != needle->bytes[offset])
+            return 0;
+    }
+    return 1;
 }
 
 #endif

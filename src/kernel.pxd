@@ -21,27 +21,39 @@ cdef extern from "Python.h":
     enum: PY_SSIZE_T_MAX
 
 cdef extern from "kernel.h" nogil:
+    enum: FM_PROBES
+    enum: FM_STEP
+
     ctypedef struct fm_needle:
         const uint8_t *bytes
         size_t length
-        size_t first
-        size_t second
+        size_t probes
+        size_t *probe
         int fold
+        int apart
+        size_t periods
+        size_t *period
 
     ctypedef struct fm_kernel:
         const char *name
         size_t (*forward)(const uint8_t *, size_t, const fm_needle *, uint32_t *, size_t, size_t *) noexcept nogil
-        size_t (*backward)(const uint8_t *, size_t, const fm_needle *, uint32_t *, size_t, size_t *) noexcept nogil
-        size_t (*count_byte)(const uint8_t *, size_t, uint8_t) noexcept nogil
+        size_t (*backward)(const uint8_t *, size_t, const fm_needle *, uint32_t *, size_t *) noexcept nogil
+        size_t (*count)(const uint8_t *, size_t, const fm_needle *, size_t *) noexcept nogil
 
     ctypedef enum fm_status:
         FM_READY
         FM_NOT_BUILT
         FM_NOT_ON_THIS_CPU
 
-    const fm_kernel *fm_vector_kernel(const char *, fm_status *)
-    uint8_t fm_case_bit(const fm_needle *, size_t)
-    enum: FM_STEP
+    const fm_kernel *fm_kernel_named(const char *, fm_status *)
+
+cdef extern from "agree.h" nogil:
+    uint8_t fm_fold(uint8_t)
+    size_t fm_agree(const uint8_t *, const uint8_t *, size_t, int)
+    size_t fm_agree_back(const uint8_t *, const uint8_t *, size_t, int)
+
+cdef extern from "ahead.h" nogil:
+    void fm_read_ahead(const uint8_t *, size_t)
 
 cdef extern from "guard.h" nogil:
     ctypedef struct fm_range:
@@ -81,6 +93,16 @@ cdef enum:
 cdef inline fm_guard import_guard() except NULL:
     """The address of the process's one fm_guarded, which lives in _mapping."""
     return <fm_guard> PyCapsule_Import("fastmmap._mapping.guarded", 0)
+
+cdef inline const fm_kernel *choose(str name) except NULL:
+    """The kernel of that name. Not built is an ImportError, not on this CPU a RuntimeError."""
+    cdef fm_status status
+    cdef const fm_kernel *kernel = fm_kernel_named(name.encode(), &status)
+    if status == FM_NOT_ON_THIS_CPU:
+        raise RuntimeError(f"kernel {name!r} is built, but this CPU has not its instructions")
+    if kernel == NULL:
+        raise ImportError(f"kernel {name!r} is not built: it is not for this machine's architecture")
+    return kernel
 
 cdef inline int64_t now() noexcept nogil:
     cdef timespec clock

@@ -13,14 +13,16 @@
  *   NONE(hit)         true when it holds nowhere
  *   MASK(hit)         uint64_t: 1 << LANE_SHIFT bits a lane, of which the lowest is set where it holds
  *   LANE_SHIFT        0, or 2 where the set has no instruction that gives one bit a lane
+ *   LOWEST(mask)      size_t: the number of the lowest set bit, anything if there is none
+ *   NARROWER          the kernel for blocks shorter than a vector
  *
- * and gets fm_NAME. How it goes: the two probe bytes of the needle are splatted; for WIDTH starts at a time the
- * haystack is loaded at +first and at +second, both are compared, and the lanes where both are equal are candidates.
- * Four vectors are tested with one branch, because with a rare pair nearly all of them are empty.
+ * and gets fm_NAME. How it goes: for WIDTH starts at a time the haystack is loaded at the offsets of the first two
+ * probes and compared with them. Four vectors are tested with one branch, because with a rare pair nearly all of them
+ * are empty. Where one isn't, the other probes are compared as well, and the lanes where all hold are candidates.
  *
- * Memory: a vector that covers starts [i, i + WIDTH) reads hay[i + first] to hay[i + WIDTH - 1 + second], so
+ * Memory: a vector that covers starts [i, i + WIDTH) reads hay[i + p] to hay[i + WIDTH - 1 + p] for each probe p, so
  * i + WIDTH <= starts keeps every load inside what kernel.h promises. The last starts are covered by a vector that
- * overlaps its neighbour, with the lanes already seen masked off; a block shorter than a vector goes byte by byte.
+ * overlaps its neighbour, with the lanes already seen shifted out.
  */
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -33,172 +35,249 @@
 #define LANES_FROM(lane) ((uint64_t)-1 << ((lane) << LANE_SHIFT))
 #define LANES_BELOW(lane) (~LANES_FROM(lane))
 
+#define EVERY_LANE (LANE_SHIFT == 0 ? (uint64_t)-1 : 0x1111111111111111u)
+
+/* How many vectors' masks fit into a word. */
+#define WORD_VECTORS (64 / (WIDTH << LANE_SHIFT))
+
 typedef struct {
-    VECTOR first, second, case_first, case_second;
-} FN(probes);
+    VECTOR byte, case_bit;
+    size_t offset;
+} FN(probe);
 
-INLINE FN(probes) FN(splat)(const fm_needle *needle)
+INLINE FN(probe) FN(splat)(const fm_needle *needle, size_t which)
 {
-    FN(probes) probes = {SPLAT(needle->bytes[needle->first]), SPLAT(needle->bytes[needle->second]),
-                         SPLAT(fm_case_bit(needle, needle->first)), SPLAT(fm_case_bit(needle, needle->second))};
-    return probes;
+    const size_t offset = needle->probe[which];
+    FN(probe) probe = {SPLAT(needle->bytes[offset]), SPLAT(fm_case_bit(needle, offset)), offset};
+    return probe;
 }
 
-/* Which of the WIDTH starts at `hay` are candidates. `single` and `fold` are constants where this is inlined. */
-INLINE HIT FN(probe)(const uint8_t *hay, const fm_needle *needle, const FN(probes) *probes, int single, int fold)
+/* At which of the WIDTH starts at `hay` the probe holds. `fold`, as `single` below, is a constant after inlining. */
+INLINE HIT FN(holds)(const uint8_t *hay, const FN(probe) *probe, const int fold)
 {
-    VECTOR first = LOAD(hay + needle->first);
-    HIT hit = EQUAL(fold ? WITH(first, probes->case_first) : first, probes->first);
-    if (!single) {
-        VECTOR second = LOAD(hay + needle->second);
-        hit = BOTH(hit, EQUAL(fold ? WITH(second, probes->case_second) : second, probes->second));
+    VECTOR bytes = LOAD(hay + probe->offset);
+    return EQUAL(fold ? WITH(bytes, probe->case_bit) : bytes, probe->byte);
+}
+
+INLINE HIT FN(first_two)(const uint8_t *hay, const FN(probe) *probes, const int single, const int fold)
+{
+    HIT hit = FN(holds)(hay, &probes[0], fold);
+    return single ? hit : BOTH(hit, FN(holds)(hay, &probes[1], fold));
+}
+
+/* Clears the lanes of some vectors where a further probe doesn't hold. */
+INLINE void FN(others)(const uint8_t *hay, const fm_needle *needle, HIT *hits, const int vectors, const int fold)
+{
+    for (size_t k = 2; k < needle->probes; k++) {
+        const FN(probe) probe = FN(splat)(needle, k);
+        for (int v = 0; v < vectors; v++)
+            hits[v] = BOTH(hits[v], FN(holds)(hay + v * WIDTH, &probe, fold));
     }
-    return hit;
 }
 
-static inline int FN(is_candidate)(const uint8_t *hay, const fm_needle *needle)
+/* The candidates among the WIDTH starts at `hay`. */
+INLINE uint64_t FN(one)(const uint8_t *hay, const fm_needle *needle, const FN(probe) *probes, const int single,
+                        const int fold)
 {
-    return (hay[needle->first] | fm_case_bit(needle, needle->first)) == needle->bytes[needle->first] &&
-           (hay[needle->second] | fm_case_bit(needle, needle->second)) == needle->bytes[needle->second];
+    HIT hit = FN(first_two)(hay, probes, single, fold);
+    if (NONE(hit))
+        return 0;
+    if (!single)
+        FN(others)(hay, needle, &hit, 1, fold);
+    return MASK(hit);
 }
 
-/* Appends the starts of the set lanes, ascending, and returns the new end of the list. */
+/* The same of 4 * WIDTH starts; false where there is none. With `all` they are worth no branch. */
+INLINE int FN(four)(const uint8_t *hay, const fm_needle *needle, const FN(probe) *probes, HIT *hits, const int single,
+                    const int fold, const int all)
+{
+    for (int v = 0; v < 4; v++)
+        hits[v] = FN(first_two)(hay + v * WIDTH, probes, single, fold);
+    if (!all && NONE(EITHER(EITHER(hits[0], hits[1]), EITHER(hits[2], hits[3]))))
+        return 0;
+    if (!single)
+        FN(others)(hay, needle, hits, 4, fold);
+    return 1;
+}
+
+INLINE uint64_t FN(word)(const HIT *hits)
+{
+    uint64_t word = 0;
+    for (int v = 0; v < WORD_VECTORS; v++)
+        word |= MASK(hits[v]) << (v * (WIDTH << LANE_SHIFT));
+    return word;
+}
+
+/* The lanes that a match at one of the set lanes overlaps. */
+INLINE uint64_t FN(overlapped)(uint64_t mask, const fm_needle *needle)
+{
+    uint64_t lanes = mask << (needle->period[0] << LANE_SHIFT);
+    for (size_t k = 1; k < needle->periods; k++)
+        lanes |= mask << (needle->period[k] << LANE_SHIFT);
+    return lanes;
+}
+
+/* The highest set lane, or 0. */
+INLINE size_t FN(highest)(uint64_t mask)
+{
+    return (63 - (size_t)__builtin_clzll(mask | 1)) >> LANE_SHIFT;
+}
+
+/* Every `length`-th lane. */
+INLINE uint64_t FN(comb)(size_t length)
+{
+    uint64_t comb = 1;
+    for (size_t bit = length << LANE_SHIFT; bit < 64; bit += length << LANE_SHIFT)
+        comb |= (uint64_t)1 << bit;
+    return comb;
+}
+
+/* Clears the lanes of candidates that overlap a chosen one, left to right. Needles are short here: length <= FM_PROBES
+ * lanes, so a start below *allowed is fewer than that from base. A round chooses all lanes that none of the rest
+ * overlaps. Two rounds are enough for nearly all text; doing the second always is cheaper than guessing about it.
+ * One byte repeated would take many rounds, and is common: zeros, spaces. A word full of it gets a comb instead. */
+INLINE uint64_t FN(apart)(uint64_t mask, size_t base, const fm_needle *needle, size_t *allowed)
+{
+    const size_t below = *allowed > base ? *allowed - base : 0;
+    if (mask == EVERY_LANE && needle->period[0] == 1) {
+        const uint64_t chosen = FN(comb)(needle->length) << (below << LANE_SHIFT);
+        *allowed = base + FN(highest)(chosen) + needle->length;
+        return chosen;
+    }
+    const uint64_t excluded = mask & LANES_BELOW(below);
+    uint64_t rest = mask;
+    if (excluded) {
+        rest ^= excluded;
+        __asm__("" : "+r"(rest)); /* keeps this a branch: most words needn't wait for the one before */
+    }
+    uint64_t chosen = 0;
+    for (int round = 0; round < 2 || rest; round++) {
+        const uint64_t later = rest & FN(overlapped)(rest, needle);
+        const uint64_t first = rest ^ later;
+        chosen |= first;
+        rest = later & ~FN(overlapped)(first, needle);
+    }
+    *allowed = chosen ? base + FN(highest)(chosen) + needle->length : *allowed;
+    return chosen;
+}
+
+/* Appends the starts of the set lanes, ascending, and returns the new end of the list. Four are written at a time, and
+ * four at least, whether there are so many or not: how many there are in a word can't be predicted, but that they are
+ * few can. */
 INLINE uint32_t *FN(emit)(uint32_t *out, uint64_t mask, size_t base)
 {
-    while (mask) {
-        *out++ = (uint32_t)(base + ((size_t)__builtin_ctzll(mask) >> LANE_SHIFT));
-        mask &= mask - 1;
-    }
-    return out;
+    uint32_t *end = out + __builtin_popcountll(mask);
+    do {
+        for (int k = 0; k < 4; k++) {
+            *out++ = (uint32_t)(base + (LOWEST(mask) >> LANE_SHIFT));
+            mask &= mask - 1;
+        }
+    } while (out < end);
+    return end;
 }
 
-INLINE uint32_t *FN(emit_descending)(uint32_t *out, uint64_t mask, size_t base)
+/* What a scan has got so far: a list, or only a number. */
+typedef struct {
+    uint32_t *end;
+    size_t number;
+    size_t allowed; /* with needle->apart: the first start that overlaps no candidate taken before */
+} FN(taken);
+
+INLINE void FN(take)(FN(taken) *taken, uint64_t mask, size_t base, const fm_needle *needle, const int list,
+                     const int single)
 {
-    while (mask) {
-        size_t bit = 63 - (size_t)__builtin_clzll(mask);
-        *out++ = (uint32_t)(base + (bit >> LANE_SHIFT));
-        mask ^= (uint64_t)1 << bit;
-    }
-    return out;
+    if (!single && needle->apart)
+        mask = FN(apart)(mask, base, needle, &taken->allowed);
+    if (list)
+        taken->end = FN(emit)(taken->end, mask, base);
+    else
+        taken->number += (size_t)__builtin_popcountll(mask);
 }
 
-INLINE size_t FN(forward_as)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out,
-                             size_t capacity, size_t *scanned, const int single, const int fold)
+/* Lists or counts the candidates. A list that is nearly full ends the scan early. */
+INLINE size_t FN(scan)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t capacity,
+                       size_t *scanned, const int list, const int single, const int fold)
 {
-    const FN(probes) probes = FN(splat)(needle);
-    uint32_t *end = out, *full = out + (capacity - FM_STEP);
+    const FN(probe) probes[2] = {FN(splat)(needle, 0), FN(splat)(needle, !single)};
+    const uint32_t *full = list ? out + (capacity - FM_STEP) : NULL;
+    FN(taken) taken = {out, 0, 0};
+    HIT hits[4];
     size_t i = 0;
-    for (; i + 4 * WIDTH <= starts; i += 4 * WIDTH) {
-        if (end > full) {
-            *scanned = i;
-            return (size_t)(end - out);
+    for (; i + 4 * WIDTH <= starts && !(list && taken.end > full); i += 4 * WIDTH) {
+        if (FN(four)(hay + i, needle, probes, hits, single, fold, single && !list))
+            for (int v = 0; v < 4; v += WORD_VECTORS)
+                FN(take)(&taken, FN(word)(hits + v), i + v * WIDTH, needle, list, single);
+    }
+    if (!(list && taken.end > full)) {
+        for (; i + WIDTH <= starts; i += WIDTH)
+            FN(take)(&taken, FN(one)(hay + i, needle, probes, single, fold), i, needle, list, single);
+        if (i < starts) {
+            const size_t base = starts - WIDTH;
+            const uint64_t mask = FN(one)(hay + base, needle, probes, single, fold) >> ((i - base) << LANE_SHIFT);
+            FN(take)(&taken, mask, i, needle, list, single);
+            i = starts;
         }
-        HIT a = FN(probe)(hay + i, needle, &probes, single, fold);
-        HIT b = FN(probe)(hay + i + WIDTH, needle, &probes, single, fold);
-        HIT c = FN(probe)(hay + i + 2 * WIDTH, needle, &probes, single, fold);
-        HIT d = FN(probe)(hay + i + 3 * WIDTH, needle, &probes, single, fold);
-        if (NONE(EITHER(EITHER(a, b), EITHER(c, d))))
-            continue;
-        end = FN(emit)(end, MASK(a), i);
-        end = FN(emit)(end, MASK(b), i + WIDTH);
-        end = FN(emit)(end, MASK(c), i + 2 * WIDTH);
-        end = FN(emit)(end, MASK(d), i + 3 * WIDTH);
     }
-    if (end > full) {
-        *scanned = i;
-        return (size_t)(end - out);
-    }
-    for (; i + WIDTH <= starts; i += WIDTH)
-        end = FN(emit)(end, MASK(FN(probe)(hay + i, needle, &probes, single, fold)), i);
-    if (i < starts && starts >= WIDTH) {
-        size_t base = starts - WIDTH;
-        HIT hit = FN(probe)(hay + base, needle, &probes, single, fold);
-        end = FN(emit)(end, MASK(hit) & LANES_FROM(i - base), base);
-    } else {
-        for (; i < starts; i++)
-            if (FN(is_candidate)(hay + i, needle))
-                *end++ = (uint32_t)i;
-    }
-    *scanned = starts;
-    return (size_t)(end - out);
+    *scanned = i > taken.allowed ? i : taken.allowed;
+    return list ? (size_t)(taken.end - out) : taken.number;
 }
 
-INLINE size_t FN(backward_as)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out,
-                              size_t capacity, size_t *scanned, const int single, const int fold)
+/* Lists the candidates of the last vectors that have any. */
+INLINE size_t FN(scan_back)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t *scanned,
+                            const int single, const int fold)
 {
-    const FN(probes) probes = FN(splat)(needle);
-    uint32_t *end = out, *full = out + (capacity - FM_STEP);
+    const FN(probe) probes[2] = {FN(splat)(needle, 0), FN(splat)(needle, !single)};
+    uint32_t *end = out;
+    HIT hits[4];
     size_t top = starts; /* the starts in [top, starts) are done */
-    for (; top >= 4 * WIDTH; top -= 4 * WIDTH) {
-        if (end > full) {
-            *scanned = starts - top;
-            return (size_t)(end - out);
-        }
-        const size_t i = top - 4 * WIDTH;
-        HIT a = FN(probe)(hay + i, needle, &probes, single, fold);
-        HIT b = FN(probe)(hay + i + WIDTH, needle, &probes, single, fold);
-        HIT c = FN(probe)(hay + i + 2 * WIDTH, needle, &probes, single, fold);
-        HIT d = FN(probe)(hay + i + 3 * WIDTH, needle, &probes, single, fold);
-        if (NONE(EITHER(EITHER(a, b), EITHER(c, d))))
-            continue;
-        end = FN(emit_descending)(end, MASK(d), i + 3 * WIDTH);
-        end = FN(emit_descending)(end, MASK(c), i + 2 * WIDTH);
-        end = FN(emit_descending)(end, MASK(b), i + WIDTH);
-        end = FN(emit_descending)(end, MASK(a), i);
+    while (top >= 4 * WIDTH && end == out) {
+        top -= 4 * WIDTH;
+        if (FN(four)(hay + top, needle, probes, hits, single, fold, 0))
+            for (int v = 0; v < 4; v += WORD_VECTORS)
+                end = FN(emit)(end, FN(word)(hits + v), top + v * WIDTH);
     }
-    if (end > full) {
-        *scanned = starts - top;
-        return (size_t)(end - out);
+    while (top >= WIDTH && end == out) {
+        top -= WIDTH;
+        end = FN(emit)(end, FN(one)(hay + top, needle, probes, single, fold), top);
     }
-    for (; top >= WIDTH; top -= WIDTH)
-        end = FN(emit_descending)(end, MASK(FN(probe)(hay + top - WIDTH, needle, &probes, single, fold)), top - WIDTH);
-    if (top > 0 && starts >= WIDTH) {
-        HIT hit = FN(probe)(hay, needle, &probes, single, fold);
-        end = FN(emit_descending)(end, MASK(hit) & LANES_BELOW(top), 0);
-    } else {
-        while (top-- > 0)
-            if (FN(is_candidate)(hay + top, needle))
-                *end++ = (uint32_t)top;
+    if (top > 0 && end == out) {
+        end = FN(emit)(end, FN(one)(hay, needle, probes, single, fold) & LANES_BELOW(top), 0);
+        top = 0;
     }
-    *scanned = starts;
+    *scanned = starts - top;
     return (size_t)(end - out);
 }
 
-#define BY_NEEDLE(scan)                                                                                             \
-    (needle->first == needle->second                                                                                \
-         ? needle->fold ? scan(hay, starts, needle, out, capacity, scanned, 1, 1)                                   \
-                        : scan(hay, starts, needle, out, capacity, scanned, 1, 0)                                   \
-     : needle->fold ? scan(hay, starts, needle, out, capacity, scanned, 0, 1)                                       \
-                    : scan(hay, starts, needle, out, capacity, scanned, 0, 0))
+/* Calls `scan` with the two constants that a needle decides, after what stands before them. */
+#define BY_NEEDLE(scan, ...)                                                                                        \
+    (needle->probes == 1 ? needle->fold ? scan(__VA_ARGS__, 1, 1) : scan(__VA_ARGS__, 1, 0)                         \
+     : needle->fold      ? scan(__VA_ARGS__, 0, 1)                                                                  \
+                         : scan(__VA_ARGS__, 0, 0))
 
 TARGET static size_t FN(forward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out,
                                  size_t capacity, size_t *scanned)
 {
-    return BY_NEEDLE(FN(forward_as));
+    if (starts < WIDTH)
+        return NARROWER.forward(hay, starts, needle, out, capacity, scanned);
+    return BY_NEEDLE(FN(scan), hay, starts, needle, out, capacity, scanned, 1);
 }
 
 TARGET static size_t FN(backward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out,
-                                  size_t capacity, size_t *scanned)
+                                  size_t *scanned)
 {
-    return BY_NEEDLE(FN(backward_as));
+    if (starts < WIDTH)
+        return NARROWER.backward(hay, starts, needle, out, scanned);
+    return BY_NEEDLE(FN(scan_back), hay, starts, needle, out, scanned);
 }
 
-TARGET static size_t FN(count_byte)(const uint8_t *block, size_t length, uint8_t byte)
+TARGET static size_t FN(count)(const uint8_t *hay, size_t starts, const fm_needle *needle, size_t *scanned)
 {
-    const VECTOR wanted = SPLAT(byte);
-    size_t i = 0, bits = 0, count = 0;
-    for (; i + 4 * WIDTH <= length; i += 4 * WIDTH) {
-        bits += (size_t)__builtin_popcountll(MASK(EQUAL(LOAD(block + i), wanted)));
-        bits += (size_t)__builtin_popcountll(MASK(EQUAL(LOAD(block + i + WIDTH), wanted)));
-        bits += (size_t)__builtin_popcountll(MASK(EQUAL(LOAD(block + i + 2 * WIDTH), wanted)));
-        bits += (size_t)__builtin_popcountll(MASK(EQUAL(LOAD(block + i + 3 * WIDTH), wanted)));
-    }
-    for (; i < length; i++)
-        count += block[i] == byte;
-    return count + bits;
+    if (starts < WIDTH)
+        return NARROWER.count(hay, starts, needle, scanned);
+    return BY_NEEDLE(FN(scan), hay, starts, needle, NULL, 0, scanned, 0);
 }
 
-const fm_kernel JOIN(fm_, NAME) = {QUOTE(NAME), FN(forward), FN(backward), FN(count_byte)};
+const fm_kernel JOIN(fm_, NAME) = {QUOTE(NAME), FN(forward), FN(backward), FN(count)};
 
 #undef JOIN_
 #undef JOIN
@@ -208,6 +287,8 @@ const fm_kernel JOIN(fm_, NAME) = {QUOTE(NAME), FN(forward), FN(backward), FN(co
 #undef INLINE
 #undef LANES_FROM
 #undef LANES_BELOW
+#undef EVERY_LANE
+#undef WORD_VECTORS
 #undef BY_NEEDLE
 #undef NAME
 #undef TARGET
@@ -223,3 +304,5 @@ const fm_kernel JOIN(fm_, NAME) = {QUOTE(NAME), FN(forward), FN(backward), FN(co
 #undef NONE
 #undef MASK
 #undef LANE_SHIFT
+#undef LOWEST
+#undef NARROWER

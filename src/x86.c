@@ -22,6 +22,8 @@
 #define NONE(hit) (_mm_movemask_epi8(hit) == 0)
 #define MASK(hit) ((uint64_t)(uint32_t)_mm_movemask_epi8(hit))
 #define LANE_SHIFT 0
+#define LOWEST(mask) ((size_t)__builtin_ctzll((mask) | (uint64_t)1 << 63))
+#define NARROWER fm_scalar
 #include "scan.h"
 
 #define NAME avx2
@@ -38,6 +40,8 @@
 #define NONE(hit) _mm256_testz_si256(hit, hit)
 #define MASK(hit) ((uint64_t)(uint32_t)_mm256_movemask_epi8(hit))
 #define LANE_SHIFT 0
+#define LOWEST(mask) ((size_t)_tzcnt_u64(mask))
+#define NARROWER fm_sse2
 #include "scan.h"
 
 #define NAME avx512
@@ -54,6 +58,8 @@
 #define NONE(hit) ((hit) == 0)
 #define MASK(hit) ((uint64_t)(hit))
 #define LANE_SHIFT 0
+#define LOWEST(mask) ((size_t)_tzcnt_u64(mask))
+#define NARROWER fm_avx2
 #include "scan.h"
 
 #endif

@@ -59,8 +59,8 @@ def test_never_reads_outside(kernel, fence):
     """Haystacks of every length up to five vectors, right before and right after a page that kills."""
     lengths = range(5 * 64 + 2) if kernel.name != "python" else (0, 1, 15, 64, 320)
     for length in lengths:
-        for needle in (b"x", b"xy", b"yxxxy"):
-            text = (b"xyxxxy" * 60)[:length]
+        text = (b"xyxxxy" * 60)[:length]
+        for needle in (b"x", b"xy", b"yxxxy", b"xyxxxyxz", b"xyxxxy" * 2, (b"xyxxxy" * 3)[:17], b"xyxxxy" * 6):
             expected = positions(text, needle)
             for view in (fence.at_end(text), fence.at_start(text)):
                 assert kernel.find_all(view, needle).tolist() == expected
