@@ -114,6 +114,7 @@ CORPORA: dict[str, Callable[[random.Random], bytes]] = {
     "dna": dna,
     "binary": binary,
     "repeated": lambda rng: b"a" * UNIT,
+    "runs": lambda rng: (b"a" * 127 + b"b") * (UNIT // 128),
     "giant-line": lambda rng: english(rng).replace(b"\n", b" "),
 }
 
@@ -125,6 +126,7 @@ CHECKSUMS = {
     "dna": 1400030180,
     "binary": 1213738594,
     "repeated": 3458071902,
+    "runs": 562503644,
     "giant-line": 932095688,
 }
 

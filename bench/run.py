@@ -38,6 +38,11 @@ RECORDS = 32 << 20  # bytes of records that an append row writes at most
 CHANGES = ("replace", "replace_file")
 
 
+def shortened(needle: str) -> str:
+    """A needle as a title shows it."""
+    return needle if len(needle) <= 30 else f"{needle[:10]}...{needle[-10:]} ({len(needle)} bytes)"
+
+
 @dataclass
 class Case:
     """A row's data, before it is measured."""
@@ -61,7 +66,7 @@ class Case:
     @property
     def title(self) -> str:
         what = f"{self.record} B records" if self.verb == "append" else f"{self.corpus} {self.size}"
-        needle = f" {self.needle.decode()!r}" if self.needle else ""
+        needle = f" {shortened(self.needle.decode())!r}" if self.needle else ""
         new = f" by {self.new.decode()!r}" if self.new else ""
         kind = f", {self.selectivity}" if self.selectivity else ""
         written = ", written in 4 KiB pieces" if self.pieces == "4K" else ""

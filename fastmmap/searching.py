@@ -9,8 +9,8 @@ from .mapped import MappedFile
 from .reference.arguments import as_buffer
 
 # Files below this many bytes are read, which takes fewer system calls than mapping and unmapping.
-# tools/small_files.py prints where the two meet.
-READ_BELOW = 1 << 16
+# `python -m bench.small` shows where the two meet.
+READ_BELOW = 1 << 17
 
 
 @as_buffer.register(os.PathLike)
