@@ -232,7 +232,7 @@ cdef inline int walk_step(void *context) noexcept nogil:
 cdef inline void take_all(Walk *walk, Py_ssize_t base, const uint32_t *candidates, size_t listed) noexcept nogil:
     """Takes candidates that are matches, as many as there is room for; `position` goes back to the next of them."""
     cdef size_t i
-    cdef int64_t *out = walk.out + walk.found
+    cdef int64_t *out
     cdef int64_t added = base + walk.added
     if listed == 0:
         return
@@ -240,6 +240,7 @@ cdef inline void take_all(Walk *walk, Py_ssize_t base, const uint32_t *candidate
         listed = walk.capacity - walk.found
         walk.position = base + <Py_ssize_t> candidates[listed - 1] + 1
     if walk.out != NULL:
+        out = walk.out + walk.found
         for i in range(listed):
             out[i] = added + candidates[i]
     walk.found += listed
