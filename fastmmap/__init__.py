@@ -11,6 +11,7 @@ from . import searching as searching  # teaches the kernels to take paths
 from ._backend import usable as kernels
 from .appending import Appender
 from .editing import Replacement, replace_file
+from .errors import MappedFileError
 from .lines import Lines
 from .mapped import MappedFile, open
 
@@ -38,6 +39,7 @@ __all__ = [
     "Appender",
     "Lines",
     "MappedFile",
+    "MappedFileError",
     "Replacement",
     "append",
     "count",

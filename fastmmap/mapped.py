@@ -54,8 +54,7 @@ class MappedFile(Mapping):
         self.name: Any = path if path is None or isinstance(path, int) else os.fspath(path)
         self.mode = mode
         self.backend = "mmap"
-        self._fd = -1
-        self._offset = offset
+        self.offset = offset
         self._closed = False
         self._starts: Offsets | None = None
         self._lock = threading.RLock()  # of what changes the size, the descriptor or the index of the lines
@@ -66,8 +65,8 @@ class MappedFile(Mapping):
             fd = os.dup(path) if isinstance(path, int) else os.open(path, _FLAGS[mode] | os.O_CLOEXEC, 0o666)
             try:
                 self._map_file(fd, size)
-                if _ACCESS[mode] == "write":
-                    self._fd, fd = fd, -1
+                if self.backend == "mmap":
+                    self.descriptor, fd = fd, -1
             finally:
                 if fd >= 0:
                     os.close(fd)
@@ -75,7 +74,7 @@ class MappedFile(Mapping):
     def _map_memory(self, size: int | None) -> None:
         if size is None:
             raise ValueError("open(None) makes memory and needs its size")
-        if self._offset:
+        if self.offset:
             raise ValueError("memory has no offset")
         if self.mode != "c":
             self.mode = "w+"
@@ -98,12 +97,12 @@ class MappedFile(Mapping):
             return
         length = self._mapped_length(size, end)
         try:
-            if self._offset + length > end:
+            if self.offset + length > end:
                 with _system.restoring(fd, end):
-                    _system.grow(fd, end, self._offset + length)
-                    super().__init__(fd, self._offset, length, _ACCESS[self.mode])
+                    _system.grow(fd, end, self.offset + length)
+                    super().__init__(fd, self.offset, length, _ACCESS[self.mode])
             else:
-                super().__init__(fd, self._offset, length, _ACCESS[self.mode])
+                super().__init__(fd, self.offset, length, _ACCESS[self.mode])
         except OSError as error:
             if writes or error.errno not in (errno.ENODEV, errno.EACCES, errno.EINVAL, errno.ENOSYS):
                 raise
@@ -113,12 +112,12 @@ class MappedFile(Mapping):
         """How many bytes to map, of a file of `end` bytes."""
         writes = _ACCESS[self.mode] == "write"
         if size is None:
-            if self._offset > end:
-                raise ValueError(f"offset {self._offset} is past the end of {self.name!r}, which has {end} bytes")
-            return end - self._offset
-        if self._offset + size > end and not writes:
+            if self.offset > end:
+                raise ValueError(f"offset {self.offset} is past the end of {self.name!r}, which has {end} bytes")
+            return end - self.offset
+        if self.offset + size > end and not writes:
             raise ValueError(
-                f"{size} bytes at offset {self._offset} are past the end of {self.name!r}, which has {end} bytes"
+                f"{size} bytes at offset {self.offset} are past the end of {self.name!r}, which has {end} bytes"
             )
         return size
 
@@ -130,7 +129,7 @@ class MappedFile(Mapping):
                 _system.write_all(copy, block)
             end = os.fstat(copy).st_size
             self.backend = "memory" if end else "mmap"
-            super().__init__(copy, self._offset, self._mapped_length(size, end), _ACCESS[self.mode])
+            super().__init__(copy, self.offset, self._mapped_length(size, end), _ACCESS[self.mode])
         finally:
             os.close(copy)
 
@@ -145,7 +144,7 @@ class MappedFile(Mapping):
         """Closes the descriptor at once, and lets go of the memory with its last view. Closing twice does nothing."""
         with self._lock:
             self._closed = True
-            fd, self._fd = self._fd, -1
+            fd, self.descriptor = self.descriptor, -1
             if fd >= 0:
                 os.close(fd)
             self.unmap()
@@ -182,15 +181,15 @@ class MappedFile(Mapping):
         to write to (modes "r" and "c", anonymous memory) nothing happens.
         """
         length = self._check_span(start, length)
-        if self._fd < 0:
+        if self.descriptor < 0 or _ACCESS[self.mode] != "write":
             return
         with _system.naming(self.name):
             if not wait:
-                _system.start_writeback(self._fd, self._offset + start, length)
+                _system.start_writeback(self.descriptor, self.offset + start, length)
                 return
             self.sync(start, length)
             if sys.platform == "darwin":
-                _system.make_durable(self._fd)
+                _system.make_durable(self.descriptor)
 
     def advise(self, advice: str, start: int = 0, length: int | None = None) -> None:  # type: ignore[override]
         """Tells the system how the memory will be used: one of fastmmap._system.ADVICE, as in "sequential".
@@ -200,7 +199,9 @@ class MappedFile(Mapping):
         """
         number = _system.advice(advice)
         length = self._check_span(start, length)
-        if number is None or (advice == "dontneed" and (self.mode == "c" or (self._fd < 0 and self.mode != "r"))):
+        if number is None or (
+            advice == "dontneed" and (self.mode == "c" or (self.descriptor < 0 and self.mode != "r"))
+        ):
             return
         with _system.naming(self.name):
             try:
@@ -231,19 +232,19 @@ class MappedFile(Mapping):
             raise ValueError(f"size must not be negative: {size}")
         with self._lock, _system.naming(self.name):
             before = self._check_resizable()
-            if self._fd < 0:
+            if self.descriptor < 0:
                 self.remap(-1, 0, size)
             elif size > before:
-                end = self._offset + before
-                with _system.restoring(self._fd, end):
-                    _system.grow(self._fd, end, self._offset + size)
-                    self.remap(self._fd, self._offset, size)
+                end = self.offset + before
+                with _system.restoring(self.descriptor, end):
+                    _system.grow(self.descriptor, end, self.offset + size)
+                    self.remap(self.descriptor, self.offset, size)
             elif size < before:
-                self.remap(self._fd, self._offset, size)
+                self.remap(self.descriptor, self.offset, size)
                 try:
-                    _system.truncate(self._fd, self._offset + size)
+                    _system.truncate(self.descriptor, self.offset + size)
                 except BaseException:
-                    self.remap(self._fd, self._offset, before)
+                    self.remap(self.descriptor, self.offset, before)
                     raise
             self._starts = None
 
@@ -256,15 +257,15 @@ class MappedFile(Mapping):
         with self._lock, _system.naming(self.name), export(data.encode() if isinstance(data, str) else data) as view:
             before = self._check_resizable()
             size = before + len(view)
-            if self._fd < 0:
+            if self.descriptor < 0:
                 self.remap(-1, 0, size)
                 chosen.append(self, before, view)
             else:
-                end = self._offset + before
-                with _system.restoring(self._fd, end):
+                end = self.offset + before
+                with _system.restoring(self.descriptor, end):
                     # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
-                    _system.write_behind(self._fd, view, end)
-                    self.remap(self._fd, self._offset, size)
+                    _system.write_behind(self.descriptor, view, end)
+                    self.remap(self.descriptor, self.offset, size)
             self._starts = None
             return size
 
@@ -273,12 +274,12 @@ class MappedFile(Mapping):
         length = len(self)
         if _ACCESS[self.mode] != "write" or self.mode == "c":
             raise TypeError(f"a mapping with mode {self.mode!r} can't change its size")
-        self.remap(self._fd, self._offset, length)  # BufferError while views live
-        if self._fd >= 0:
-            end = os.fstat(self._fd).st_size
-            if end != self._offset + length:
+        self.remap(self.descriptor, self.offset, length)  # BufferError while views live
+        if self.descriptor >= 0:
+            end = os.fstat(self.descriptor).st_size
+            if end != self.offset + length:
                 raise ValueError(
-                    f"the mapping ends at byte {self._offset + length} of {self.name!r}, which has {end} bytes"
+                    f"the mapping ends at byte {self.offset + length} of {self.name!r}, which has {end} bytes"
                 )
         return length
 
@@ -401,7 +402,7 @@ class MappedFile(Mapping):
         end: Index = None,
         threads: int | None = None,
     ) -> int:
-        """fastmmap.replace in this mapping.."""
+        """fastmmap.replace in this mapping."""
         if self.mode == "r":
             raise BufferError(f"{self.name!r} is mapped read-only: open it with mode 'r+' or 'c' to replace in it")
         replaced: int = chosen.replace(self, old, new, count, start=start, end=end, threads=threads)

@@ -22,6 +22,7 @@ def append(buffer, position, data):
     """
     cdef Py_buffer record, target
     cdef Py_ssize_t at
+    cdef Watch watching
     if position is None:
         raise TypeError("position must be an integer, not None")
     at = index_or(position, 0)
@@ -33,7 +34,9 @@ def append(buffer, position, data):
                 raise ValueError(f"position {at} is outside the buffer of {target.len} bytes")
             if record.len > target.len - at:
                 raise ValueError(f"{record.len} bytes don't fit at position {at} of a buffer of {target.len} bytes")
-            copy_guarded(guarded, <char *> target.buf + at, <const char *> record.buf, record.len)
+            watch_view(&watching, &record)
+            watch_also(&watching, <void *> target.obj, target.buf, <char *> target.buf + at, record.len)
+            copy_guarded(guarded, <char *> target.buf + at, <const char *> record.buf, record.len, &watching)
             return at + record.len
         finally:
             PyBuffer_Release(&target)
@@ -63,12 +66,12 @@ cdef class Stage:
         """Stores one record, bytes-like or str; nothing is added to it."""
         cdef Py_buffer record
         if PyBytes_CheckExact(data):
-            if not self.store(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
+            if not self.store(data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
                 self.overflow(data)
             return
         take_data(data, &record)
         try:
-            if not self.store(<const char *> record.buf, record.len):
+            if not self.store(<object> record.obj, <const char *> record.buf, record.len):
                 self.overflow(data)
         finally:
             PyBuffer_Release(&record)
@@ -99,18 +102,25 @@ cdef class Stage:
         PyBuffer_Release(&before)
         return used
 
-    cdef bint store(self, const char *record, Py_ssize_t length) noexcept:
-        """Copies a record behind the tail if it fits. No Python code runs until the tail is stored."""
+    cdef bint store(self, object owner, const char *record, Py_ssize_t length) except -1:
+        """Copies a record, which `owner` exports, behind the tail if it fits. No Python code runs until the tail is
+        stored; a fault leaves the tail as it was."""
         cdef Copy copy
-        cdef fm_range[1] ranges
+        cdef Watch watching
+        cdef char *tail
+        cdef int answer = MORE
         cdef bint fits
         with cython.critical_section(self):
             fits = length <= self.limit - self.used
             if fits and length:
-                copy = Copy(target=<char *> self.view.buf + self.used, source=record, length=length)
-                ranges[0] = fm_range(address=copy.target, length=length)
-                while guarded(copy_step, &copy, ranges, 1) == MORE:
-                    pass
+                tail = <char *> self.view.buf + self.used
+                copy = Copy(target=tail, source=record, length=length)
+                watch(&watching, <void *> owner, record, record, length)
+                watch_also(&watching, <void *> self.view.obj, self.view.buf, tail, length)
+                while answer == MORE:
+                    answer = guarded(copy_step, &copy, &watching.memory)
+                if answer == FM_FAULT:
+                    raise_fault(&watching)
                 self.used += length
         return fits
 

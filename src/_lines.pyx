@@ -104,7 +104,7 @@ cdef int fill(object data, const Py_buffer *source, object offsets, object lengt
     """Copies the records one after the other into data, which has exactly their size."""
     cdef Gather gather
     cdef Py_buffer target, at, sizes
-    cdef fm_range[2] ranges
+    cdef Watch watching
     # Three arrays of our own, which nobody else knows: exporting them can't fail, and they can't change meanwhile.
     PyObject_GetBuffer(data, &target, PyBUF_WRITABLE)
     PyObject_GetBuffer(offsets, &at, PyBUF_SIMPLE)
@@ -114,9 +114,8 @@ cdef int fill(object data, const Py_buffer *source, object offsets, object lengt
         gather.offsets, gather.lengths = <const int64_t *> at.buf, <const int64_t *> sizes.buf
         gather.length_step = 0 if lengths.ndim == 0 else 1
         gather.left = at.len // <Py_ssize_t> sizeof(int64_t)
-        ranges[0] = fm_range(address=source.buf, length=source.len)
-        ranges[1] = fm_range(address=target.buf, length=target.len)
-        return drive(guarded, gather_step, &gather, target.len, ranges, 2)
+        watch(&watching, <void *> source.obj, source.buf, source.buf, (offsets + lengths).max())
+        return drive(guarded, gather_step, &gather, target.len, &watching)
     finally:
         PyBuffer_Release(&sizes)
         PyBuffer_Release(&at)

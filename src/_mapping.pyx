@@ -9,6 +9,7 @@ from cpython.exc cimport PyErr_SetFromErrno
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
+from posix.stat cimport fstat, struct_stat
 
 cdef extern from *:
     """
@@ -36,7 +37,8 @@ cdef class Mapping:
     """`length` bytes of a file from `offset` on, or with fd -1 of anonymous memory, mapped until the last view is gone.
 
     access is "read", "write" (stores reach the file) or "copy" (they stay in this process). An empty mapping is as good
-    as any other, and the offset need not be a multiple of the page size. The descriptor isn't kept.
+    as any other, and the offset need not be a multiple of the page size. `descriptor`, where whoever made the mapping
+    sets it, is the file's as long as it is open, and tells whether the file shrank: see `file_status`.
     """
     cdef char *base             # what mmap(2) returned, NULL when nothing is mapped
     cdef Py_ssize_t before      # bytes between base and the first byte of ours: offset modulo the page size
@@ -44,9 +46,12 @@ cdef class Mapping:
     cdef Py_ssize_t exports     # views alive: the memory stays while there are any
     cdef int protection, flags
     cdef bint unmapped          # no new view can be had
+    cdef int64_t offset_in_file # of the first byte of ours
+    cdef public int descriptor
 
     def __cinit__(self, *arguments, **keywords):
         self.unmapped = True
+        self.descriptor = -1
 
     def __init__(self, fd, offset, length, access):
         if self.base != NULL or not self.unmapped:
@@ -55,6 +60,7 @@ cdef class Mapping:
             raise ValueError(f"access must be 'read', 'write' or 'copy', not {access!r}")
         self.protection = PROT_READ if access == "read" else PROT_READ | PROT_WRITE
         self.flags = MAP_PRIVATE if access == "copy" else MAP_SHARED
+        self.offset_in_file = offset
         self.adopt(self.map(fd, offset, length), offset % PAGE, length)
         self.unmapped = False
 
@@ -133,6 +139,17 @@ cdef class Mapping:
         """The memory as a memoryview. It stays as long as the view does."""
         return PyMemoryView_FromObject(self)
 
+    def file_status(self):
+        """What tells whether the file shrank: its device, its inode, the bytes it has from the mapping's first on, and
+        its blocks of 512 bytes.
+
+        None without a descriptor. Another thread may close that at any time, so a caller compares device and inode too.
+        """
+        cdef struct_stat status
+        if self.descriptor < 0 or fstat(self.descriptor, &status) != 0:
+            return None
+        return (status.st_dev, status.st_ino, status.st_size - self.offset_in_file, status.st_blocks)
+
     def sync(self, start, length):
         """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""
         self.on_pages(start, length, -1)
@@ -187,15 +204,17 @@ cdef class Mapping:
 
     def __getitem__(self, index):
         """A byte as an integer, or a slice as bytes."""
-        cdef Py_ssize_t start, stop, step, count, i
+        cdef Py_ssize_t start, stop, step, count
         cdef Py_buffer view
+        cdef Watch watching
         if isinstance(index, slice):
             PySlice_Unpack(index, &start, &stop, &step)
             take(self, &view, PyBUF_SIMPLE)
             try:
                 count = PySlice_AdjustIndices(view.len, &start, &stop, step)
                 data = PyBytes_FromStringAndSize(NULL, count)
-                copy_strided(PyBytes_AS_STRING(data), 1, <char *> view.buf + start, step, count)
+                watch_span(&watching, &view, start, step, count)
+                copy_strided(PyBytes_AS_STRING(data), 1, <char *> view.buf + start, step, count, &watching)
                 return data
             finally:
                 PyBuffer_Release(&view)
@@ -205,6 +224,7 @@ cdef class Mapping:
         """Stores a byte, or as many bytes as the slice has."""
         cdef Py_ssize_t start, stop, step, count, byte
         cdef Py_buffer view
+        cdef Watch watching
         cdef bytes own
         if not isinstance(index, slice):
             if value is None:
@@ -224,7 +244,8 @@ cdef class Mapping:
             count = PySlice_AdjustIndices(view.len, &start, &stop, step)
             if count != len(own):
                 raise ValueError(f"a slice of {count} bytes can't hold {len(own)}: use resize or append for that")
-            copy_strided(<char *> view.buf + start, step, PyBytes_AS_STRING(own), 1, count)
+            watch_span(&watching, &view, start, step, count)
+            copy_strided(<char *> view.buf + start, step, PyBytes_AS_STRING(own), 1, count, &watching)
         finally:
             PyBuffer_Release(&view)
 
@@ -241,6 +262,7 @@ cdef class Mapping:
         """Reads a byte, or stores one where value isn't -1."""
         cdef char byte = <char> value
         cdef Py_ssize_t i
+        cdef Watch watching
         if not PyIndex_Check(index):
             raise TypeError(f"mapping indices must be integers or slices, not {type(index).__name__!r}")
         i = PyNumber_AsSsize_t(index, <void *> IndexError)
@@ -252,10 +274,11 @@ cdef class Mapping:
                 i += self.length
             if not 0 <= i < self.length:
                 raise IndexError("mapping index out of range")
+            watch(&watching, <void *> self, self.address(), self.address() + i, 1)
             if value >= 0:
-                copy_guarded(guarded, self.address() + i, &byte, 1)
+                copy_guarded(guarded, self.address() + i, &byte, 1, &watching)
                 return None
-            copy_guarded(guarded, &byte, self.address() + i, 1)
+            copy_guarded(guarded, &byte, self.address() + i, 1, &watching)
             return <uint8_t> byte
 
 
@@ -277,21 +300,20 @@ cdef int strided_step(void *context) noexcept nogil:
     return MORE
 
 cdef int copy_strided(char *target, Py_ssize_t target_step, const char *source, Py_ssize_t source_step,
-                      Py_ssize_t count) except -1:
+                      Py_ssize_t count, Watch *watching) except -1:
     """Copies bytes that stand `step` apart, between a mapping and private memory."""
     cdef Strides strides = Strides(target, source, target_step, source_step, count)
-    cdef fm_range[2] ranges
     if count == 0:
         return DONE
     if target_step == 1 and source_step == 1:
-        return copy_guarded(guarded, target, source, count)
-    ranges[0] = span_of(source, source_step, count)
-    ranges[1] = span_of(target, target_step, count)
-    return drive(guarded, strided_step, &strides, count, ranges, 2)
+        return copy_guarded(guarded, target, source, count, watching)
+    return drive(guarded, strided_step, &strides, count, watching)
 
-cdef fm_range span_of(const char *first, Py_ssize_t step, Py_ssize_t count) noexcept:
-    """The range from the first to the last of `count` bytes, whichever comes first in memory."""
-    cdef const char *last = first + step * (count - 1)
-    if step > 0:
-        return fm_range(address=first, length=last - first + 1)
-    return fm_range(address=last, length=first - last + 1)
+cdef void watch_span(Watch *watching, const Py_buffer *view, Py_ssize_t start, Py_ssize_t step,
+                     Py_ssize_t count) noexcept:
+    """From the first to the last of `count` bytes of a view, whichever comes first in memory."""
+    cdef Py_ssize_t last = start + step * (count - 1)
+    if count:
+        watch(watching, <void *> view.obj, view.buf, <char *> view.buf + min(start, last), abs(last - start) + 1)
+    else:
+        watching.memory.ranges = 0

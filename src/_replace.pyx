@@ -63,7 +63,7 @@ cdef class Kernel:
         cdef bytes own_old = private_bytes(guarded, old, "old"), own_new = private_bytes(guarded, new, "new")
         cdef Py_ssize_t most = index_or(count, -1), number
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
-        cdef fm_range haystack
+        cdef Watch watching
         check_same_length(own_old, own_new)
         take_writable(buffer, &view, "replace")
         try:
@@ -76,14 +76,13 @@ cdef class Kernel:
             job.left = PY_SSIZE_T_MAX if most < 0 else most
             if job.left == 0 or not over(&job.walk, &view, first, last):
                 return 0
+            watch_walk(&watching, &job.walk, &view)
             if own_old == own_new:
                 job.walk.capacity = job.left
-                haystack = fm_range(address=view.buf, length=view.len)
-                drive(guarded, walk_step, &job.walk, job.walk.stop - job.walk.position, &haystack, 1)
+                drive(guarded, walk_step, &job.walk, job.walk.stop - job.walk.position, &watching)
                 return job.walk.found
             job.hay, job.new, job.replaced = <uint8_t *> view.buf, <const uint8_t *> PyBytes_AS_STRING(own_new), 0
-            haystack = fm_range(address=view.buf, length=view.len)
-            drive(guarded, replace_step, &job, job.walk.stop - job.walk.position, &haystack, 1)
+            drive(guarded, replace_step, &job, job.walk.stop - job.walk.position, &watching)
             return job.replaced
         finally:
             PyBuffer_Release(&view)
@@ -184,7 +183,7 @@ cdef class Substitution:
         A block must have room for the replacement, or it is a ValueError.
         """
         cdef Py_buffer target
-        cdef fm_range[2] ranges
+        cdef Watch watching
         take_writable(block, &target, "readinto")
         try:
             if target.len < max(self.job.new_length, 1):
@@ -193,9 +192,9 @@ cdef class Substitution:
             self.enter()
             try:
                 self.job.out, self.job.room = <uint8_t *> target.buf, target.len
-                ranges[0] = fm_range(address=self.view.buf, length=self.view.len)
-                ranges[1] = fm_range(address=target.buf, length=target.len)
-                drive(guarded, fill_step, &self.job, target.len, ranges, 2)
+                watch_view(&watching, &self.view)
+                watch_view_also(&watching, &target)
+                drive(guarded, fill_step, &self.job, target.len, &watching)
                 return target.len - self.job.room
             finally:
                 self.running = False

@@ -20,8 +20,9 @@ cdef bytes prepare(object needle, bint fold):
 
 cdef int search(Walk *walk, const Py_buffer *view) except -1:
     """Walks on until the end, or until the walk has what it has room for."""
-    cdef fm_range haystack = fm_range(address=view.buf, length=view.len)
-    return drive(guarded, walk_step, walk, walk.stop - walk.position, &haystack, 1)
+    cdef Watch watching
+    watch_walk(&watching, walk, view)
+    return drive(guarded, walk_step, walk, walk.stop - walk.position, &watching)
 
 
 cdef class Kernel:
@@ -70,7 +71,7 @@ cdef class Kernel:
         cdef bint fold = ignorecase
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
-        cdef fm_range haystack
+        cdef Watch watching
         buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
@@ -82,8 +83,8 @@ cdef class Kernel:
             begin(&walk, self.kernel, own, fold, False)
             walk.found = -1
             if over_backward(&walk, &view, first, last):
-                haystack = fm_range(address=view.buf, length=view.len)
-                drive(guarded, walk_back_step, &walk, walk.position - walk.stop, &haystack, 1)
+                watch_walk(&watching, &walk, &view)
+                drive(guarded, walk_back_step, &walk, walk.position - walk.stop, &watching)
             return walk.found
         finally:
             PyBuffer_Release(&view)
@@ -224,14 +225,16 @@ cdef class Matches:
     cdef int refill(self) except -1:
         if not self.exported:
             raise StopIteration
+        cdef int answer = DONE
         self.running = True  # another thread may come while the walk has released the GIL
         self.given = 0
         try:
             self.walk.out, self.walk.capacity, self.walk.found = self.batch, BATCH, 0
-            if search(&self.walk, &self.view) == DONE:
-                self.release()
+            answer = search(&self.walk, &self.view)
         finally:
             self.running = False
+            if answer == DONE:
+                self.release()  # after an error, too: there is no going on
         if self.walk.found == 0:
             raise StopIteration
         return 0

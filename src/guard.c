@@ -1,8 +1,422 @@
+/* The guard: a fault on mapped memory ends the step, not the process.
+ *
+ * A truncated file, a disk that can't be read, a hole that can't be filled on a full disk: the system reports each by
+ * SIGBUS, at the instruction that touched the page. The handler here leaves the step by a jump, if the thread is in
+ * one and the address lies in its ranges; every other fault goes on to whoever had the signal before us, with the
+ * siginfo that the system made.
+ *
+ * Nothing is installed before the first step over mapped memory, and nothing is ever uninstalled: another handler may
+ * have ours as the one to go on to. Others install theirs over ours (faulthandler, a runtime that is embedded), so
+ * a step first asks whose the signal is, and takes it back.
+ */
 #include "guard.h"
 
-int fm_guarded(fm_step step, void *context, const fm_range *ranges, int count)
+#ifdef _WIN32
+
+#include <windows.h>
+
+#ifndef _MSC_VER
+#error "the guard needs structured exceptions: build with MSVC or clang-cl"
+#endif
+
+static int judge(const EXCEPTION_RECORD *record, fm_watch *watch)
 {
-    (void)ranges;
-    (void)count;
-    return step(context);
+    /* ExceptionInformation: 0 reading or writing, 1 the address, 2 the NTSTATUS behind it. */
+    if (record->ExceptionCode != EXCEPTION_IN_PAGE_ERROR || record->NumberParameters < 3)
+        return EXCEPTION_CONTINUE_SEARCH;
+    const ULONG_PTR at = record->ExceptionInformation[1];
+    for (int i = 0; i < watch->ranges; i++) {
+        const ULONG_PTR start = (ULONG_PTR)watch->range[i].address;
+        if (at >= start && at - start < watch->range[i].length) {
+            watch->faulted = i;
+            watch->fault = (const void *)at;
+            return EXCEPTION_EXECUTE_HANDLER;
+        }
+    }
+    return EXCEPTION_CONTINUE_SEARCH;
 }
+
+int fm_guarded(fm_step step, void *context, fm_watch *watch)
+{
+    if (watch->ranges == 0)
+        return step(context);
+    __try {
+        return step(context);
+    } __except (judge(GetExceptionInformation()->ExceptionRecord, watch)) {
+        return FM_FAULT;
+    }
+}
+
+#else
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __APPLE__
+#include <sys/ucontext.h>
+#endif
+
+/* A step that runs. It stands on the stack of its thread. */
+struct frame {
+    sigjmp_buf back;
+    const fm_watch *watch;
+    const void *volatile fault;
+    volatile sig_atomic_t faulted;
+    volatile sig_atomic_t sent; /* a signal that came without being caused by an access: see on_fault */
+};
+
+/* A handler that had the signal before us. Once it can be seen it stays, and all but `spent` stays as it is. */
+struct earlier {
+    struct sigaction action;
+    struct earlier *before; /* who had the signal when this one took it, if that was us */
+    atomic_int spent;       /* it asked to be called once (SA_RESETHAND), and was */
+};
+
+/* A pass of a signal to an earlier handler, on the stack of the thread that makes it. */
+struct pass {
+    uintptr_t mark; /* its own address, inverted: a stack that was left by a jump and used again hardly holds that */
+    struct earlier *to;
+    size_t slot; /* of the signal */
+};
+
+/* The model keeps the handler from allocating: with the default one, the first use in a thread may call malloc. musl
+ * has no room for it in a library that is loaded later, and allocates for every thread at once. */
+#if defined(__GLIBC__)
+#define IN_EACH_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define IN_EACH_THREAD _Thread_local
+#endif
+
+static IN_EACH_THREAD struct {
+    struct frame *volatile frame; /* NULL: no step runs */
+    const struct pass *volatile pass; /* the innermost; it may have been left by a jump */
+    uint64_t asked; /* ticks at which it was last asked whose the signal is */
+    int blocked;    /* whether this thread blocked it then */
+} here;
+
+/* Linux and most others report a page without a file behind it by SIGBUS; macOS by either. */
+#ifdef __APPLE__
+static const int SIGNALS[] = {SIGBUS, SIGSEGV};
+#else
+static const int SIGNALS[] = {SIGBUS};
+#endif
+#define SIGNAL_COUNT (sizeof SIGNALS / sizeof *SIGNALS)
+
+static _Atomic(struct earlier *) newest[SIGNAL_COUNT];
+static atomic_uintptr_t page_mask; /* sysconf isn't safe in a handler */
+
+static size_t slot_of(int number)
+{
+    return SIGNAL_COUNT > 1 && number != SIGNALS[0] ? SIGNAL_COUNT - 1 : 0;
+}
+
+/* --- in the handler --- */
+
+static int is_default(const struct sigaction *action)
+{
+    return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_DFL;
+}
+
+static int is_ignored(const struct sigaction *action)
+{
+    return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_IGN;
+}
+
+/* Whether a process sent the signal, rather than an access of this thread causing it. */
+static int was_sent(const siginfo_t *info)
+{
+    return info->si_code <= 0;
+}
+
+/* How far apart on a stack two passes of one signal are at most. A signal's own frame takes up to 12 KiB of it. */
+#define PASS_REACH (1 << 18)
+
+/* A handler that took the signal while it was ours passes on to us what isn't its own; since we took the signal back,
+ * we pass to that handler first. So while a pass goes on in this thread, the next goes to the handler before that one.
+ * A pass that was left by a jump doesn't count: it isn't above us on the stack, or its mark is gone. */
+static struct earlier *next_to_call(size_t slot, const struct pass *own)
+{
+    const struct pass *outer = here.pass;
+    const uintptr_t above = (uintptr_t)outer - (uintptr_t)own;
+    if (outer != NULL && above - 1 < PASS_REACH && outer->mark == ~(uintptr_t)outer && outer->slot == slot)
+        return outer->to->before;
+    return atomic_load_explicit(&newest[slot], memory_order_acquire);
+}
+
+/* Ends the process by the signal: at once if it was sent, else when the access is made again, so that the siginfo
+ * which the system keeps is the true one. */
+static void end_process(int number, int sent)
+{
+    struct sigaction fatal;
+    memset(&fatal, 0, sizeof fatal);
+    fatal.sa_handler = SIG_DFL;
+    sigemptyset(&fatal.sa_mask);
+    sigaction(number, &fatal, NULL);
+    if (sent)
+        raise(number);
+}
+
+static void pass_on(int number, siginfo_t *info, void *machine)
+{
+    struct pass pass;
+    const struct pass *const outer = here.pass;
+    const size_t slot = slot_of(number);
+    struct earlier *const to = next_to_call(slot, &pass);
+    sigset_t mask, before;
+
+    if (to == NULL || is_default(&to->action) || is_ignored(&to->action)
+        || (to->action.sa_flags & SA_RESETHAND && atomic_exchange(&to->spent, 1))) {
+        if (to == NULL || !is_ignored(&to->action) || !was_sent(info))
+            end_process(number, was_sent(info));
+        return;
+    }
+    pass.mark = ~(uintptr_t)&pass;
+    pass.to = to;
+    pass.slot = slot;
+    here.pass = &pass;
+    /* What the system would have done for it. */
+    mask = to->action.sa_mask;
+    if (!(to->action.sa_flags & SA_NODEFER))
+        sigaddset(&mask, number);
+    pthread_sigmask(SIG_BLOCK, &mask, &before);
+    if (to->action.sa_flags & SA_SIGINFO)
+        to->action.sa_sigaction(number, info, machine);
+    else
+        to->action.sa_handler(number);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    here.pass = outer;
+}
+
+/* In which of the frame's ranges a fault is that a file made: in one of its pages. -1: in none. */
+static int range_of(const struct frame *frame, int number, const siginfo_t *info)
+{
+    const uintptr_t mask = atomic_load_explicit(&page_mask, memory_order_relaxed);
+    const uintptr_t page = (uintptr_t)info->si_addr & mask;
+#ifdef __APPLE__
+    (void)number;
+#else
+    /* BUS_ADRALN is a program's mistake, BUS_MCEERR_* broken memory. */
+    if (number != SIGBUS || info->si_code != BUS_ADRERR)
+        return -1;
+#endif
+    for (int i = 0; i < frame->watch->ranges; i++) {
+        const fm_range *range = &frame->watch->range[i];
+        const uintptr_t first = (uintptr_t)range->address & mask;
+        const uintptr_t last = ((uintptr_t)range->address + range->length - 1) & mask;
+        if (range->length && page >= first && page <= last)
+            return i;
+    }
+    return -1;
+}
+
+static void jump_back(struct frame *frame)
+{
+    siglongjmp(frame->back, 1);
+}
+
+/* Leaves the step. The frame's mask wasn't saved, because the handler runs with the mask of the step (SA_NODEFER). */
+static void leave(struct frame *frame, void *machine)
+{
+#if defined(__APPLE__) && defined(__x86_64__)
+    /* A jump out of a handler leaves macOS believing that the alternate stack is in use. So the handler returns, to
+     * the jump instead of the access: aligned as after a call, below the red zone. */
+    _STRUCT_MCONTEXT *registers = ((ucontext_t *)machine)->uc_mcontext;
+    registers->__ss.__rsp = ((registers->__ss.__rsp - 128) & ~(uint64_t)15) - 8;
+    registers->__ss.__rdi = (uint64_t)frame;
+    registers->__ss.__rip = (uint64_t)jump_back;
+#elif defined(__APPLE__) && defined(__aarch64__)
+    _STRUCT_MCONTEXT *registers = ((ucontext_t *)machine)->uc_mcontext;
+    registers->__ss.__x[0] = (uint64_t)frame;
+    arm_thread_state64_set_sp(registers->__ss, (arm_thread_state64_get_sp(registers->__ss) - 128) & ~(uint64_t)15);
+    arm_thread_state64_set_pc_fptr(registers->__ss, jump_back);
+#else
+    (void)machine;
+    jump_back(frame);
+#endif
+}
+
+static void on_fault(int number, siginfo_t *info, void *machine)
+{
+    const int saved = errno;
+    struct frame *frame = here.frame;
+    int faulted;
+    if (frame != NULL && was_sent(info) && info->si_pid == getpid() && frame->sent == 0) {
+        /* faulthandler, and others, raise the signal again when they have had their say, and the address is lost. If
+         * an access was at fault it faults again, and then the address is there; if not, fm_guarded sends it on. */
+        frame->sent = number;
+    } else if (frame != NULL && !was_sent(info) && (faulted = range_of(frame, number, info)) >= 0) {
+        frame->fault = info->si_addr;
+        frame->faulted = faulted;
+        here.frame = NULL;
+        errno = saved;
+        leave(frame, machine);
+    } else {
+        pass_on(number, info, machine);
+    }
+    errno = saved;
+}
+
+/* --- whose the signal is --- */
+
+static int is_handler(const struct sigaction *action)
+{
+    return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_fault;
+}
+
+static int same_action(const struct sigaction *one, const struct sigaction *other)
+{
+    if (one->sa_flags != other->sa_flags)
+        return 0;
+    return one->sa_flags & SA_SIGINFO ? one->sa_sigaction == other->sa_sigaction : one->sa_handler == other->sa_handler;
+}
+
+/* Remembers who had the signal. Two that take it from each other for ever come back to where they stood in the list,
+ * so that it doesn't grow for ever. */
+static void remember(size_t slot, const struct sigaction *action)
+{
+    struct earlier *added = NULL, *first, *known;
+    do {
+        first = atomic_load(&newest[slot]);
+        for (known = first; known != NULL && !same_action(&known->action, action);)
+            known = known->before;
+        if (known != NULL) {
+            atomic_store(&known->spent, 0);
+        } else {
+            if (added == NULL && (added = malloc(sizeof *added)) == NULL)
+                return; /* then what isn't ours goes to the one before */
+            added->action = *action;
+            added->before = first;
+            atomic_init(&added->spent, 0);
+        }
+    } while (!atomic_compare_exchange_weak(&newest[slot], &first, known != NULL ? known : added));
+    if (known != NULL)
+        free(added);
+}
+
+/* Makes sure that a signal is ours, on top of whoever has it. */
+static void hold_signal(size_t slot)
+{
+    struct sigaction ours, before;
+    if (sigaction(SIGNALS[slot], NULL, &before) != 0 || is_handler(&before))
+        return;
+    /* Remembered before ours is there, because a fault may come at once; and again if another came between. */
+    atomic_store_explicit(&page_mask, ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1), memory_order_relaxed);
+    remember(slot, &before);
+    memset(&ours, 0, sizeof ours);
+    ours.sa_sigaction = on_fault;
+    ours.sa_flags = SA_SIGINFO | SA_NODEFER;
+#ifndef __APPLE__
+    ours.sa_flags |= SA_ONSTACK; /* for hosts whose threads have small stacks and another for signals, as Go's */
+#endif
+    sigemptyset(&ours.sa_mask);
+    if (sigaction(SIGNALS[slot], &ours, &before) == 0 && !is_handler(&before))
+        remember(slot, &before);
+}
+
+/* Ticks of a clock that can be read in a few nanoseconds, and how many may pass between two steps that ask.
+ *
+ * Asking whose the signal is, and whether it is blocked, takes 300 ns in two system calls, too much for each step
+ * that searches a few bytes. Seven microseconds are less than any program needs to give the signal away and truncate
+ * a file (12 from Python, on tmpfs), and make it a twentieth. */
+#if defined(__x86_64__) || defined(__i386__)
+static uint64_t ticks(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
+static uint64_t ticks_between(void)
+{
+    return 1 << 14; /* at 2 GHz and more */
+}
+#elif defined(__aarch64__)
+static uint64_t ticks(void)
+{
+    uint64_t count;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(count));
+    return count;
+}
+
+static uint64_t ticks_between(void)
+{
+    uint64_t a_second;
+    __asm__ volatile("mrs %0, cntfrq_el0" : "=r"(a_second));
+    return a_second >> 17;
+}
+#else
+static uint64_t ticks(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t ticks_between(void)
+{
+    return 7000;
+}
+#endif
+
+static void file_faults(sigset_t *signals)
+{
+    sigemptyset(signals);
+    for (size_t slot = 0; slot < SIGNAL_COUNT; slot++)
+        sigaddset(signals, SIGNALS[slot]);
+}
+
+static void hold_signals(void)
+{
+    const uint64_t now = ticks();
+    sigset_t mask;
+    if (now - here.asked < ticks_between())
+        return;
+    for (size_t slot = 0; slot < SIGNAL_COUNT; slot++)
+        hold_signal(slot);
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    here.blocked = 0;
+    for (size_t slot = 0; slot < SIGNAL_COUNT; slot++)
+        here.blocked |= sigismember(&mask, SIGNALS[slot]);
+    here.asked = now;
+}
+
+int fm_guarded(fm_step step, void *context, fm_watch *watch)
+{
+    struct frame frame;
+    sigset_t faults, before;
+    int answer;
+    if (watch->ranges == 0)
+        return step(context);
+    hold_signals();
+    /* A fault whose signal is blocked kills without asking any handler. */
+    const int blocked = here.blocked;
+    if (blocked) {
+        file_faults(&faults);
+        pthread_sigmask(SIG_UNBLOCK, &faults, &before);
+    }
+    frame.watch = watch;
+    frame.sent = 0;
+    /* Without the mask, which would take a system call. Nothing that is used after the jump changes before it. */
+    if (sigsetjmp(frame.back, 0) == 0) {
+        here.frame = &frame;
+        atomic_signal_fence(memory_order_seq_cst);
+        answer = step(context);
+        atomic_signal_fence(memory_order_seq_cst);
+        here.frame = NULL;
+        if (frame.sent)
+            raise(frame.sent);
+    } else {
+        watch->fault = frame.fault;
+        watch->faulted = frame.faulted;
+        answer = FM_FAULT;
+    }
+    if (blocked)
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return answer;
+}
+
+#endif

@@ -8,19 +8,35 @@
 
 #include <stddef.h>
 
-/* One stretch of mapped memory that a step touches. */
+/* A stretch of memory that may be mapped. */
 typedef struct {
     const void *address;
     size_t length;
 } fm_range;
 
-/* A step of a kernel. It holds no Python object, lock or allocation; all it leaves behind is in its context. */
+/* What no step may touch more of: a haystack, and a buffer that is written. */
+#define FM_RANGES 2
+
+/* What is watched while a step runs. */
+typedef struct {
+    fm_range range[FM_RANGES];
+    int ranges;        /* 0: nothing of it is mapped, and nothing can fault */
+    int faulted;       /* after FM_FAULT: in which range, */
+    const void *fault; /* and at which address. Its page may begin before the range does */
+} fm_watch;
+
+/* What fm_guarded answers when there was a fault. Steps answer 0 and more. */
+#define FM_FAULT -1
+
+/* A step of a kernel. It holds no Python object, lock or allocation, because a fault leaves it where it stands; all
+ * that is wanted of it afterwards is in its context. */
 typedef int (*fm_step)(void *context);
 
-typedef int (*fm_guard)(fm_step step, void *context, const fm_range *ranges, int count);
+typedef int (*fm_guard)(fm_step step, void *context, fm_watch *watch);
 
-/* Runs step(context) and returns what it returned. For now it passes through; a fault in one of the ranges will
- * become an error code here. */
-int fm_guarded(fm_step step, void *context, const fm_range *ranges, int count);
+/* Runs step(context) and returns what it returned, or FM_FAULT after a fault in one of the ranges: the file behind
+ * them was truncated, couldn't be read, or had no space for a page that was written to. A fault anywhere else is none
+ * of ours and goes to whoever had the signal before. */
+int fm_guarded(fm_step step, void *context, fm_watch *watch);
 
 #endif

@@ -8,6 +8,7 @@ from cpython.buffer cimport (
     PyBUF_FULL_RO, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
+from cpython.bytearray cimport PyByteArray_CheckExact
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_Import
@@ -56,13 +57,21 @@ cdef extern from "ahead.h" nogil:
     void fm_read_ahead(const uint8_t *, size_t)
 
 cdef extern from "guard.h" nogil:
+    enum: FM_FAULT
+
     ctypedef struct fm_range:
         const void *address
         size_t length
 
+    ctypedef struct fm_watch:
+        fm_range *range
+        int ranges
+        int faulted
+        const void *fault
+
     ctypedef int (*fm_step)(void *) noexcept nogil
-    ctypedef int (*fm_guard)(fm_step, void *, const fm_range *, int) noexcept nogil
-    int fm_guarded(fm_step, void *, const fm_range *, int)
+    ctypedef int (*fm_guard)(fm_step, void *, fm_watch *) noexcept nogil
+    int fm_guarded(fm_step, void *, fm_watch *)
 
 # What a step answers: nothing left to do; call me again; call me again when there is room for more results.
 cdef enum:
@@ -79,6 +88,11 @@ cdef enum:
 # far more when other threads want it. hashlib's threshold is 2 KiB of hashing, about as long as 64 KiB of scanning.
 cdef enum:
     RELEASE_BYTES = 1 << 16
+
+# From this many bytes on, the file is asked before and after whether it shrank meanwhile: 0.5 microseconds, against ten
+# for the scan. That covers what no fault tells: new zeros where the file grew back, or behind its new end in the last page.
+cdef enum:
+    STATUS_BYTES = 1 << 17
 
 # From this many bytes on, a call may use several threads: handing out work costs some 100 microseconds, and this many
 # bytes take a millisecond at memory speed.
@@ -109,25 +123,96 @@ cdef inline int64_t now() noexcept nogil:
     clock_gettime(CLOCK_MONOTONIC, &clock)
     return <int64_t> clock.tv_sec * 1000000000 + clock.tv_nsec
 
-cdef inline int drive(fm_guard guarded, fm_step step, void *context, Py_ssize_t size,
-                      const fm_range *ranges, int count) except -1:
-    """Runs a step until it answers DONE or FULL, which it returns. `size` bytes of work decide about the GIL."""
+# --- running ---
+
+cdef struct Watch:
+    fm_watch memory
+    void *owner[2]          # who exports the range (FM_RANGES of them); the caller holds the export
+    const char *origin[2]   # the owner's byte 0
+    const Py_ssize_t *read  # up to where the first range was read, as an offset, where steps that go forward tell
+
+cdef inline void watch_also(Watch *watch, void *owner, const void *origin, const void *address,
+                            size_t length) noexcept:
+    """Adds a stretch that steps will touch. What bytes and bytearray hold can't fault, and isn't watched."""
+    cdef int i = watch.memory.ranges
+    if length == 0 or owner == NULL or PyBytes_CheckExact(<object> owner) or PyByteArray_CheckExact(<object> owner):
+        return
+    watch.memory.range[i].address, watch.memory.range[i].length = address, length
+    watch.owner[i], watch.origin[i] = owner, <const char *> origin
+    watch.memory.ranges = i + 1
+
+cdef inline void watch(Watch *watch, void *owner, const void *origin, const void *address, size_t length) noexcept:
+    """Begins with one such stretch."""
+    watch.memory.ranges = 0
+    watch.read = NULL
+    watch_also(watch, owner, origin, address, length)
+
+cdef inline void watch_view(Watch *watching, const Py_buffer *view) noexcept:
+    """Begins with all of what a view shows."""
+    watch(watching, <void *> view.obj, view.buf, view.buf, view.len)
+
+cdef inline void watch_view_also(Watch *watching, const Py_buffer *view) noexcept:
+    """Adds all of what a view shows."""
+    watch_also(watching, <void *> view.obj, view.buf, view.buf, view.len)
+
+cdef inline int drive(fm_guard guarded, fm_step step, void *context, Py_ssize_t size, Watch *watching) except -1:
+    """Runs a step until it answers DONE or FULL, which it returns. A fault is a MappedFileError.
+
+    `size` bytes of work decide about the GIL, and about how much is asked of the file.
+    """
     cdef int answer = MORE
-    cdef int64_t pause
     if size < RELEASE_BYTES:
         while answer == MORE:
-            answer = guarded(step, context, ranges, count)
-        return answer
+            answer = guarded(step, context, &watching.memory)
+    elif size < STATUS_BYTES or watching.memory.ranges == 0:
+        answer = drive_released(guarded, step, context, &watching.memory)
+    else:
+        before = file_status(watching)
+        answer = drive_released(guarded, step, context, &watching.memory)
+        if answer != FM_FAULT and before is not None:
+            check_status(watching, before)
+    if answer == FM_FAULT:
+        raise_fault(watching)
+    return answer
+
+cdef inline int drive_released(fm_guard guarded, fm_step step, void *context, fm_watch *memory) except? -1:
+    """Runs a step to its end without the GIL; FM_FAULT is no exception yet."""
+    cdef int answer = MORE
+    cdef int64_t pause
     while answer == MORE:
         with nogil:
             pause = now() + SIGNALS_NS
             while answer == MORE:
-                answer = guarded(step, context, ranges, count)
+                answer = guarded(step, context, memory)
                 if now() > pause:
                     break
         if answer == MORE:
             PyErr_CheckSignals()
     return answer
+
+cdef inline object file_status(const Watch *watching):
+    """What tells whether the file of the first range shrank (Mapping.file_status), None where no file is known."""
+    owner = <object> watching.owner[0]
+    if isinstance(owner, memoryview):
+        owner = owner.obj
+    return owner.file_status() if hasattr(owner, "file_status") else None
+
+cdef inline int check_status(const Watch *watching, object before) except -1:
+    """Raises where the file was other than it is now."""
+    cdef const fm_range *memory = &watching.memory.range[0]
+    cdef Py_ssize_t end = <const char *> memory.address + memory.length - watching.origin[0]
+    if watching.read != NULL:
+        end = min(end, watching.read[0])
+    after = file_status(watching)
+    if after != before or after[2] < end:
+        from fastmmap.errors import check_status as check
+        check(<object> watching.owner[0], before, after, end)
+    return 0
+
+cdef inline int raise_fault(const Watch *watching) except -1:
+    from fastmmap.errors import fault
+    cdef int i = watching.memory.faulted
+    raise fault(<object> watching.owner[i], max(<const char *> watching.memory.fault - watching.origin[i], 0))
 
 # --- arguments ---
 
@@ -176,18 +261,15 @@ cdef inline int copy_step(void *context) noexcept nogil:
     copy.length -= length
     return MORE if copy.length else DONE
 
-cdef inline int copy_guarded(fm_guard guarded, char *target, const char *source, Py_ssize_t length) except -1:
+cdef inline int copy_guarded(fm_guard guarded, char *target, const char *source, Py_ssize_t length,
+                             Watch *watching) except -1:
     cdef Copy copy = Copy(target=target, source=source, length=length)
-    cdef fm_range[2] ranges
-    if length == 0:
-        return DONE
-    ranges[0] = fm_range(address=source, length=length)
-    ranges[1] = fm_range(address=target, length=length)
-    return drive(guarded, copy_step, &copy, length, ranges, 2)
+    return drive(guarded, copy_step, &copy, length, watching) if length else DONE
 
 cdef inline bytes private_bytes(fm_guard guarded, object data, str name):
     """bytes-like or str as bytes of our own: what a kernel compares with or stores must not change under it."""
     cdef Py_buffer view
+    cdef Watch watching
     if PyBytes_CheckExact(data):
         return <bytes> data
     if isinstance(data, str):
@@ -197,7 +279,8 @@ cdef inline bytes private_bytes(fm_guard guarded, object data, str name):
     take(data, &view, PyBUF_SIMPLE)
     try:
         own = PyBytes_FromStringAndSize(NULL, view.len)
-        copy_guarded(guarded, PyBytes_AS_STRING(own), <const char *> view.buf, view.len)
+        watch_view(&watching, &view)
+        copy_guarded(guarded, PyBytes_AS_STRING(own), <const char *> view.buf, view.len, &watching)
         return own
     finally:
         PyBuffer_Release(&view)

@@ -13,7 +13,7 @@ cdef inline object grow(fm_guard guarded, Walk *walk, const Py_buffer *view, obj
     `offsets` is an array of int64 that nothing else refers to, `filled` how many of its elements are set already.
     """
     cdef Py_buffer room
-    cdef fm_range haystack = fm_range(address=view.buf, length=view.len)
+    cdef Watch watching
     cdef Py_ssize_t start = walk.position
     cdef int answer = FULL if walk.position < walk.stop else DONE
     while answer == FULL and filled < most:
@@ -24,7 +24,8 @@ cdef inline object grow(fm_guard guarded, Walk *walk, const Py_buffer *view, obj
         try:
             walk.out, walk.found = <int64_t *> room.buf + filled, 0
             walk.capacity = room.len // <Py_ssize_t> sizeof(int64_t) - filled
-            answer = drive(guarded, walk_step, walk, walk.stop - walk.position, &haystack, 1)
+            watch_walk(&watching, walk, view)
+            answer = drive(guarded, walk_step, walk, walk.stop - walk.position, &watching)
             filled += walk.found
         finally:
             PyBuffer_Release(&room)

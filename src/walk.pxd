@@ -114,6 +114,13 @@ cdef inline bint over_backward(Walk *walk, const Py_buffer *view, Py_ssize_t sta
     walk.allowed = walk.position - 1
     return possible
 
+cdef inline void watch_walk(Watch *watching, const Walk *walk, const Py_buffer *view) noexcept:
+    """What a walk over the view will read, in either direction."""
+    cdef Py_ssize_t low = min(walk.position, walk.stop), high = max(walk.position, walk.stop)
+    watch(watching, <void *> view.obj, view.buf, walk.hay + low, high - low + <Py_ssize_t> walk.needle.length - 1)
+    if walk.position <= walk.stop:
+        watching.read = &walk.position
+
 cdef inline void choose_probes(Walk *walk, const uint8_t *sample) noexcept nogil:
     """Probes first with the two bytes of the needle that are rarest in pieces of sample[0, SAMPLE_ABOVE)."""
     cdef uint32_t[256] seen

@@ -100,8 +100,8 @@ def test_classes_are_the_references(name):
         pytest.skip("this fastmmap has no extensions")
     ours = getattr(__import__(f"fastmmap._{modules[name]}", fromlist=[name]), name)
     assert inspect.getdoc(ours) == inspect.getdoc(definition)
-    for member in vars(definition):
-        if not member.startswith("_"):
+    for member, value in vars(definition).items():
+        if not member.startswith("_") and not isinstance(value, int):  # an attribute with a default has no words
             assert inspect.getdoc(getattr(ours, member)) == inspect.getdoc(getattr(definition, member)), member
 
 

@@ -203,10 +203,14 @@ def test_descriptors_stay_the_callers(text):
 @pytest.mark.skipif(not NATIVE, reason="the mmap module keeps a descriptor of its own")
 def test_no_descriptor_is_left_open(text):
     before = len(os.listdir("/dev/fd"))
-    kept = [fastmmap.open(text) for _ in range(10)]
-    assert len(os.listdir("/dev/fd")) == before
-    kept += [fastmmap.open(text, "r+")]
-    kept[-1].close()
+    for mode in ("r", "c", "r+"):
+        m = fastmmap.open(text, mode)
+        assert len(os.listdir("/dev/fd")) == before + 1
+        view = memoryview(m)
+        m.close()
+        assert len(os.listdir("/dev/fd")) == before
+        view.release()
+    fastmmap.open(text)
     for bad in ({"size": 99}, {"offset": 99}):
         with pytest.raises(ValueError, match="past the end"):
             fastmmap.open(text, **bad)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import operator
+import os
 from typing import Any
 
 from .arguments import data_bytes, export, index_or
@@ -18,8 +19,11 @@ class Mapping:
     """`length` bytes of a file from `offset` on, or with fd -1 of anonymous memory, mapped until the last view is gone.
 
     access is "read", "write" (stores reach the file) or "copy" (they stay in this process). An empty mapping is as good
-    as any other, and the offset need not be a multiple of the page size. The descriptor isn't kept.
+    as any other, and the offset need not be a multiple of the page size. `descriptor`, where whoever made the mapping
+    sets it, is the file's as long as it is open, and tells whether the file shrank: see `file_status`.
     """
+
+    descriptor = -1
 
     def __init__(self, fd: int, offset: int, length: int, access: str) -> None:
         if access not in _ACCESS:
@@ -27,6 +31,7 @@ class Mapping:
         self._access = access
         self._pages: mmap.mmap | None = None
         self._before = self._length = 0
+        self._start = offset
         self._unmapped = False
         self._attach(fd, offset, length)
 
@@ -60,6 +65,18 @@ class Mapping:
         """
         self._check_mapped()
         self._attach(fd, offset, length)
+
+    def file_status(self) -> tuple[int, int, int, int] | None:
+        """What tells whether the file shrank: its device, its inode, the bytes it has from the mapping's first on, and
+        its blocks of 512 bytes.
+
+        None without a descriptor. Another thread may close that at any time, so a caller compares device and inode too.
+        """
+        try:
+            status = os.fstat(self.descriptor)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino, status.st_size - self._start, status.st_blocks
 
     def sync(self, start: int, length: int) -> None:
         """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""

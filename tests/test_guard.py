@@ -1,0 +1,317 @@
+"""A file that is truncated under its mapping is an error, not the end: in each kernel, at each page, in any buffer."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import mmap
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy
+import pytest
+
+import fastmmap
+from fastmmap import MappedFileError, _backend
+
+pytestmark = pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")
+
+PAGE = mmap.PAGESIZE
+PAGES = 64
+SIZE = PAGES * PAGE
+
+# What reads all of a buffer. Those marked so read it from its end.
+BACKWARD = {"rfind"}
+READS = {
+    "find": lambda k, b: k.find(b, b"never"),
+    "find a byte": lambda k, b: k.find(b, b"y"),
+    "find in any case": lambda k, b: k.find(b, b"NEVER", ignorecase=True),
+    "find what repeats": lambda k, b: k.find(b, b"x" * 300 + b"y"),
+    "rfind": lambda k, b: k.rfind(b, b"never"),
+    "count": lambda k, b: k.count(b, b"xx"),
+    "count overlapping": lambda k, b: k.count(b, b"x" * 40, overlapping=True),
+    "find_all": lambda k, b: k.find_all(b, b"xxx"),
+    "iter_find": lambda k, b: list(k.iter_find(b, b"never")),
+    "line_starts": lambda k, b: k.line_starts(b),
+    "gather": lambda k, b: k.gather(b, [0, SIZE - 10], 10),
+    "gather of lengths": lambda k, b: k.gather(b, [0, SIZE // 2], [SIZE // 2, SIZE // 2]),
+    "substitution": lambda k, b: drain(k.substitution(b, b"never", b"ever")),
+    "a needle": lambda k, b: k.find(b"abc", b),
+    "a record": lambda k, b: k.append(bytearray(SIZE), 0, b),
+    "a stage's record": lambda k, b: k.Stage(bytearray(SIZE)).append(b),
+}
+WRITES = {
+    "replace": lambda k, b: k.replace(b, b"x", b"y"),
+    "replace by the same": lambda k, b: k.replace(b, b"x", b"x"),
+    "append": lambda k, b: k.append(b, 0, bytes(SIZE)),
+}
+
+
+def drain(substitution):
+    block = bytearray(1 << 16)
+    with substitution:
+        while substitution.readinto(block):
+            pass
+
+
+@pytest.fixture
+def native(kernel):
+    if kernel.name == "python":
+        pytest.skip("the reference is re and slices, which nobody can guard")
+    return kernel
+
+
+@pytest.fixture
+def path(make):
+    return make(b"x" * SIZE)
+
+
+def stays_usable(path):
+    """What must be so after any fault: the handler is there still, and other mappings work."""
+    path.write_bytes(b"x" * SIZE)
+    with fastmmap.open(path) as m:
+        assert m.count(b"x") == SIZE
+
+
+@pytest.mark.parametrize("verb", [*READS, *WRITES])
+def test_truncation_at_each_page(native, path, verb):
+    call = (READS | WRITES)[verb]
+    for left in range(PAGES):
+        path.write_bytes(b"x" * SIZE)
+        with fastmmap.open(path, "r+") as m:
+            os.truncate(path, left * PAGE)
+            with pytest.raises(MappedFileError) as info:
+                call(native, m)
+            error = info.value
+            assert (error.reason, error.errno, error.filename) == ("truncated", errno.ESTALE, str(path))
+            assert left * PAGE <= error.offset < SIZE
+            if verb not in BACKWARD and not verb.startswith("gather"):
+                assert error.offset // PAGE == left, "the first page that is gone"
+    stays_usable(path)
+
+
+def test_what_lies_before_the_end_can_be_read(native, path):
+    with fastmmap.open(path) as m:
+        os.truncate(path, 10 * PAGE)
+        assert native.count(m, b"x", 0, 10 * PAGE) == 10 * PAGE
+        assert native.find(m, b"xx", PAGE) == PAGE
+        assert native.rfind(m, b"xx", 0, 10 * PAGE) == 10 * PAGE - 2
+        assert m[: 10 * PAGE] == b"x" * 10 * PAGE
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda m: m[SIZE - 1],
+        lambda m: m[:],
+        lambda m: m[::-1],
+        lambda m: m[:: PAGE + 1],
+        lambda m: m.read(),
+        lambda m: m.lines[0],
+        lambda m: list(m.lines),
+        lambda m: b"never" in m,
+        lambda m: m.line_at(0),
+        lambda m: m.ranges(3),
+        lambda m: m.__setitem__(SIZE - 1, 1),
+        lambda m: m.__setitem__(slice(0, SIZE), bytes(SIZE)),
+        lambda m: m.__setitem__(slice(None, None, -1), bytes(SIZE)),
+    ],
+)
+def test_a_mapping_of_its_own(path, read):
+    with fastmmap.open(path, "r+") as m:
+        os.truncate(path, PAGE)
+        with pytest.raises(MappedFileError, match="truncated") as info:
+            read(m)
+        assert info.value.offset >= PAGE
+        assert m[0] in b"x\0\1"
+    stays_usable(path)
+
+
+@pytest.mark.parametrize("kind", ["mmap", "view", "array", "memmap", "copy"])
+def test_buffers_of_others(native, path, kind):
+    with path.open("r+b") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY if kind == "copy" else mmap.ACCESS_WRITE)
+    buffer = {
+        "mmap": lambda: mapped,
+        "copy": lambda: mapped,
+        "view": lambda: memoryview(mapped),
+        "array": lambda: numpy.frombuffer(mapped, dtype=numpy.uint8),
+        "memmap": lambda: numpy.memmap(path, mode="r"),
+    }[kind]()
+    os.truncate(path, 5 * PAGE)
+
+    for call in READS.values():
+        with pytest.raises(MappedFileError, match="truncated") as info:
+            call(native, buffer)
+        assert info.value.offset >= 5 * PAGE
+    if isinstance(buffer, memoryview):
+        buffer.release()
+    del buffer, info
+    gc.collect()  # the errors hold frames, and frames the buffer
+    mapped.close()  # a BufferError if one of the failed calls had kept an export
+    stays_usable(path)
+
+
+def test_an_offset_is_of_the_buffer(path):
+    with fastmmap.open(path, offset=3 * PAGE) as m, memoryview(m)[PAGE:] as view:
+        os.truncate(path, 10 * PAGE)
+        for buffer, gone in ((m, 7), (view, 6)):
+            with pytest.raises(MappedFileError) as info:
+                fastmmap.count(buffer, b"x")
+            assert info.value.offset == gone * PAGE
+            assert info.value.reason == "truncated"
+
+
+def test_a_failed_iterator_lets_go(path):
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    matches = fastmmap.iter_find(mapped, b"x")
+    assert next(matches) == 0
+    os.truncate(path, 0)
+    with pytest.raises(MappedFileError):
+        list(matches)
+    mapped.close()
+    assert list(matches) == []
+
+
+def test_large_calls_and_their_threads(make):
+    path = make()
+    for verb in ("find", "rfind", "count", "find_all", "line_starts", "replace"):
+        path.write_bytes(b"")
+        os.truncate(path, 1 << 26)
+        with fastmmap.open(path, "r+") as m:
+            os.truncate(path, 1 << 24)
+            with pytest.raises(MappedFileError) as info:
+                getattr(m, verb)(*{"line_starts": (), "replace": (b"a", b"b")}.get(verb, (b"a",)))
+            assert info.value.offset >= 1 << 24
+            assert m.count(b"\0", 0, 1 << 24) == 1 << 24
+
+
+def test_truncated_by_another_thread_in_the_middle(make):
+    """The recipe against ripgrep: a long search in a sparse file, cut while it goes on."""
+    path = make()
+    os.truncate(path, 1 << 34)
+    with fastmmap.open(path) as m:
+        cutter = threading.Timer(0.05, os.truncate, (path, 0))
+        cutter.start()
+        with pytest.raises(MappedFileError) as info:
+            m.find(b"never")
+        cutter.join()
+    assert (info.value.reason, info.value.filename) == ("truncated", str(path))
+
+
+def test_other_threads_go_on(path, make):
+    healthy = make(b"x" * SIZE, "healthy")
+    counts = []
+    stop = threading.Event()
+
+    def work():
+        with fastmmap.open(healthy) as m:
+            while not stop.is_set():
+                counts.append(m.count(b"x"))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(200):
+        path.write_bytes(b"x" * SIZE)
+        with fastmmap.open(path) as m:
+            os.truncate(path, PAGE)
+            with pytest.raises(MappedFileError):
+                m.count(b"x")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(counts) == {SIZE}
+
+
+@pytest.mark.parametrize("mode", ["r", "c", "r+"])
+def test_a_cut_within_a_page_shows_zeros_and_is_reported(path, mode):
+    with fastmmap.open(path, mode) as m:
+        os.truncate(path, SIZE - 100)
+        with pytest.raises(MappedFileError) as info:
+            m.count(b"x")
+        assert (info.value.reason, info.value.offset) == ("truncated", SIZE - 100)
+        assert m.count(b"x", 0, SIZE - 100) == SIZE - 100
+
+
+@pytest.mark.parametrize("mode", ["r", "r+"])
+def test_a_file_that_shrank_and_grew_back(make, mode):
+    """No page was touched while it was gone, so no fault tells of it: what was read first may have been zeros."""
+    size = 1 << 26
+    path = make(b"x" * size)
+
+    def swap():
+        os.truncate(path, size - (1 << 20))
+        os.truncate(path, size)
+
+    with fastmmap.open(path, mode) as m:
+        cutter = threading.Timer(0.02, swap)  # of the 100 ms that this kernel takes
+        cutter.start()
+        with pytest.raises(MappedFileError, match="grew again") as info:
+            _backend.load("scalar").rfind(m, b"never", threads=1)
+        cutter.join()
+        assert (info.value.reason, info.value.filename) == ("changed", str(path))
+        assert m.count(b"\0") == 1 << 20, "what was so before the call is the file as it is"
+
+
+def test_a_file_that_grows_or_is_written_to_is_no_error(make):
+    path = make(b"x" * (1 << 24))
+    stop = threading.Event()
+
+    def write():
+        with path.open("r+b") as file:
+            while not stop.is_set():
+                file.seek(0, os.SEEK_END)
+                file.write(b"y" * 5000)
+                file.seek(12345)
+                file.write(b"x" * 9000)
+                file.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with fastmmap.open(path) as m:
+        for _ in range(300):
+            assert m.count(b"x") == 1 << 24
+    stop.set()
+    writer.join()
+
+
+def test_the_error_is_an_oserror_that_can_be_pickled(path):
+    with fastmmap.open(path) as m:
+        os.truncate(path, 0)
+        with pytest.raises(OSError, match="truncated") as info:
+            m.find(b"never")
+    copy = pickle.loads(pickle.dumps(info.value))
+    assert type(copy) is MappedFileError
+    assert (copy.errno, copy.filename, copy.offset, copy.reason) == (
+        errno.ESTALE,
+        str(path),
+        info.value.offset,
+        "truncated",
+    )
+
+
+def test_a_path_is_named_too(make):
+    path = make()
+    os.truncate(path, 1 << 33)
+    cutter = threading.Timer(0.05, os.truncate, (path, 0))
+    cutter.start()
+    with pytest.raises(MappedFileError) as info:
+        fastmmap.count(path, b"never")
+    cutter.join()
+    assert info.value.filename == str(path)
+
+
+def test_truncation_races():
+    """A sample of what tools/truncation_races.py does for minutes."""
+    script = Path(__file__).parent.parent / "tools" / "truncation_races.py"
+    if not script.exists():
+        pytest.skip("the tools aren't here")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "every call ended well" in done.stdout

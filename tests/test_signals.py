@@ -1,0 +1,224 @@
+"""The guard beside other handlers of the signal, in child processes: ours is recovered from, theirs reaches them.
+
+Each child runs the same few lines with fastmmap's guard in use, and without. What the process ends with, and what a
+handler prints, must be the same in both.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from fastmmap import _backend
+
+pytestmark = pytest.mark.skipif(
+    not _backend.NATIVE or sys.platform == "win32",
+    reason="there is no guard without extensions, nor signals on Windows",
+)
+
+CHILD = """
+import ctypes, faulthandler, mmap, os, signal, sys, threading
+foreign = ctypes.PyDLL(sys.argv[1])
+foreign.touch.argtypes = [ctypes.c_void_p]
+path = sys.argv[2]
+open(path, "wb").write(b"x" * 65536)
+
+def address(m):
+    return ctypes.addressof(ctypes.c_char.from_buffer(m))
+
+def lost_mapping():
+    "A mapping that fastmmap knows nothing of, and whose last page is gone."
+    global kept
+    open(path, "wb").write(b"x" * 65536)
+    kept = mmap.mmap(os.open(path, os.O_RDWR), 0)
+    os.truncate(path, 4096)
+    return kept
+
+def use(recovers=True):
+    "A guarded call, and one that faults, if there is a guard in this run."
+    if fastmmap is None:
+        return
+    open(path, "wb").write(b"x" * 65536)
+    m = fastmmap.open(path)
+    assert m.count(b"x") == 65536
+    if recovers:
+        fault(m)
+
+def fault(m):
+    os.truncate(path, 4096)
+    for call in (lambda: m.count(b"x"), lambda: m[5000], lambda: m[:]):
+        try:
+            call()
+        except fastmmap.MappedFileError as error:
+            assert error.reason == "truncated", error
+        else:
+            raise AssertionError("no error")
+    os.write(1, b"recovered\\n")
+
+fastmmap = None
+if sys.argv[3] == "guarded":
+    import fastmmap
+"""
+
+# How somebody else comes to have the signal.
+OTHERS = {
+    "nobody": "",
+    "faulthandler": "faulthandler.enable()",
+    "ignored": "signal.signal(signal.SIGBUS, signal.SIG_IGN)",
+    "a Python handler": "signal.signal(signal.SIGBUS, lambda *a: print('python handler'))",
+    "a C handler that exits": "foreign.install(ord('e'))",
+    "a C handler that passes on": "foreign.install(ord('c'))",
+    "a plain C handler": "foreign.install(ord('p'))",
+    "a C handler for one signal": "foreign.install(ord('o'))",
+    "two": "foreign.install(ord('c')); faulthandler.enable()",
+    "two the other way": "faulthandler.enable(); foreign.install(ord('c'))",
+}
+# Faults that are none of ours. A Python handler returns to the access for ever, so with it nothing is tried.
+GENUINE = {
+    "a lost mapping": "foreign.touch(address(lost_mapping()) + 4096 + 123)",
+    "a wild pointer": "foreign.touch(77)",
+    "a signal that is sent": "os.kill(os.getpid(), signal.SIGBUS)",
+    "a signal that is raised": "signal.raise_signal(signal.SIGBUS)",
+    "abort": "os.abort()",
+}
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory):
+    compiler = shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0]) or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler for somebody else's handler")
+    library = tmp_path_factory.mktemp("foreign") / "foreign.so"
+    source = Path(__file__).with_name("foreign.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+    return library
+
+
+@pytest.fixture
+def child(foreign, tmp_path):
+    def run(lines, guarded=True):
+        command = [sys.executable, "-c", CHILD + lines, foreign, tmp_path / "file", "guarded" if guarded else "alone"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("when", ["before", "after", "between"])
+def test_a_fault_of_ours_is_recovered_from(child, other, when):
+    install = OTHERS[other]
+    lines = {
+        "before": f"{install}\nuse()",
+        "after": f"use(recovers=False)\n{install}\nuse()",
+        # No guarded call after it, until the one that faults.
+        "between": f"m = fastmmap.open(path)\nm.count(b'x')\n{install}\nfault(m)",
+    }[when]
+    done = child(lines)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "recovered\n", "")
+
+
+@pytest.mark.parametrize("other", [name for name in OTHERS if name != "a Python handler"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("genuine", GENUINE)
+def test_a_fault_of_others_reaches_them(child, other, when, genuine):
+    """As if we weren't there: exit status, faulthandler's words, the address in the siginfo."""
+    install, trigger = OTHERS[other], GENUINE[genuine]
+    lines = f"{install}\nuse()\n" if when == "before" else f"use()\n{install}\nuse()\n"
+    lines += f"def deeper():\n    {trigger}\ndeeper()\nprint('still here')"
+    with_us, without = child(lines), child(lines, guarded=False)
+    assert with_us.returncode == without.returncode
+    assert with_us.stdout.removeprefix("recovered\n").removeprefix("recovered\n") == without.stdout
+    assert words(with_us.stderr) == words(without.stderr)
+    if genuine == "a wild pointer" and "C handler" not in other:
+        assert with_us.returncode == -signal.SIGSEGV
+
+
+def words(text):
+    """What is printed, but for the modules that are loaded and addresses of objects."""
+    lines = [line for line in text.splitlines() if not line.startswith("Extension modules")]
+    return [line.split(" 0x")[0] for line in lines if line]
+
+
+def test_nothing_is_installed_at_import(child):
+    done = child(
+        "assert foreign.is_default()\n"
+        "fastmmap.find(b'abc', b'c')\n"
+        "fastmmap.count(bytearray(10), 0)\n"
+        "m = fastmmap.open(path)\n"
+        "assert foreign.is_default()\n"
+        "assert not faulthandler.is_enabled() and threading.active_count() == 1\n"
+        "m.find(b'y')\n"
+        "assert not foreign.is_default()\n"
+        "print('fine')"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+
+
+def test_a_thread_that_blocks_the_signal(child):
+    done = child(
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGBUS})\n"
+        "use()\n"
+        "assert signal.SIGBUS in signal.pthread_sigmask(signal.SIG_BLOCK, set())\n"
+        "threading.Thread(target=use).start()"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "recovered\nrecovered\n", "")
+
+
+def test_a_thread_that_blocks_it_after_the_first_call(child):
+    done = child(
+        "m = fastmmap.open(path)\nm.count(b'x')\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGBUS})\nfault(m)"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "recovered\n", "")
+
+
+def test_a_forked_child_is_guarded(child):
+    done = child("use()\npid = os.fork()\npath += str(pid)\nuse()\nif pid: assert os.waitpid(pid, 0)[1] == 0\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "recovered\n" * 3, "")
+
+
+def test_many_threads_fault_at_once(child):
+    done = child(
+        "def work(i):\n"
+        "    global path\n"
+        "    mine = f'{path}{i}'\n"
+        "    for _ in range(200):\n"
+        "        open(mine, 'wb').write(b'x' * 65536)\n"
+        "        m = fastmmap.open(mine)\n"
+        "        os.truncate(mine, 4096)\n"
+        "        for call in (lambda: m.count(b'x'), lambda: m[5000], lambda: m[:]):\n"
+        "            try: call(); raise AssertionError\n"
+        "            except fastmmap.MappedFileError: pass\n"
+        "threads = [threading.Thread(target=work, args=(i,)) for i in range(20)]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]\n"
+        "print('done')"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_small_stacks(child):
+    done = child("threading.stack_size(65536)\nt = threading.Thread(target=use)\nt.start()\nt.join()")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "recovered\n", "")
+
+
+@pytest.mark.parametrize("plugin", [[], ["-p", "no:faulthandler"]])
+def test_under_pytest(tmp_path, plugin):
+    (tmp_path / "test_it.py").write_text(
+        "import os, fastmmap, pytest\n"
+        "def test_it(tmp_path):\n"
+        "    path = tmp_path / 'file'\n"
+        "    path.write_bytes(b'x' * 65536)\n"
+        "    m = fastmmap.open(path)\n"
+        "    os.truncate(path, 0)\n"
+        "    with pytest.raises(fastmmap.MappedFileError):\n"
+        "        m.find(b'y')\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, "test_it.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+    assert "Fatal" not in done.stderr
