@@ -14,6 +14,7 @@ from .editing import Replacement, replace_file
 from .errors import MappedFileError
 from .lines import Lines
 from .mapped import MappedFile, open
+from .shared import open_shared
 
 if TYPE_CHECKING:
     from .reference.append import append
@@ -51,6 +52,7 @@ __all__ = [
     "kernels",
     "line_starts",
     "open",
+    "open_shared",
     "replace",
     "replace_file",
     "rfind",

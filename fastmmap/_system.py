@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import importlib
 import mmap
 import os
 import sys
@@ -67,12 +68,25 @@ def _quota() -> int:
         group = os.path.dirname(group)
 
 
+def is_scarce(fd: int) -> bool:
+    """Whether more than half of the descriptors that this process may have seem to be in use.
+
+    A new one has the lowest free number, so it tells about how many there are.
+    """
+    try:
+        import resource
+    except ImportError:
+        return False
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most != resource.RLIM_INFINITY and fd > most // 2
+
+
 def grow(fd: int, size: int, new_size: int) -> None:
     """Makes a file of `size` bytes larger, with blocks allocated: a store through a map can't meet a full disk then.
 
     The new bytes are zeros. An allocation that fails half-way may have moved the end: see `restoring`.
     """
-    if not _fallocate(fd, size, new_size - size):
+    if new_size > size and not _fallocate(fd, size, new_size - size):
         _write_zeros(fd, size, new_size)
 
 
@@ -189,6 +203,59 @@ def memory_file() -> int:
 
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
+
+
+# Where Linux keeps what shm_open makes: a filesystem in memory.
+_SHARED = "/dev/shm"
+
+
+def _shm() -> Any:
+    """What multiprocessing.shared_memory is made of, without its tracker."""
+    return importlib.import_module("_posixshmem")
+
+
+def open_shared(name: str, size: int | None) -> int:
+    """The descriptor of the shared memory of that name; what isn't there is made where a size is given.
+
+    Where the system can do so, new memory comes into sight with its size: nobody can open it in between.
+    """
+    fd: int
+    try:
+        fd = _shm().shm_open(f"/{name}", os.O_RDWR)
+        return fd
+    except FileNotFoundError:
+        if size is None:
+            raise
+    if sys.platform == "linux":
+        try:
+            fd = os.open(_SHARED, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError:
+            pass  # shared memory is elsewhere here
+        else:
+            return _link_shared(fd, name, size)
+    fd = _shm().shm_open(f"/{name}", os.O_RDWR | os.O_CREAT, mode=0o600)
+    if sys.platform == "darwin" and os.fstat(fd).st_size == 0:
+        os.ftruncate(fd, size)  # the one way there, and only once
+    return fd
+
+
+def _link_shared(fd: int, name: str, size: int) -> int:
+    """Names a file without a name; the descriptor of who was first, if another process was."""
+    try:
+        grow(fd, 0, size)
+        os.link(f"/proc/self/fd/{fd}", f"{_SHARED}/{name}", src_dir_fd=fd)  # which makes it linkat
+    except FileExistsError:
+        os.close(fd)
+        return open_shared(name, size)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def remove_shared(name: str) -> None:
+    """Takes the name of shared memory away. The memory goes with its last mapping."""
+    _shm().shm_unlink(f"/{name}")
 
 
 def rename(old: str, new: str) -> None:

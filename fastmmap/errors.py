@@ -42,21 +42,20 @@ def fault(owner: Any, offset: int) -> MappedFileError:
     return MappedFileError.because(_reason(file), offset, getattr(file, "name", None))
 
 
-def check_status(owner: Any, before: tuple[int, ...], after: tuple[int, ...] | None, end: int) -> None:
-    """Raises what no fault tells, given Mapping.file_status before and after the bytes up to `end` were read.
+def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...] | None, end: int) -> None:
+    """Raises what no fault tells, given a Mapping's file_status before and after its bytes up to `end` were read.
 
     A file that was cut within a page shows zeros behind its new end; one that was cut and grew back shows them
     everywhere. The latter has fewer blocks than before then, and fewer than its bytes fill. (One that was written anew
     as well isn't told from one that was overwritten in place, which is allowed.)
     """
-    file = _behind(owner)
     if after is None or before[:2] != after[:2]:
         return  # its descriptor was closed meanwhile
     (_, _, size_before, blocks_before), (_, _, size, blocks) = before, after
     if size < end:
-        raise MappedFileError.because("truncated", max(size, 0), file.name)
+        raise MappedFileError.because("truncated", max(size, 0), getattr(mapping, "name", None))
     if blocks < blocks_before and blocks * 512 < min(size, size_before):
-        raise MappedFileError.because("changed", 0, file.name)
+        raise MappedFileError.because("changed", 0, getattr(mapping, "name", None))
 
 
 def _behind(owner: Any) -> Any:

@@ -16,11 +16,12 @@ from ._backend import Mapping, chosen
 from .lines import Lines
 from .parallel import aligned_ranges
 from .reference.arguments import export
+from .verbs import Verbs
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from .reference.arguments import Data, Index, Integers, Needle, Offsets
+    from .reference.arguments import Data, Index, Offsets
 
     Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -31,24 +32,35 @@ _ACCESS = {"r": "read", "c": "copy", "r+": "write", "w+": "write"}
 _READ_BYTES = 1 << 20
 
 
-class MappedFile(Mapping):
+class MappedFile(Verbs, Mapping):
     """A file mapped into memory: a buffer, with the kernels as methods.
 
     path: str, bytes or os.PathLike; a descriptor, which stays the caller's; or None for `size` bytes of anonymous
     memory. mode: "r" reads; "r+" reads and writes; "w+" makes the file or empties it; "c" keeps what is written to
     this process. size: how many bytes from `offset` on, all there are when None; past the end of the file, "r+" and
-    "w+" grow it, with blocks allocated, and the other modes raise ValueError.
+    "w+" grow it, with blocks allocated, and the other modes raise ValueError. drop_behind: large scans let go of the
+    pages behind them, in the page cache too, so that a file beyond memory pushes nothing else out ("r" and "r+").
 
     OSErrors name the file. What has no pages to map, such as a pipe or a file in /proc, is read into memory instead
     ("r" and "c" alone), and `backend` says "memory".
     """
 
-    def __init__(self, path: Path | int | None, mode: str = "r", *, size: int | None = None, offset: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path | int | None,
+        mode: str = "r",
+        *,
+        size: int | None = None,
+        offset: int = 0,
+        drop_behind: bool = False,
+    ) -> None:
         if mode not in _FLAGS:
             raise ValueError(f"mode must be one of {', '.join(map(repr, _FLAGS))}, not {mode!r}")
         offset, size = operator.index(offset), None if size is None else operator.index(size)
         if offset < 0 or (size is not None and size < 0):
             raise ValueError(f"size and offset must not be negative: {size}, {offset}")
+        if drop_behind and (path is None or mode not in ("r", "r+")):
+            raise ValueError("drop_behind is for files, in modes 'r' and 'r+': elsewhere dropped pages are lost")
         if mode == "w+" and offset and size is None:
             raise ValueError("an offset in a new file needs a size")
         self.name: Any = path if path is None or isinstance(path, int) else os.fspath(path)
@@ -65,8 +77,10 @@ class MappedFile(Mapping):
             fd = os.dup(path) if isinstance(path, int) else os.open(path, _FLAGS[mode] | os.O_CLOEXEC, 0o666)
             try:
                 self._map_file(fd, size)
-                if self.backend == "mmap":
+                needed = drop_behind or _ACCESS[mode] == "write"
+                if self.backend == "mmap" and (needed or not _system.is_scarce(fd)):
                     self.descriptor, fd = fd, -1
+                    self.drop_behind = bool(drop_behind)
             finally:
                 if fd >= 0:
                     os.close(fd)
@@ -132,6 +146,14 @@ class MappedFile(Mapping):
             super().__init__(copy, self.offset, self._mapped_length(size, end), _ACCESS[self.mode])
         finally:
             os.close(copy)
+
+    def __reduce__(self) -> Any:
+        """Pickled as path, mode and range: whoever loads it maps the same bytes of the same file."""
+        size = len(self)
+        if self.backend != "mmap" or not isinstance(self.name, (str, bytes)):
+            raise TypeError(f"cannot pickle a mapping that has no path to open it by: {self!r}")
+        mode = "r+" if self.mode == "w+" else self.mode
+        return _map_again, (os.path.abspath(self.name), mode, size, self.offset, self.drop_behind)
 
     # --- the memory ---
 
@@ -307,91 +329,6 @@ class MappedFile(Mapping):
         """At most n ranges that cover the mapping, each but the last ending with `align`: work for n workers."""
         return aligned_ranges(chosen.find, self, 0, len(self), n, align)
 
-    # --- the kernels ---
-
-    def find(
-        self,
-        needle: Needle,
-        start: Index = 0,
-        end: Index = None,
-        *,
-        ignorecase: bool = False,
-        threads: int | None = None,
-    ) -> int:
-        """fastmmap.find in this mapping."""
-        offset: int = chosen.find(self, needle, start, end, ignorecase=ignorecase, threads=threads)
-        return offset
-
-    def rfind(
-        self,
-        needle: Needle,
-        start: Index = 0,
-        end: Index = None,
-        *,
-        ignorecase: bool = False,
-        threads: int | None = None,
-    ) -> int:
-        """fastmmap.rfind in this mapping."""
-        offset: int = chosen.rfind(self, needle, start, end, ignorecase=ignorecase, threads=threads)
-        return offset
-
-    def count(
-        self,
-        needle: Needle,
-        start: Index = 0,
-        end: Index = None,
-        *,
-        overlapping: bool = False,
-        ignorecase: bool = False,
-        threads: int | None = None,
-    ) -> int:
-        """fastmmap.count in this mapping."""
-        number: int = chosen.count(
-            self, needle, start, end, overlapping=overlapping, ignorecase=ignorecase, threads=threads
-        )
-        return number
-
-    def find_all(
-        self,
-        needle: Needle,
-        start: Index = 0,
-        end: Index = None,
-        *,
-        overlapping: bool = False,
-        ignorecase: bool = False,
-        limit: int | None = None,
-        threads: int | None = None,
-    ) -> Offsets:
-        """fastmmap.find_all in this mapping."""
-        offsets: Offsets = chosen.find_all(
-            self, needle, start, end, overlapping=overlapping, ignorecase=ignorecase, limit=limit, threads=threads
-        )
-        return offsets
-
-    def iter_find(
-        self,
-        needle: Needle,
-        start: Index = 0,
-        end: Index = None,
-        *,
-        overlapping: bool = False,
-        ignorecase: bool = False,
-    ) -> Iterator[int]:
-        """fastmmap.iter_find in this mapping."""
-        offsets: Iterator[int] = chosen.iter_find(
-            self, needle, start, end, overlapping=overlapping, ignorecase=ignorecase
-        )
-        return offsets
-
-    def line_starts(self, start: Index = 0, end: Index = None, *, threads: int | None = None) -> Offsets:
-        """fastmmap.line_starts in this mapping."""
-        offsets: Offsets = chosen.line_starts(self, start, end, threads=threads)
-        return offsets
-
-    def gather(self, offsets: Integers, length: Any, *, threads: int | None = None) -> Any:
-        """fastmmap.gather in this mapping."""
-        return chosen.gather(self, offsets, length, threads=threads)
-
     def replace(
         self,
         old: Data,
@@ -410,6 +347,21 @@ class MappedFile(Mapping):
         return replaced
 
 
-def open(path: Path | int | None, mode: str = "r", *, size: int | None = None, offset: int = 0) -> MappedFile:
+def _map_again(path: str | bytes, mode: str, size: int, offset: int, drop_behind: bool) -> MappedFile:
+    """A mapping as it was when it was pickled. A file that is too short for it by now isn't grown."""
+    end = os.stat(path).st_size
+    if end < offset + size:
+        raise ValueError(f"{path!r} had {offset + size} bytes when its mapping was pickled, and has {end}")
+    return MappedFile(path, mode, size=size, offset=offset, drop_behind=drop_behind)
+
+
+def open(
+    path: Path | int | None,
+    mode: str = "r",
+    *,
+    size: int | None = None,
+    offset: int = 0,
+    drop_behind: bool = False,
+) -> MappedFile:
     """Maps a file, as MappedFile says."""
-    return MappedFile(path, mode, size=size, offset=offset)
+    return MappedFile(path, mode, size=size, offset=offset, drop_behind=drop_behind)

@@ -3,11 +3,12 @@
 A block is 8 MiB: half a millisecond of work and more, against microseconds for handing it out, and short enough that
 all threads end together, and stop soon after an interrupt or once `find` knows its answer. Between 4 and 64 MiB, blocks
 of any size were equally fast. What a match that lies across two blocks would spoil is
-avoided by putting the seam between them where no match is (`seams`), so results are put together by adding.
+avoided by putting the seam between them where no match is (`Seams`), so results are put together by adding.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import sys
@@ -73,27 +74,51 @@ def _number(start: int, end: int) -> int:
     return max(1, -(-(end - start) // BLOCK))
 
 
-def seams(
-    rfind: Callable[..., int], buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool = False
-) -> list[tuple[int, int]]:
+class Seams(Sequence[tuple[int, int]]):
     """[start, end) in blocks across whose bounds no match lies, overlapping ones included.
 
     What is found from left to right in each block, on its own, is then what is found from left to right in all. A
-    bound on which a match lies is moved to that match's end, and is dropped when that happens too often.
+    bound on which a match lies is moved to that match's end, and given up when that would go too far: the block to its
+    right is empty then. Bounds are looked for when a block is taken, because looking reads a file's pages, and the
+    system more around them.
     """
-    length = len(needle)
-    bounds = [start]
-    for _, high in blocks(start, end):
+
+    def __init__(
+        self, rfind: Callable[..., int], buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool = False
+    ) -> None:
+        self._find_last = functools.partial(rfind, buffer, needle, ignorecase=ignorecase, threads=1)
+        self._length = len(needle)
+        self._start, self._end = start, end
+        self._blocks = _number(start, end)
+        self._bounds: dict[int, int | None] = {0: start, self._blocks: end}
+
+    def __len__(self) -> int:
+        return self._blocks
+
+    def __getitem__(self, block: Any) -> Any:
+        if not 0 <= block < self._blocks:
+            raise IndexError(block)
+        low = self._bound(block)
+        if low is None:
+            return self._start, self._start
+        return low, next(high for high in map(self._bound, range(block + 1, self._blocks + 1)) if high is not None)
+
+    def _bound(self, block: int) -> int | None:
+        """Where a block begins, None where it is given up. Bounds keep their order: none is moved by a whole block."""
+        if block not in self._bounds:
+            self._bounds[block] = self._look(self._start + (self._end - self._start) * block // self._blocks)
+        return self._bounds[block]
+
+    def _look(self, bound: int) -> int | None:
+        high = bound
         for _ in range(TRIES):
-            across = -1
-            if high < end:
-                low = max(high - length + 1, bounds[-1])
-                across = rfind(buffer, needle, low, min(high - 1 + length, end), ignorecase=ignorecase, threads=1)
+            across = self._find_last(max(high - self._length + 1, self._start), min(high - 1 + self._length, self._end))
             if across < 0:
-                bounds.append(max(min(high, end), bounds[-1]))
+                return high
+            high = across + self._length
+            if high - bound > BLOCK // 2:
                 break
-            high = across + length
-    return [(low, high) for low, high in itertools.pairwise([*bounds[:-1], end]) if low < high]
+        return None
 
 
 def workers(threads: SupportsIndex | None) -> int:
@@ -218,37 +243,33 @@ def count(
         number: int = kernel.count(buffer, needle, low, high, overlapping=overlapping, ignorecase=ignorecase, threads=1)
         return number
 
-    return sum(run(work, seams(kernel.rfind, buffer, needle, start, end, ignorecase), threads))
+    return sum(run(work, Seams(kernel.rfind, buffer, needle, start, end, ignorecase), threads))
 
 
 def find_all(
     kernel: Any, buffer: Any, needle: bytes, start: int, end: int, overlapping: bool, ignorecase: bool, threads: int
 ) -> Any:
     """The offsets of all matches."""
-    parts = seams(kernel.rfind, buffer, needle, start, end, ignorecase)
-    return _collected(
-        kernel, buffer, needle, start, end, parts, threads, overlapping=overlapping, ignorecase=ignorecase
-    )
+    parts = Seams(kernel.rfind, buffer, needle, start, end, ignorecase)
+    return _collected(kernel, buffer, needle, parts, threads, overlapping=overlapping, ignorecase=ignorecase)
 
 
 def line_starts(kernel: Any, buffer: Any, start: int, end: int, threads: int) -> Any:
     """The offsets at which lines start: the first byte, and what follows a newline that isn't the last byte."""
-    return _collected(kernel, buffer, b"\n", start, end, blocks(start, end - 1), threads, head=[start], added=1)
+    return _collected(kernel, buffer, b"\n", blocks(start, end - 1), threads, head=[start], added=1)
 
 
 def _collected(
     kernel: Any,
     buffer: Any,
     needle: bytes,
-    start: int,
-    end: int,
     parts: Sequence[tuple[int, int]],
     threads: int,
     head: Sequence[int] = (),
     added: int = 0,
     **options: bool,
 ) -> Any:
-    """`head`, then the matches of all parts of [start, end) plus `added`, in one array.
+    """`head`, then the matches of all parts plus `added`, in one array.
 
     A part's matches are found into rooms that fit into a core's cache and are used again and again. Whichever thread
     finds that the next part in order is ready copies it to its place: so every offset goes to memory once.
@@ -262,7 +283,8 @@ def _collected(
     spare: list[Any] = []
     lock = threading.Lock()
 
-    def look(part: int, low: int, high: int) -> None:
+    def look(part: int) -> None:
+        low, high = parts[part]
         pieces = []
         found = ROOM
         while found == ROOM:
@@ -283,8 +305,7 @@ def _collected(
                     found = filled + sum(piece.size for piece in pieces)
                     if found > offsets.size:
                         # As many as there will be if they go on as before, with an eighth to spare.
-                        whole = (end - start) / (parts[turn][1] - start)
-                        offsets = enlarged(offsets, int(1.125 * whole * found) + ROOM)
+                        offsets = enlarged(offsets, int(1.125 * found * len(parts) / (turn + 1)) + ROOM)
                     for piece in pieces:
                         offsets[filled : filled + piece.size] = piece
                         filled += piece.size
@@ -293,7 +314,7 @@ def _collected(
             finally:
                 lock.release()
 
-    run(look, [(part, low, high) for part, (low, high) in enumerate(parts)], threads)
+    run(look, [(part,) for part in range(len(parts))], threads)
     store(wait=True)
     offsets.resize(filled, refcheck=False)
     return offsets
@@ -322,4 +343,4 @@ def replace(kernel: Any, rfind: Any, buffer: Any, old: bytes, new: bytes, start:
         number: int = kernel.replace(buffer, old, new, start=low, end=high, threads=1)
         return number
 
-    return sum(run(work, seams(rfind, buffer, old, start, end), threads))
+    return sum(run(work, Seams(rfind, buffer, old, start, end), threads))

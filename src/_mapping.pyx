@@ -13,6 +13,7 @@ from posix.stat cimport fstat, struct_stat
 
 cdef extern from *:
     """
+    #include <errno.h>
     #include <sys/mman.h>
     #include <unistd.h>
     """
@@ -21,8 +22,9 @@ cdef extern from *:
     int msync(void *, size_t, int) nogil
     int madvise(void *, size_t, int) nogil
     long sysconf(int) nogil
+    int errno
     const void *MAP_FAILED
-    enum: PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANON, MS_SYNC, _SC_PAGESIZE
+    enum: PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANON, MS_SYNC, _SC_PAGESIZE, ENODEV
 
 cdef fm_guard guarded = fm_guarded
 globals()["guarded"] = PyCapsule_New(<void *> fm_guarded, "fastmmap._mapping.guarded", NULL)
@@ -38,7 +40,8 @@ cdef class Mapping:
 
     access is "read", "write" (stores reach the file) or "copy" (they stay in this process). An empty mapping is as good
     as any other, and the offset need not be a multiple of the page size. `descriptor`, where whoever made the mapping
-    sets it, is the file's as long as it is open, and tells whether the file shrank: see `file_status`.
+    sets it, is the file's as long as it is open, and tells whether the file shrank: see `file_status`. With
+    `drop_behind` set, large scans let go of the pages they have read, in the page cache too.
     """
     cdef char *base             # what mmap(2) returned, NULL when nothing is mapped
     cdef Py_ssize_t before      # bytes between base and the first byte of ours: offset modulo the page size
@@ -46,8 +49,9 @@ cdef class Mapping:
     cdef Py_ssize_t exports     # views alive: the memory stays while there are any
     cdef int protection, flags
     cdef bint unmapped          # no new view can be had
-    cdef int64_t offset_in_file # of the first byte of ours
+    cdef public int64_t offset  # of the first byte of ours in the file
     cdef public int descriptor
+    cdef public bint drop_behind
 
     def __cinit__(self, *arguments, **keywords):
         self.unmapped = True
@@ -60,7 +64,7 @@ cdef class Mapping:
             raise ValueError(f"access must be 'read', 'write' or 'copy', not {access!r}")
         self.protection = PROT_READ if access == "read" else PROT_READ | PROT_WRITE
         self.flags = MAP_PRIVATE if access == "copy" else MAP_SHARED
-        self.offset_in_file = offset
+        self.offset = offset
         self.adopt(self.map(fd, offset, length), offset % PAGE, length)
         self.unmapped = False
 
@@ -78,6 +82,9 @@ cdef class Mapping:
             return NULL
         with nogil:
             base = mmap(NULL, before + length, self.protection, flags, fd, offset - before)
+            if base == MAP_FAILED and errno == ENODEV and self.protection == PROT_READ:
+                # Some network and FUSE filesystems share no pages, but let them be read.
+                base = mmap(NULL, before + length, PROT_READ, MAP_PRIVATE, fd, offset - before)
         if base == MAP_FAILED:
             PyErr_SetFromErrno(OSError)
         return <char *> base
@@ -148,7 +155,7 @@ cdef class Mapping:
         cdef struct_stat status
         if self.descriptor < 0 or fstat(self.descriptor, &status) != 0:
             return None
-        return (status.st_dev, status.st_ino, status.st_size - self.offset_in_file, status.st_blocks)
+        return (status.st_dev, status.st_ino, status.st_size - self.offset, status.st_blocks)
 
     def sync(self, start, length):
         """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""

@@ -1,7 +1,8 @@
-/* Reading ahead of a scan: asking the system for file pages before they are needed. */
+/* Reading ahead of a scan, and dropping behind it: what the system is told about a file's pages. */
 #ifndef FASTMMAP_AHEAD_H
 #define FASTMMAP_AHEAD_H
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -17,6 +18,24 @@ static inline void fm_read_ahead(const uint8_t *start, size_t length)
     unsigned char resident;
     if (mincore(page, 1, (void *)&resident) == 0 && !(resident & 1))
         madvise(page, length + into_page, MADV_WILLNEED);
+}
+
+/* Lets go of the pages that lie wholly in [start, end), which is at `offset` of the file: of this mapping, and of the
+ * page cache unless others use them. Precondition: the mapping is a file's and shared, so nothing that was stored is
+ * lost. */
+static inline void fm_drop(const uint8_t *start, const uint8_t *end, int fd, int64_t offset)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t low = ((uintptr_t)start + page - 1) & ~(page - 1), high = (uintptr_t)end & ~(page - 1);
+    if (low >= high)
+        return;
+    madvise((void *)low, high - low, MADV_DONTNEED);
+#ifdef POSIX_FADV_DONTNEED
+    posix_fadvise(fd, (off_t)(offset + (int64_t)(low - (uintptr_t)start)), (off_t)(high - low), POSIX_FADV_DONTNEED);
+#else
+    (void)fd;
+    (void)offset;
+#endif
 }
 
 #endif

@@ -55,6 +55,7 @@ cdef extern from "agree.h" nogil:
 
 cdef extern from "ahead.h" nogil:
     void fm_read_ahead(const uint8_t *, size_t)
+    void fm_drop(const uint8_t *, const uint8_t *, int, int64_t)
 
 cdef extern from "guard.h" nogil:
     enum: FM_FAULT
@@ -90,9 +91,13 @@ cdef enum:
     RELEASE_BYTES = 1 << 16
 
 # From this many bytes on, the file is asked before and after whether it shrank meanwhile: 0.5 microseconds, against ten
-# for the scan. That covers what no fault tells: new zeros where the file grew back, or behind its new end in the last page.
+# for the work. That covers what no fault tells: new zeros where the file grew back, or behind its new end in the last page.
 cdef enum:
     STATUS_BYTES = 1 << 17
+
+# A scan that drops what lies behind it does so this many bytes at a time.
+cdef enum:
+    DROP_BYTES = 1 << 23
 
 # From this many bytes on, a call may use several threads: handing out work costs some 100 microseconds, and this many
 # bytes take a millisecond at memory speed.
@@ -127,9 +132,14 @@ cdef inline int64_t now() noexcept nogil:
 
 cdef struct Watch:
     fm_watch memory
-    void *owner[2]          # who exports the range (FM_RANGES of them); the caller holds the export
-    const char *origin[2]   # the owner's byte 0
-    const Py_ssize_t *read  # up to where the first range was read, as an offset, where steps that go forward tell
+    void *owner[2]              # who exports the range (FM_RANGES of them); the caller holds the export
+    const char *origin[2]       # the owner's byte 0
+    const Py_ssize_t *position  # how far in the first range the steps are, as the owner's offset; NULL: they don't tell
+    Py_ssize_t reach            # how many bytes behind that position they have read
+    bint back                   # they come from its end
+    int file                    # the descriptor of what is dropped behind them, -1 where nothing is
+    int64_t file_offset         # of the owner's byte 0
+    Py_ssize_t dropped          # up to where, or down to where, it was
 
 cdef inline void watch_also(Watch *watch, void *owner, const void *origin, const void *address,
                             size_t length) noexcept:
@@ -144,7 +154,7 @@ cdef inline void watch_also(Watch *watch, void *owner, const void *origin, const
 cdef inline void watch(Watch *watch, void *owner, const void *origin, const void *address, size_t length) noexcept:
     """Begins with one such stretch."""
     watch.memory.ranges = 0
-    watch.read = NULL
+    watch.position, watch.reach, watch.back, watch.file = NULL, 0, False, -1
     watch_also(watch, owner, origin, address, length)
 
 cdef inline void watch_view(Watch *watching, const Py_buffer *view) noexcept:
@@ -165,17 +175,24 @@ cdef inline int drive(fm_guard guarded, fm_step step, void *context, Py_ssize_t 
         while answer == MORE:
             answer = guarded(step, context, &watching.memory)
     elif size < STATUS_BYTES or watching.memory.ranges == 0:
-        answer = drive_released(guarded, step, context, &watching.memory)
+        answer = drive_released(guarded, step, context, watching)
     else:
-        before = file_status(watching)
-        answer = drive_released(guarded, step, context, &watching.memory)
+        owner = <object> watching.owner[0]
+        if isinstance(owner, memoryview):
+            owner = owner.obj
+        before = owner.file_status() if hasattr(owner, "file_status") else None
+        if before is not None and owner.drop_behind:
+            begin_dropping(watching, owner.descriptor, owner.offset)
+        answer = drive_released(guarded, step, context, watching)
+        if watching.file >= 0:
+            drop(watching, watching.position[0] if watching.back else end_of(watching))
         if answer != FM_FAULT and before is not None:
-            check_status(watching, before)
+            check_status(watching, owner, before)
     if answer == FM_FAULT:
         raise_fault(watching)
     return answer
 
-cdef inline int drive_released(fm_guard guarded, fm_step step, void *context, fm_watch *memory) except? -1:
+cdef inline int drive_released(fm_guard guarded, fm_step step, void *context, Watch *watching) except? -1:
     """Runs a step to its end without the GIL; FM_FAULT is no exception yet."""
     cdef int answer = MORE
     cdef int64_t pause
@@ -183,30 +200,47 @@ cdef inline int drive_released(fm_guard guarded, fm_step step, void *context, fm
         with nogil:
             pause = now() + SIGNALS_NS
             while answer == MORE:
-                answer = guarded(step, context, memory)
+                answer = guarded(step, context, &watching.memory)
+                if watching.file >= 0 and watching.position != NULL:
+                    if distance(watching.position[0], watching.dropped) >= DROP_BYTES:
+                        drop(watching, watching.position[0])
                 if now() > pause:
                     break
         if answer == MORE:
             PyErr_CheckSignals()
     return answer
 
-cdef inline object file_status(const Watch *watching):
-    """What tells whether the file of the first range shrank (Mapping.file_status), None where no file is known."""
-    owner = <object> watching.owner[0]
-    if isinstance(owner, memoryview):
-        owner = owner.obj
-    return owner.file_status() if hasattr(owner, "file_status") else None
+cdef inline void begin_dropping(Watch *watching, int file, int64_t file_offset) noexcept:
+    watching.file, watching.file_offset = file, file_offset
+    watching.dropped = <const char *> watching.memory.range[0].address - watching.origin[0]
+    if watching.back:
+        watching.dropped += watching.memory.range[0].length
 
-cdef inline int check_status(const Watch *watching, object before) except -1:
-    """Raises where the file was other than it is now."""
-    cdef const fm_range *memory = &watching.memory.range[0]
-    cdef Py_ssize_t end = <const char *> memory.address + memory.length - watching.origin[0]
-    if watching.read != NULL:
-        end = min(end, watching.read[0])
-    after = file_status(watching)
+cdef inline Py_ssize_t distance(Py_ssize_t one, Py_ssize_t other) noexcept nogil:
+    return one - other if one > other else other - one
+
+cdef inline Py_ssize_t end_of(const Watch *watching) noexcept nogil:
+    """Up to where the first range was read: all of it, where the steps don't tell."""
+    cdef Py_ssize_t start = <const char *> watching.memory.range[0].address - watching.origin[0]
+    cdef Py_ssize_t end = start + <Py_ssize_t> watching.memory.range[0].length
+    if watching.position == NULL or watching.back:
+        return end
+    return min(end, watching.position[0] + watching.reach)
+
+cdef inline void drop(Watch *watching, Py_ssize_t until) noexcept nogil:
+    """Lets go of the pages that the steps have read. Should they come back to one, it is read again."""
+    cdef const uint8_t *origin = <const uint8_t *> watching.origin[0]
+    cdef Py_ssize_t low = min(watching.dropped, until), high = max(watching.dropped, until)
+    fm_drop(origin + low, origin + high, watching.file, watching.file_offset + low)
+    watching.dropped = until
+
+cdef inline int check_status(const Watch *watching, object owner, object before) except -1:
+    """Raises where the file isn't what it was, or doesn't have what was read."""
+    cdef Py_ssize_t end = end_of(watching)
+    after = owner.file_status()
     if after != before or after[2] < end:
         from fastmmap.errors import check_status as check
-        check(<object> watching.owner[0], before, after, end)
+        check(owner, before, after, end)
     return 0
 
 cdef inline int raise_fault(const Watch *watching) except -1:

@@ -118,8 +118,8 @@ cdef inline void watch_walk(Watch *watching, const Walk *walk, const Py_buffer *
     """What a walk over the view will read, in either direction."""
     cdef Py_ssize_t low = min(walk.position, walk.stop), high = max(walk.position, walk.stop)
     watch(watching, <void *> view.obj, view.buf, walk.hay + low, high - low + <Py_ssize_t> walk.needle.length - 1)
-    if walk.position <= walk.stop:
-        watching.read = &walk.position
+    watching.position, watching.back = &walk.position, walk.position > walk.stop
+    watching.reach = walk.needle.length - 1
 
 cdef inline void choose_probes(Walk *walk, const uint8_t *sample) noexcept nogil:
     """Probes first with the two bytes of the needle that are rarest in pieces of sample[0, SAMPLE_ABOVE)."""

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import mmap
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +76,23 @@ def fence():
     memory = Fence()
     yield memory
     memory.close()
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """Compiles a C file of this folder into a shared library, once, and returns its path."""
+    compiler = shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0]) or shutil.which("cc")
+
+    @functools.cache
+    def compile_file(name):
+        if compiler is None:
+            pytest.skip(f"no C compiler for {name}")
+        library = tmp_path_factory.mktemp("compiled") / f"{name}.so"
+        source = Path(__file__).with_name(name)
+        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+        return library
+
+    return compile_file
 
 
 @pytest.fixture

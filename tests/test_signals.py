@@ -6,12 +6,9 @@ handler prints, must be the same in both.
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
-from pathlib import Path
 
 import pytest
 
@@ -89,15 +86,9 @@ GENUINE = {
 }
 
 
-@pytest.fixture(scope="session")
-def foreign(tmp_path_factory):
-    compiler = shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0]) or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler for somebody else's handler")
-    library = tmp_path_factory.mktemp("foreign") / "foreign.so"
-    source = Path(__file__).with_name("foreign.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
-    return library
+@pytest.fixture
+def foreign(compiled):
+    return compiled("foreign.c")
 
 
 @pytest.fixture

@@ -20,10 +20,12 @@ class Mapping:
 
     access is "read", "write" (stores reach the file) or "copy" (they stay in this process). An empty mapping is as good
     as any other, and the offset need not be a multiple of the page size. `descriptor`, where whoever made the mapping
-    sets it, is the file's as long as it is open, and tells whether the file shrank: see `file_status`.
+    sets it, is the file's as long as it is open, and tells whether the file shrank: see `file_status`. With
+    `drop_behind` set, large scans let go of the pages they have read, in the page cache too.
     """
 
     descriptor = -1
+    drop_behind = False  # the reference's scans are not ours to interrupt
 
     def __init__(self, fd: int, offset: int, length: int, access: str) -> None:
         if access not in _ACCESS:
@@ -31,7 +33,7 @@ class Mapping:
         self._access = access
         self._pages: mmap.mmap | None = None
         self._before = self._length = 0
-        self._start = offset
+        self.offset = offset
         self._unmapped = False
         self._attach(fd, offset, length)
 
@@ -76,7 +78,7 @@ class Mapping:
             status = os.fstat(self.descriptor)
         except OSError:
             return None
-        return status.st_dev, status.st_ino, status.st_size - self._start, status.st_blocks
+        return status.st_dev, status.st_ino, status.st_size - self.offset, status.st_blocks
 
     def sync(self, start: int, length: int) -> None:
         """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""

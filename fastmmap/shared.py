@@ -1,0 +1,51 @@
+"""Memory that processes share by name, and that no disk holds."""
+
+from __future__ import annotations
+
+import operator
+import os
+from typing import Any
+
+from . import _system
+from .mapped import MappedFile
+
+
+class SharedFile(MappedFile):
+    """What open_shared returns: a MappedFile, in mode "r+", whose file is a name in memory."""
+
+    def __init__(self, name: str, size: int | None = None) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of shared memory must be a str, not {type(name).__name__!r}")
+        if not name or name in (".", "..") or "/" in name or "\0" in name:
+            raise ValueError(f"the name of shared memory must be that of a file, without a folder: {name!r}")
+        size = None if size is None else operator.index(size)
+        if size is not None and size < 0:
+            raise ValueError(f"size must not be negative: {size}")
+        with _system.naming(name):
+            fd = _system.open_shared(name, size)
+            try:
+                super().__init__(fd, "r+", size=size)
+            finally:
+                os.close(fd)
+        self.name = name
+
+    def unlink(self) -> None:
+        """Takes the name away: nobody can open it any more. The memory goes with the last mapping of it.
+
+        Nothing else ever takes it away, neither close nor the end of a process. FileNotFoundError if it is gone.
+        """
+        with _system.naming(self.name):
+            _system.remove_shared(self.name)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.name, len(self))
+
+
+def open_shared(name: str, size: int | None = None) -> SharedFile:
+    """Maps memory that processes share by its name. It is on no disk, and lasts until its `unlink` or a reboot.
+
+    size: how many bytes to map. What isn't there yet is made, of zeros, in that size; what is smaller grows. None maps
+    all of what is there, and is a FileNotFoundError where nothing is. Only processes of this user can open what is
+    made. It is the memory of shm_open(3) and of multiprocessing.shared_memory, but no tracker removes it.
+    """
+    return SharedFile(name, size)
