@@ -178,7 +178,7 @@ class MappedFile(Verbs, Mapping):
         self.close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_lock"):
+        if not getattr(self, "_closed", True):
             self.close()
 
     def __repr__(self) -> str:

@@ -212,6 +212,21 @@ def run(
     return results[:last]
 
 
+def _holding(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Lets a verb work on one view of a mapping, because every block takes the buffer, and a mapping that is closed
+    meanwhile is no buffer any more. The view is released even if an error keeps this frame."""
+
+    @functools.wraps(verb)
+    def hold(kernel: Any, buffer: Any, *arguments: Any) -> Any:
+        if not hasattr(buffer, "file_status"):
+            return verb(kernel, buffer, *arguments)
+        with buffer.view() as view:
+            return verb(kernel, view, *arguments)
+
+    return hold
+
+
+@_holding
 def find(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool, threads: int) -> int:
     """The first match. Blocks are of starts: the bytes they are searched in reach into the next block."""
 
@@ -223,6 +238,7 @@ def find(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignoreca
     return results[-1] if results else -1
 
 
+@_holding
 def rfind(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool, threads: int) -> int:
     """The last match: the blocks are begun from the end."""
 
@@ -234,6 +250,7 @@ def rfind(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignorec
     return results[-1] if results else -1
 
 
+@_holding
 def count(
     kernel: Any, buffer: Any, needle: bytes, start: int, end: int, overlapping: bool, ignorecase: bool, threads: int
 ) -> int:
@@ -246,6 +263,7 @@ def count(
     return sum(run(work, Seams(kernel.rfind, buffer, needle, start, end, ignorecase), threads))
 
 
+@_holding
 def find_all(
     kernel: Any, buffer: Any, needle: bytes, start: int, end: int, overlapping: bool, ignorecase: bool, threads: int
 ) -> Any:
@@ -254,6 +272,7 @@ def find_all(
     return _collected(kernel, buffer, needle, parts, threads, overlapping=overlapping, ignorecase=ignorecase)
 
 
+@_holding
 def line_starts(kernel: Any, buffer: Any, start: int, end: int, threads: int) -> Any:
     """The offsets at which lines start: the first byte, and what follows a newline that isn't the last byte."""
     return _collected(kernel, buffer, b"\n", blocks(start, end - 1), threads, head=[start], added=1)
@@ -336,7 +355,8 @@ def enlarged(offsets: Any, room: int) -> Any:
     return larger
 
 
-def replace(kernel: Any, rfind: Any, buffer: Any, old: bytes, new: bytes, start: int, end: int, threads: int) -> int:
+@_holding
+def replace(kernel: Any, buffer: Any, rfind: Any, old: bytes, new: bytes, start: int, end: int, threads: int) -> int:
     """How many were replaced, all of them."""
 
     def work(low: int, high: int) -> int:

@@ -70,7 +70,7 @@ cdef class Kernel:
             clamp(&first, &last, view.len)
             number = workers(threads, last - first)
             if number > 1 and most < 0 and own_old != own_new:
-                return parallel.replace(self, Search(self.name).rfind, buffer, own_old, own_new, first, last,
+                return parallel.replace(self, buffer, Search(self.name).rfind, own_old, own_new, first, last,
                                         number)
             begin(&job.walk, self.kernel, own_old, False, False)
             job.left = PY_SSIZE_T_MAX if most < 0 else most

@@ -66,7 +66,7 @@ def test_needles_that_overlap_themselves_across_seams(kernel):
                 same_as_serial(kernel, text, needle, 0, length)
                 new = b"xyzw"[: len(needle)]
                 buffer = bytearray(text)
-                replaced = parallel.replace(kernel, kernel.rfind, buffer, needle, new, 0, length, 2)
+                replaced = parallel.replace(kernel, buffer, kernel.rfind, needle, new, 0, length, 2)
                 assert (replaced, buffer) == (text.count(needle), text.replace(needle, new))
 
 
