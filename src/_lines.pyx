@@ -9,6 +9,7 @@ from fastmmap._search import Kernel as Search
 from fastmmap.reference.arguments import as_records, check_threads, check_within
 
 cdef fm_guard guarded = import_guard()
+cdef fm_question contested = import_contested()
 
 cdef struct Gather:
     const char *source
@@ -58,8 +59,8 @@ cdef class Kernel:
             number = workers(threads, last - first)
             if first >= last:
                 return numpy.empty(0, dtype=numpy.int64)
-            if number > 1:
-                return parallel.line_starts(Search(self.name), buffer, first, last, number)
+            if number > 1 or in_danger(contested, &view):
+                return parallel.line_starts(sheltered(contested, Search(self.name), &view), buffer, first, last, number)
             begin(&walk, self.kernel, b"\n", False, False)
             walk.added = 1
             # The newline of the last byte opens no line, so the walk ends before it.
@@ -93,7 +94,10 @@ cdef class Kernel:
                 starts = numpy.zeros(offsets.size + 1, dtype=numpy.int64)
                 numpy.cumsum(lengths, out=starts[1:])
                 data = numpy.empty(int(starts[-1]), dtype=numpy.uint8)
-            if data.size:
+            if data.size and in_danger(contested, &view):
+                from fastmmap.sheltered import gather
+                gather(data, buffer, offsets, lengths)
+            elif data.size:
                 fill(data, &view, offsets, lengths)
             return data if uniform else (data, starts)
         finally:

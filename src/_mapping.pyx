@@ -28,6 +28,7 @@ cdef extern from *:
 
 cdef fm_guard guarded = fm_guarded
 globals()["guarded"] = PyCapsule_New(<void *> fm_guarded, "fastmmap._mapping.guarded", NULL)
+globals()["contested"] = PyCapsule_New(<void *> fm_contested, "fastmmap._mapping.contested", NULL)
 
 cdef Py_ssize_t PAGE = sysconf(_SC_PAGESIZE)
 
@@ -214,6 +215,9 @@ cdef class Mapping:
         cdef Py_ssize_t start, stop, step, count
         cdef Py_buffer view
         cdef Watch watching
+        if fm_contested():
+            from fastmmap.sheltered import item
+            return item(self, index)
         if isinstance(index, slice):
             PySlice_Unpack(index, &start, &stop, &step)
             take(self, &view, PyBUF_SIMPLE)
@@ -287,6 +291,32 @@ cdef class Mapping:
                 return None
             copy_guarded(guarded, &byte, self.address() + i, 1, &watching)
             return <uint8_t> byte
+
+
+def read(buffer, Py_ssize_t start, Py_ssize_t end):
+    """buffer[start:end] as bytes, copied by a system call that no fault can end. start and end lie in the buffer."""
+    cdef Py_buffer view
+    cdef Watch watching
+    cdef Py_ssize_t copied
+    cdef char *source
+    cdef char *target
+    take_readable(buffer, &view)
+    try:
+        if not 0 <= start <= end <= view.len:
+            raise ValueError(f"[{start}, {end}) is not within the buffer's {view.len} bytes")
+        data = PyBytes_FromStringAndSize(NULL, end - start)
+        target, source = PyBytes_AS_STRING(data), <char *> view.buf + start
+        watch(&watching, <void *> view.obj, view.buf, source, end - start)
+        with nogil:
+            copied = fm_read(target, source, end - start)
+        if copied < 0:
+            copy_guarded(guarded, target, source, end - start, &watching)
+        elif copied < end - start:
+            watching.memory.faulted, watching.memory.fault = 0, source + copied
+            raise_fault(&watching)
+        return data
+    finally:
+        PyBuffer_Release(&view)
 
 
 cdef struct Strides:

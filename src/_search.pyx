@@ -9,6 +9,7 @@ from fastmmap import parallel
 from fastmmap.reference.arguments import check_limit
 
 cdef fm_guard guarded = import_guard()
+cdef fm_question contested = import_contested()
 
 # Offsets that iter_find looks for at a time: 4 KiB of them.
 cdef enum:
@@ -50,8 +51,8 @@ cdef class Kernel:
             number = workers(threads, last - first)
             if not own:
                 return first if first <= last else -1
-            if number > 1:
-                return parallel.find(self, buffer, own, first, last, fold, number)
+            if number > 1 or in_danger(contested, &view):
+                return parallel.find(sheltered(contested, self, &view), buffer, own, first, last, fold, number)
             begin(&walk, self.kernel, own, fold, False)
             walk.out, walk.capacity = &offset, 1
             if over(&walk, &view, first, last):
@@ -78,8 +79,8 @@ cdef class Kernel:
             number = workers(threads, last - first)
             if not own:
                 return last if first <= last else -1
-            if number > 1:
-                return parallel.rfind(self, buffer, own, first, last, fold, number)
+            if number > 1 or in_danger(contested, &view):
+                return parallel.rfind(sheltered(contested, self, &view), buffer, own, first, last, fold, number)
             begin(&walk, self.kernel, own, fold, False)
             walk.found = -1
             if over_backward(&walk, &view, first, last):
@@ -107,8 +108,8 @@ cdef class Kernel:
             number = workers(threads, last - first)
             if not own:
                 return last - first + 1 if first <= last else 0
-            if number > 1:
-                return parallel.count(self, buffer, own, first, last, overlap, fold, number)
+            if number > 1 or in_danger(contested, &view):
+                return parallel.count(sheltered(contested, self, &view), buffer, own, first, last, overlap, fold, number)
             begin(&walk, self.kernel, own, fold, overlap)
             if over(&walk, &view, first, last):
                 search(&walk, &view)
@@ -136,8 +137,10 @@ cdef class Kernel:
             number = workers(threads, last - first)
             if not own:
                 return numpy.arange(first, last + 1 if last - first < most else first + most, dtype=numpy.int64)
-            if number > 1 and limit is None:
-                return parallel.find_all(self, buffer, own, first, last, overlap, fold, number)
+            if number > 1 and limit is None or in_danger(contested, &view):
+                offsets = parallel.find_all(sheltered(contested, self, &view), buffer, own, first, last, overlap, fold,
+                                            number)
+                return offsets if limit is None else offsets[:most].copy()
             begin(&walk, self.kernel, own, fold, overlap)
             if not over(&walk, &view, first, last):
                 most = 0
@@ -182,8 +185,12 @@ cdef class Kernel:
         if not own:
             return empty_matches(buffer, first, last)
         matches = Matches.__new__(Matches)
-        take_readable(buffer, &matches.view)
+        buffer = take_readable(buffer, &matches.view)
         matches.exported = True
+        if in_danger(contested, &matches.view):
+            clamp(&first, &last, matches.view.len)
+            kernel = sheltered(contested, self, &matches.view)
+            return kernel.iter_find(memoryview(buffer), own, first, last, overlapping=overlap, ignorecase=fold)
         matches.needle = own
         begin(&matches.walk, self.kernel, own, fold, overlap)
         if not over(&matches.walk, &matches.view, first, last):

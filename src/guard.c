@@ -8,46 +8,12 @@
  * Nothing is installed before the first step over mapped memory, and nothing is ever uninstalled: another handler may
  * have ours as the one to go on to. Others install theirs over ours (faulthandler, a runtime that is embedded), so
  * a step first asks whose the signal is, and takes it back.
+ *
+ * Windows has no such signal: see guard_windows.c.
  */
 #include "guard.h"
 
-#ifdef _WIN32
-
-#include <windows.h>
-
-#ifndef _MSC_VER
-#error "the guard needs structured exceptions: build with MSVC or clang-cl"
-#endif
-
-static int judge(const EXCEPTION_RECORD *record, fm_watch *watch)
-{
-    /* ExceptionInformation: 0 reading or writing, 1 the address, 2 the NTSTATUS behind it. */
-    if (record->ExceptionCode != EXCEPTION_IN_PAGE_ERROR || record->NumberParameters < 3)
-        return EXCEPTION_CONTINUE_SEARCH;
-    const ULONG_PTR at = record->ExceptionInformation[1];
-    for (int i = 0; i < watch->ranges; i++) {
-        const ULONG_PTR start = (ULONG_PTR)watch->range[i].address;
-        if (at >= start && at - start < watch->range[i].length) {
-            watch->faulted = i;
-            watch->fault = (const void *)at;
-            return EXCEPTION_EXECUTE_HANDLER;
-        }
-    }
-    return EXCEPTION_CONTINUE_SEARCH;
-}
-
-int fm_guarded(fm_step step, void *context, fm_watch *watch)
-{
-    if (watch->ranges == 0)
-        return step(context);
-    __try {
-        return step(context);
-    } __except (judge(GetExceptionInformation()->ExceptionRecord, watch)) {
-        return FM_FAULT;
-    }
-}
-
-#else
+#ifndef _WIN32
 
 #include <errno.h>
 #include <setjmp.h>
@@ -299,26 +265,6 @@ static void remember(size_t slot, const struct sigaction *action)
         free(added);
 }
 
-/* Makes sure that a signal is ours, on top of whoever has it. */
-static void hold_signal(size_t slot)
-{
-    struct sigaction ours, before;
-    if (sigaction(SIGNALS[slot], NULL, &before) != 0 || is_handler(&before))
-        return;
-    /* Remembered before ours is there, because a fault may come at once; and again if another came between. */
-    atomic_store_explicit(&page_mask, ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1), memory_order_relaxed);
-    remember(slot, &before);
-    memset(&ours, 0, sizeof ours);
-    ours.sa_sigaction = on_fault;
-    ours.sa_flags = SA_SIGINFO | SA_NODEFER;
-#ifndef __APPLE__
-    ours.sa_flags |= SA_ONSTACK; /* for hosts whose threads have small stacks and another for signals, as Go's */
-#endif
-    sigemptyset(&ours.sa_mask);
-    if (sigaction(SIGNALS[slot], &ours, &before) == 0 && !is_handler(&before))
-        remember(slot, &before);
-}
-
 /* Ticks of a clock that can be read in a few nanoseconds, and how many may pass between two steps that ask.
  *
  * Asking whose the signal is, and whether it is blocked, takes 300 ns in two system calls, too much for each step
@@ -362,6 +308,43 @@ static uint64_t ticks_between(void)
 }
 #endif
 
+/* When the signal was taken, and how often it was lost again soon, within two milliseconds. CONTESTED times are enough
+ * to give it up, and a second without a loss to rely on it again. */
+static atomic_uint_fast64_t taken_at;
+static atomic_int lost;
+#define CONTESTED 8
+#define SOON 256
+#define PEACE 131072
+
+/* Makes sure that a signal is ours, on top of whoever has it. */
+static void hold_signal(size_t slot, uint64_t now)
+{
+    struct sigaction ours, before;
+    const uint64_t held = now - atomic_load(&taken_at);
+    if (sigaction(SIGNALS[slot], NULL, &before) != 0 || is_handler(&before)) {
+        if (held > PEACE * ticks_between())
+            atomic_store(&lost, 0);
+        return;
+    }
+    if (held < SOON * ticks_between())
+        atomic_fetch_add(&lost, 1);
+    atomic_store(&taken_at, now);
+    /* Remembered before ours is there, because a fault may come at once; and again if another came between. */
+    atomic_store_explicit(&page_mask, ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1), memory_order_relaxed);
+    remember(slot, &before);
+    memset(&ours, 0, sizeof ours);
+    ours.sa_sigaction = on_fault;
+    ours.sa_flags = SA_SIGINFO | SA_NODEFER;
+#ifndef __APPLE__
+    ours.sa_flags |= SA_ONSTACK; /* for hosts whose threads have small stacks and another for signals, as Go's */
+#endif
+    sigemptyset(&ours.sa_mask);
+    if (sigaction(SIGNALS[slot], &ours, &before) != 0)
+        atomic_store(&lost, CONTESTED);
+    else if (!is_handler(&before))
+        remember(slot, &before);
+}
+
 static void file_faults(sigset_t *signals)
 {
     sigemptyset(signals);
@@ -376,7 +359,7 @@ static void hold_signals(void)
     if (now - here.asked < ticks_between())
         return;
     for (size_t slot = 0; slot < SIGNAL_COUNT; slot++)
-        hold_signal(slot);
+        hold_signal(slot, now);
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
     here.blocked = 0;
     for (size_t slot = 0; slot < SIGNAL_COUNT; slot++)
@@ -417,6 +400,14 @@ int fm_guarded(fm_step step, void *context, fm_watch *watch)
     if (blocked)
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     return answer;
+}
+
+int fm_contested(void)
+{
+    if (atomic_load_explicit(&lost, memory_order_relaxed) < CONTESTED)
+        return 0;
+    hold_signals(); /* which forgets it when there was peace for a while */
+    return atomic_load(&lost) >= CONTESTED;
 }
 
 #endif

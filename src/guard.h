@@ -39,4 +39,14 @@ typedef int (*fm_guard)(fm_step step, void *context, fm_watch *watch);
  * of ours and goes to whoever had the signal before. */
 int fm_guarded(fm_step step, void *context, fm_watch *watch);
 
+/* Whether another handler keeps taking the signal away, so that no step can rely on the guard. Whoever reads memory that
+ * may be mapped reads it by fm_read then. */
+int fm_contested(void);
+
+typedef int (*fm_question)(void);
+
+/* Copies memory by a system call, which stops where a fault would be. Returns how many bytes were copied, -1 where the
+ * system has no such call. */
+ptrdiff_t fm_read(void *target, const void *source, size_t length);
+
 #endif

@@ -72,7 +72,10 @@ cdef extern from "guard.h" nogil:
 
     ctypedef int (*fm_step)(void *) noexcept nogil
     ctypedef int (*fm_guard)(fm_step, void *, fm_watch *) noexcept nogil
+    ctypedef int (*fm_question)() noexcept nogil
     int fm_guarded(fm_step, void *, fm_watch *)
+    int fm_contested()
+    Py_ssize_t fm_read(void *, const void *, size_t)
 
 # What a step answers: nothing left to do; call me again; call me again when there is room for more results.
 cdef enum:
@@ -112,6 +115,22 @@ cdef enum:
 cdef inline fm_guard import_guard() except NULL:
     """The address of the process's one fm_guarded, which lives in _mapping."""
     return <fm_guard> PyCapsule_Import("fastmmap._mapping.guarded", 0)
+
+cdef inline fm_question import_contested() except NULL:
+    """The address of fm_contested, which lives there too."""
+    return <fm_question> PyCapsule_Import("fastmmap._mapping.contested", 0)
+
+cdef inline bint in_danger(fm_question contested, const Py_buffer *view) noexcept:
+    """Whether memory may be mapped, and a fault in it not be caught: it is read by way of fastmmap.sheltered then."""
+    cdef void *owner = <void *> view.obj
+    return contested() and not (PyBytes_CheckExact(<object> owner) or PyByteArray_CheckExact(<object> owner))
+
+cdef inline object sheltered(fm_question contested, object kernel, const Py_buffer *view):
+    """The search kernel that blocks of this memory are given to."""
+    if not in_danger(contested, view):
+        return kernel
+    from fastmmap.sheltered import Sheltered
+    return Sheltered(kernel)
 
 cdef inline const fm_kernel *choose(str name) except NULL:
     """The kernel of that name. Not built is an ImportError, not on this CPU a RuntimeError."""

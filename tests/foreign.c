@@ -61,6 +61,13 @@ int install(int kind)
     return sigaction(SIGBUS, &action, &earlier[0]) | sigaction(SIGSEGV, &action, &earlier[1]);
 }
 
+/* For some milliseconds, many times. */
+void install_often(int kind)
+{
+    for (int i = 0; i < 20000; i++)
+        install(kind);
+}
+
 /* 1 when nobody has SIGBUS. */
 int is_default(void)
 {

@@ -173,6 +173,47 @@ def test_a_forked_child_is_guarded(child):
     assert (done.returncode, done.stdout, done.stderr) == (0, "recovered\n" * 3, "")
 
 
+FIGHT = """
+lib = ctypes.CDLL(sys.argv[1])
+stop = threading.Event()
+def fight():
+    while not stop.is_set():
+        lib.install_often(ord('e'))
+fighter = threading.Thread(target=fight)
+fighter.start()
+open(path, "wb").write(b"the cat\\n" * 65536)
+m = fastmmap.open(path)
+sys.setswitchinterval(1e-4)
+for _ in range(2000):
+    m.count(b"x"), m[0]
+"""
+
+
+def test_a_handler_that_is_installed_again_and_again(child):
+    """The signal can't be kept then: what is read is copied by a system call, which faults without a signal."""
+    done = child(
+        FIGHT + "n = len(m)\n"
+        "text = b'the cat\\n' * 65536\n"
+        "assert m.find(b'cat', 100) == text.find(b'cat', 100) and m.rfind(b'cat') == text.rfind(b'cat')\n"
+        "assert m.count(b'the') == 65536 and m.count(b'the', 1) == 65535\n"
+        "assert m.find_all(b'cat').tolist() == list(m.iter_find(b'cat')) == list(range(4, n, 8))\n"
+        "assert m.find_all(b'cat', limit=3).tolist() == [4, 12, 20]\n"
+        "assert m.line_starts().tolist() == list(range(0, n, 8))\n"
+        "assert m.gather([0, 8], 3).tobytes() == b'thethe' and m.gather([0, 8], [3, 1])[0].tobytes() == b'thet'\n"
+        "assert m[:] == text and m[::-3] == text[::-3] and m[5:2] == b'' and m[-1] == 10 and m.lines[2] == b'the cat'\n"
+        "os.truncate(path, 4096)\n"
+        "reads = [lambda: m.find(b'x'), lambda: m.rfind(b'x'), lambda: m.count(b'x'), lambda: m.find_all(b'x'),\n"
+        "    lambda: list(m.iter_find(b'x')), lambda: m.line_starts(), lambda: m.gather([n - 9], 3), lambda: m[:],\n"
+        "    lambda: m[::-3], lambda: m[n - 1], lambda: m.find_all(b'x', limit=1)]\n"
+        "for read in reads * 20:\n"
+        "    try: read(); raise AssertionError\n"
+        "    except fastmmap.MappedFileError as error: assert error.reason == 'truncated' and error.offset >= 4096\n"
+        "assert m[4095] == 10 and m.count(b'cat', 0, 4096) == 512\n"
+        "stop.set(); fighter.join(); print('done')"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
 def test_many_threads_fault_at_once(child):
     done = child(
         "def work(i):\n"
