@@ -56,7 +56,7 @@ cdef class Kernel:
         buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
-            number = workers(threads, last - first)
+            number = workers(threads, &view, first, last)
             if first >= last:
                 return numpy.empty(0, dtype=numpy.int64)
             if number > 1 or in_danger(contested, &view):

@@ -68,7 +68,7 @@ cdef class Kernel:
         take_writable(buffer, &view, "replace")
         try:
             clamp(&first, &last, view.len)
-            number = workers(threads, last - first)
+            number = workers(threads, &view, first, last)
             if number > 1 and most < 0 and own_old != own_new:
                 return parallel.replace(self, buffer, Search(self.name).rfind, own_old, own_new, first, last,
                                         number)

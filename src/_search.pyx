@@ -48,12 +48,12 @@ cdef class Kernel:
         buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
-            number = workers(threads, last - first)
+            number = workers(threads, &view, first, last)
             if not own:
                 return first if first <= last else -1
             if number > 1 or in_danger(contested, &view):
                 return parallel.find(sheltered(contested, self, &view), buffer, own, first, last, fold, number)
-            begin(&walk, self.kernel, own, fold, False)
+            begin(&walk, self.kernel, own, fold, True)  # one match overlaps none
             walk.out, walk.capacity = &offset, 1
             if over(&walk, &view, first, last):
                 search(&walk, &view)
@@ -76,12 +76,12 @@ cdef class Kernel:
         buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
-            number = workers(threads, last - first)
+            number = workers(threads, &view, first, last)
             if not own:
                 return last if first <= last else -1
             if number > 1 or in_danger(contested, &view):
                 return parallel.rfind(sheltered(contested, self, &view), buffer, own, first, last, fold, number)
-            begin(&walk, self.kernel, own, fold, False)
+            begin(&walk, self.kernel, own, fold, True)  # one match overlaps none
             walk.found = -1
             if over_backward(&walk, &view, first, last):
                 watch_walk(&watching, &walk, &view)
@@ -105,7 +105,7 @@ cdef class Kernel:
         buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
-            number = workers(threads, last - first)
+            number = workers(threads, &view, first, last)
             if not own:
                 return last - first + 1 if first <= last else 0
             if number > 1 or in_danger(contested, &view):
@@ -134,7 +134,7 @@ cdef class Kernel:
         buffer = take_readable(buffer, &view)
         try:
             clamp(&first, &last, view.len)
-            number = workers(threads, last - first)
+            number = workers(threads, &view, first, last)
             if not own:
                 return numpy.arange(first, last + 1 if last - first < most else first + most, dtype=numpy.int64)
             if number > 1 and limit is None or in_danger(contested, &view):

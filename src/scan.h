@@ -23,7 +23,13 @@
  * Memory: a vector that covers starts [i, i + WIDTH) reads hay[i + p] to hay[i + WIDTH - 1 + p] for each probe p, so
  * i + WIDTH <= starts keeps every load inside what kernel.h promises. The last starts are covered by a vector that
  * overlaps its neighbour, with the lanes already seen shifted out.
+ *
+ * Speed: beyond the caches a vector that lies across two cache lines costs twice, and the processor's own reading ahead
+ * stops at every page. So where there is much to scan the first probe's loads are aligned, and memory is asked for
+ * AHEAD bytes before it is needed. On a Zen 5, with a needle's pair in every eighth group of four vectors: 27 GB/s
+ * without both, 30 aligned, 28 to 31 ahead, 37 with both, as fast as libc's memchr; 2 or 4 KiB ahead gain half of that.
  */
+#define AHEAD 8192
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 #define QUOTE_(a) #a
@@ -36,6 +42,9 @@
 #define LANES_BELOW(lane) (~LANES_FROM(lane))
 
 #define EVERY_LANE (LANE_SHIFT == 0 ? (uint64_t)-1 : 0x1111111111111111u)
+
+/* From how many starts on a further vector, to get to an aligned one, is worth its while. */
+#define WORTH_ALIGNING (64 * WIDTH)
 
 /* How many vectors' masks fit into a word. */
 #define WORD_VECTORS (64 / (WIDTH << LANE_SHIFT))
@@ -50,6 +59,13 @@ INLINE FN(probe) FN(splat)(const fm_needle *needle, size_t which)
     const size_t offset = needle->probe[which];
     FN(probe) probe = {SPLAT(needle->bytes[offset]), SPLAT(fm_case_bit(needle, offset)), offset};
     return probe;
+}
+
+/* Asks for what the next groups of four vectors will load. No fault comes of it, and no byte is looked at. */
+INLINE void FN(prefetch)(uintptr_t address)
+{
+    for (int line = 0; line < 4 * WIDTH; line += 64)
+        __builtin_prefetch((const void *)(address + line));
 }
 
 /* At which of the WIDTH starts at `hay` the probe holds. `fold`, as `single` below, is a constant after inlining. */
@@ -194,6 +210,14 @@ INLINE void FN(take)(FN(taken) *taken, uint64_t mask, size_t base, const fm_need
         taken->number += (size_t)__builtin_popcountll(mask);
 }
 
+/* The same where there is none as likely as not: in small haystacks, and at the ends of large ones. */
+INLINE void FN(take_any)(FN(taken) *taken, uint64_t mask, size_t base, const fm_needle *needle, const int list,
+                         const int single)
+{
+    if (mask)
+        FN(take)(taken, mask, base, needle, list, single);
+}
+
 /* Lists or counts the candidates. A list that is nearly full ends the scan early. */
 INLINE size_t FN(scan)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t capacity,
                        size_t *scanned, const int list, const int single, const int fold)
@@ -203,20 +227,24 @@ INLINE size_t FN(scan)(const uint8_t *hay, size_t starts, const fm_needle *needl
     FN(taken) taken = {out, 0, 0};
     HIT hits[4];
     size_t i = 0;
+    if (starts >= WORTH_ALIGNING) {
+        i = -(uintptr_t)(hay + probes[0].offset) % WIDTH;
+        const uint64_t mask = FN(one)(hay, needle, probes, single, fold) & LANES_BELOW(i);
+        FN(take_any)(&taken, mask, 0, needle, list, single);
+    }
     for (; i + 4 * WIDTH <= starts && !(list && taken.end > full); i += 4 * WIDTH) {
+        FN(prefetch)((uintptr_t)(hay + i) + AHEAD);
         if (FN(four)(hay + i, needle, probes, hits, single, fold, single && !list))
             for (int v = 0; v < 4; v += WORD_VECTORS)
                 FN(take)(&taken, FN(word)(hits + v), i + v * WIDTH, needle, list, single);
     }
-    if (!(list && taken.end > full)) {
-        for (; i + WIDTH <= starts; i += WIDTH)
-            FN(take)(&taken, FN(one)(hay + i, needle, probes, single, fold), i, needle, list, single);
-        if (i < starts) {
-            const size_t base = starts - WIDTH;
-            const uint64_t mask = FN(one)(hay + base, needle, probes, single, fold) >> ((i - base) << LANE_SHIFT);
-            FN(take)(&taken, mask, i, needle, list, single);
-            i = starts;
-        }
+    for (; i + WIDTH <= starts && !(list && taken.end > full); i += WIDTH)
+        FN(take_any)(&taken, FN(one)(hay + i, needle, probes, single, fold), i, needle, list, single);
+    if (i < starts && !(list && taken.end > full)) {
+        const size_t base = starts - WIDTH;
+        const uint64_t mask = FN(one)(hay + base, needle, probes, single, fold) >> ((i - base) << LANE_SHIFT);
+        FN(take_any)(&taken, mask, i, needle, list, single);
+        i = starts;
     }
     *scanned = i > taken.allowed ? i : taken.allowed;
     return list ? (size_t)(taken.end - out) : taken.number;
@@ -230,8 +258,17 @@ INLINE size_t FN(scan_back)(const uint8_t *hay, size_t starts, const fm_needle *
     uint32_t *end = out;
     HIT hits[4];
     size_t top = starts; /* the starts in [top, starts) are done */
+    if (starts >= WORTH_ALIGNING) {
+        top -= (uintptr_t)(hay + starts + probes[0].offset) % WIDTH;
+        if (top < starts) {
+            const size_t base = starts - WIDTH;
+            const uint64_t mask = FN(one)(hay + base, needle, probes, single, fold) & LANES_FROM(top - base);
+            end = FN(emit)(end, mask, base);
+        }
+    }
     while (top >= 4 * WIDTH && end == out) {
         top -= 4 * WIDTH;
+        FN(prefetch)((uintptr_t)(hay + top) - AHEAD);
         if (FN(four)(hay + top, needle, probes, hits, single, fold, 0))
             for (int v = 0; v < 4; v += WORD_VECTORS)
                 end = FN(emit)(end, FN(word)(hits + v), top + v * WIDTH);
@@ -279,6 +316,7 @@ TARGET static size_t FN(count)(const uint8_t *hay, size_t starts, const fm_needl
 
 const fm_kernel JOIN(fm_, NAME) = {QUOTE(NAME), FN(forward), FN(backward), FN(count)};
 
+#undef AHEAD
 #undef JOIN_
 #undef JOIN
 #undef QUOTE_
@@ -288,6 +326,7 @@ const fm_kernel JOIN(fm_, NAME) = {QUOTE(NAME), FN(forward), FN(backward), FN(co
 #undef LANES_FROM
 #undef LANES_BELOW
 #undef EVERY_LANE
+#undef WORTH_ALIGNING
 #undef WORD_VECTORS
 #undef BY_NEEDLE
 #undef NAME
