@@ -1,0 +1,64 @@
+"""How fast search is on needles made to cost much, and whether twice the haystack costs twice the time.
+
+python tools/worst_case.py            lengths 2 to 4096, in 16 and 32 MiB, one thread: half a minute
+python tools/worst_case.py --kernel avx2
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import fastmmap
+from fastmmap import _backend
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from test_worst_case import hard
+
+SIZE = 1 << 24
+ROUNDS = 5
+
+
+def seconds(call: Callable[[], int]) -> float:
+    """The best of some rounds."""
+    best = float("inf")
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kernel", choices=fastmmap.kernels(), default=fastmmap.kernel)
+    kernel = _backend.load(parser.parse_args().kernel)
+    rows = []
+    for length in (2, 3, 4, 8, 16, 17, 32, 33, 64, 100, 256, 1000, 4096):
+        for (needle, name, text), (_, _, twice) in zip(hard(length, SIZE), hard(length, 2 * SIZE)):
+            for verb in ("find", "rfind", "count"):
+                search = getattr(kernel, verb)
+                # From the second byte on, or up to the last but one, where the first match is the end of the search.
+                span = {"find": (1, None), "rfind": (0, -1), "count": (0, None)}[verb]
+                one, two = (
+                    seconds(lambda text=text: search(text, needle, *span, threads=1)),
+                    seconds(lambda text=twice: search(text, needle, *span, threads=1)),
+                )
+                found = search(text, needle, *span, threads=1)
+                if verb != "count" and found >= 0:
+                    continue  # a match nearby is no work
+                label = f"{verb} {needle[:12]!r}{'...' if length > 12 else ''} ({length}) in {name}"
+                rows.append((len(text) / one / 1e9, two / one, label))
+    print(f"kernel {kernel.name}, {len(rows)} cases")
+    for rate, growth, label in sorted(rows)[:8]:
+        print(f"{rate:6.2f} GB/s, twice the haystack {growth:.2f} times the time: {label}")
+    print("largest growth:")
+    for rate, growth, label in sorted(rows, key=lambda row: -row[1])[:5]:
+        print(f"{rate:6.2f} GB/s, twice the haystack {growth:.2f} times the time: {label}")
+
+
+if __name__ == "__main__":
+    main()
