@@ -136,6 +136,24 @@ def words(text):
     return [line.split(" 0x")[0] for line in lines if line]
 
 
+@pytest.mark.parametrize("genuine", ["a lost mapping", "a wild pointer"])
+def test_a_fault_of_others_while_a_step_runs(child, genuine):
+    """Another thread is in the guard at that moment, which is none of the fault's business."""
+    lines = (
+        "def search():\n"
+        "    m = fastmmap.open(None, size=1 << 26)\n"
+        "    while True: m.count(b'y', threads=1)\n"
+        "if fastmmap is not None:\n"
+        "    use()\n"
+        "    threading.Thread(target=search, daemon=True).start()\n"
+        f"    import time; time.sleep(0.2)\n{GENUINE[genuine]}"
+    )
+    with_us, without = child(lines), child(lines, guarded=False)
+    assert with_us.returncode == without.returncode < 0
+    assert with_us.stdout == "recovered\n"
+    assert with_us.stderr == without.stderr == ""
+
+
 def test_nothing_is_installed_at_import(child):
     done = child(
         "assert foreign.is_default()\n"
