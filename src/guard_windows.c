@@ -9,8 +9,9 @@
 #error "the guard needs structured exceptions: build with MSVC or clang-cl"
 #endif
 
-static int judge(const EXCEPTION_RECORD *record, fm_watch *watch)
+static int judge(const EXCEPTION_POINTERS *pointers, fm_watch *watch)
 {
+    const EXCEPTION_RECORD *record = pointers->ExceptionRecord;
     /* ExceptionInformation: 0 reading or writing, 1 the address, 2 the NTSTATUS behind it. */
     if (record->ExceptionCode != EXCEPTION_IN_PAGE_ERROR || record->NumberParameters < 3)
         return EXCEPTION_CONTINUE_SEARCH;
@@ -32,7 +33,7 @@ int fm_guarded(fm_step step, void *context, fm_watch *watch)
         return step(context);
     __try {
         return step(context);
-    } __except (judge(GetExceptionInformation()->ExceptionRecord, watch)) {
+    } __except (judge(GetExceptionInformation(), watch)) {
         return FM_FAULT;
     }
 }

@@ -1,4 +1,7 @@
 /* Reading memory that may have lost its file by a system call, which can't be killed by a fault. */
+#ifdef __linux__
+#define _GNU_SOURCE /* process_vm_readv */
+#endif
 #include "guard.h"
 
 #ifdef _WIN32
