@@ -10,10 +10,11 @@ from . import _backend
 from . import searching as searching  # teaches the kernels to take paths
 from ._backend import usable as kernels
 from .appending import Appender
-from .editing import Replacement, replace_file
+from .editing import Plan, Replacement, plan_replace, replace_file
 from .errors import MappedFileError
 from .lines import Lines
 from .mapped import MappedFile, open
+from .previewing import Change
 from .shared import open_shared
 
 if TYPE_CHECKING:
@@ -38,9 +39,11 @@ kernel: str = _backend.chosen.name
 
 __all__ = [
     "Appender",
+    "Change",
     "Lines",
     "MappedFile",
     "MappedFileError",
+    "Plan",
     "Replacement",
     "append",
     "count",
@@ -53,6 +56,7 @@ __all__ = [
     "line_starts",
     "open",
     "open_shared",
+    "plan_replace",
     "replace",
     "replace_file",
     "rfind",

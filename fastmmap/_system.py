@@ -12,7 +12,7 @@ import mmap
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 _CAN_SYNC_RANGE = sys.platform == "linux"
@@ -166,12 +166,12 @@ def write_all(fd: int, data: Any) -> None:
             written += write_some(fd, view[written:])
 
 
-def write_behind(fd: int, data: Any, end: int) -> None:
-    """Writes a buffer behind the end of a file of `end` bytes."""
+def write_at(fd: int, data: Any, offset: int) -> None:
+    """pwrite(2) until all of a buffer is written, at an offset that may be the file's end."""
     with memoryview(data) as view:
         written = 0
         while written < len(view):
-            written += os.pwrite(fd, view[written:], end + written)
+            written += os.pwrite(fd, view[written:], offset + written)
 
 
 def make_durable(fd: int) -> None:
@@ -256,7 +256,7 @@ def _link_shared(fd: int, name: str, size: int) -> int:
     """Names a file without a name; the descriptor of who was first, if another process was."""
     try:
         grow(fd, 0, size)
-        os.link(f"/proc/self/fd/{fd}", f"{_SHARED}/{name}", src_dir_fd=fd)  # which makes it linkat
+        name_file(fd, f"{_SHARED}/{name}")
     except FileExistsError:
         os.close(fd)
         return open_shared(name, size)
@@ -271,19 +271,69 @@ def remove_shared(name: str) -> None:
     _shm().shm_unlink(f"/{name}")
 
 
+# What the names of files of ours begin with that stand beside others for a while. With a dot, so that no `app.log*`
+# sees them.
+OURS = ".fastmmap-"
+
+
+def create_beside(folder: str, path: str) -> tuple[int, bool]:
+    """A new file in a folder, only for us to read; whether it has a name already, which is `path` then.
+
+    Without one, nothing is left of it when this process is killed.
+    """
+    if sys.platform == "linux" and os.path.isdir("/proc/self/fd"):
+        try:
+            return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600), False
+        except OSError as error:
+            # Filesystems without them say so in different ways; old kernels take the flag for O_DIRECTORY.
+            if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT):
+                raise
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), True
+
+
+def name_file(fd: int, path: str) -> None:
+    """Names a file that has no name. FileExistsError where the name is taken."""
+    os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd)  # with a directory's descriptor it is linkat, which follows
+
+
+def link(path: str, other: str) -> None:
+    """A second name for a file."""
+    os.link(path, other)
+
+
+def remove(path: str) -> None:
+    """Takes a name away, if it is there."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def reserve(fd: int, folder: str, size: int) -> None:
+    """Makes a new file `size` bytes long, with blocks for all of them, or raises OSError."""
+    if size == 0 or _fallocate(fd, 0, size):
+        return
+    status = os.statvfs(folder)
+    if status.f_bavail * status.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def rename(old: str, new: str) -> None:
     """Puts a file in the place of another, in one step."""
     os.replace(old, new)
 
 
-def keep_attributes(fd: int, source: int, before: os.stat_result) -> None:
-    """Gives a new file the owner, mode and extended attributes of the file it will replace.
-
-    Owner first: chown clears the set-user-ID bit. An attribute that can't be given is a PermissionError.
-    """
+def keep_owner(fd: int, before: os.stat_result) -> None:
+    """Gives a new file the owner of the file it will replace, or raises PermissionError."""
     now = os.fstat(fd)
     if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
         os.fchown(fd, before.st_uid, before.st_gid)
+
+
+def keep_attributes(fd: int, source: int, before: os.stat_result) -> None:
+    """Gives a new file the mode and extended attributes of the file it will replace.
+
+    After the owner and the last write, both of which clear the set-user-ID bit. An attribute that can't be given is a
+    PermissionError.
+    """
     os.fchmod(fd, before.st_mode & 0o7777)
     if hasattr(os, "listxattr"):
         try:

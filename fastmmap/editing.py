@@ -6,20 +6,23 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
 
 from . import _system
-from ._backend import chosen
 from .mapped import MappedFile
-from .reference.arguments import check_old, check_threads, data_bytes, index_or
+from .parallel import workers
+from .previewing import Change, changes
+from .reference.arguments import check_old, data_bytes, index_or
+from .rewriting import IN_PLACE, Edit, check_same, rewrite, survey
 
 if TYPE_CHECKING:
     from .reference.arguments import Data
-    from .reference.replace import Substitution
+    from .rewriting import Progress
 
-# What is assembled before it is written: large enough for one system call to cost nothing, small enough for the cache.
-BLOCK = 1 << 20
+    Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,15 @@ class Replacement:
 
 
 def replace_file(
-    path: str | bytes | os.PathLike[str] | os.PathLike[bytes],
+    path: Path,
     old: Data,
     new: Data,
     count: SupportsIndex = -1,
     *,
     durable: bool | None = None,
+    backup: str | None = None,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Replacement:
     """Replaces `old` by `new`, of any length, in a file; at most `count` times where it isn't negative.
 
@@ -53,88 +58,138 @@ def replace_file(
     file. Mode, owner and extended attributes are kept; a symbolic link's target is edited. Without a match the file
     isn't touched.
 
+    backup: what is added to the file's name for the old file to be kept under, as in ".orig"; an older backup goes.
+    progress(done, total) is called in the calling thread, with the bytes of the new file that are written and will be;
+    what it raises ends the edit.
+
     OSError, with the file unchanged and nothing left beside it: a file with several hard links, which would come apart;
-    an owner or attribute that can't be kept; a file that changed meanwhile; and whatever the system reports. The one
-    error after the file is replaced is that of flushing the directory: the new file is there, but a power loss may
-    bring back the old.
+    an owner or attribute that can't be kept; a directory that can't be written to; too little space, which is
+    allocated before the work; a file that changed meanwhile; and whatever else the system reports. So does Ctrl-C, with
+    a note that says so. The one error after the file is replaced is that of flushing the directory: the new file is
+    there, but a power loss may bring back the old.
     """
-    began = time.perf_counter()
-    own_old, own_new, most = data_bytes(old, "old"), data_bytes(new, "new"), index_or(count, -1)
-    check_old(own_old)
-    check_threads(threads)
-    target = os.path.realpath(os.fsdecode(path))
+    edit = _edit(old, new, count)
+    return _replace(_target(path), edit, None, durable, backup, threads, progress)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What replace_file would do, by plan_replace. Nothing is touched before `apply`.
+
+    path: the file that would be edited. count: how many would be replaced. old_size, new_size: its bytes, before and
+    after.
+    """
+
+    path: str
+    count: int
+    old_size: int
+    new_size: int
+    _edit: Edit
+    _status: os.stat_result
+
+    def preview(self, n: int = 10) -> list[Change]:
+        """The first n changes, with their lines. OSError where the file isn't what it was when the plan was made."""
+        if n < 0:
+            raise ValueError(f"the number of changes must not be negative: {n}")
+        with _opened(self.path) as (_, status, source):
+            check_same(status, self._status, "The file changed since the plan was made")
+            return changes(source, self._edit, n)
+
+    def apply(
+        self,
+        *,
+        durable: bool | None = None,
+        backup: str | None = None,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> Replacement:
+        """replace_file as planned. OSError where the file isn't what it was when the plan was made."""
+        return _replace(self.path, self._edit, self._status, durable, backup, threads, progress)
+
+
+def plan_replace(path: Path, old: Data, new: Data, count: SupportsIndex = -1) -> Plan:
+    """What replace_file(path, old, new, count) would do: how many, which sizes, which lines. Nothing is touched."""
+    edit, target = _edit(old, new, count), _target(path)
+    with _opened(target) as (_, status, source):
+        number = sum(part.number for part in survey(source, edit, workers(None)))
+        return Plan(target, number, len(source), len(source) + edit.grown(number), edit, status)
+
+
+def _edit(old: Data, new: Data, count: SupportsIndex) -> Edit:
+    edit = Edit(data_bytes(old, "old"), data_bytes(new, "new"), max(index_or(count, -1), -1))
+    check_old(edit.old)
+    return edit
+
+
+def _target(path: Path) -> str:
+    """The file itself, where the path is a symbolic link."""
+    return os.path.realpath(os.fsdecode(path))
+
+
+@contextmanager
+def _opened(target: str) -> Iterator[tuple[int, os.stat_result, MappedFile]]:
+    """A regular file's descriptor, status and bytes; OSErrors name it."""
     with _system.naming(target):
-        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe is refused, not waited for
         try:
-            before = os.fstat(fd)
-            if not stat.S_ISREG(before.st_mode) and not stat.S_ISDIR(before.st_mode):  # MappedFile refuses a directory
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # MappedFile refuses a directory
                 raise OSError(errno.ENODEV, "Not a regular file")
             with MappedFile(fd) as source:
-                size = len(source)
-                if most == 0 or own_old == own_new or source.find(own_old) < 0:
-                    number = source.count(own_old) if own_old == own_new else 0
-                    number = min(number, most) if most >= 0 else number
-                    return Replacement(target, number, size, size, "none", time.perf_counter() - began)
-                if before.st_nlink > 1:
-                    raise OSError(errno.EMLINK, f"{before.st_nlink} hard links, of which a rewrite would change one")
-                with chosen.substitution(source, own_old, own_new, most) as edit:
-                    room = max(BLOCK, len(own_new))
-                    number, new_size = _rewrite(target, fd, before, edit, room, durable is not False)
+                yield fd, status, source
         finally:
             os.close(fd)
-    return Replacement(target, number, size, new_size, "rewrite", time.perf_counter() - began)
 
 
-def _rewrite(
-    target: str, fd: int, before: os.stat_result, edit: Substitution, room: int, durable: bool
-) -> tuple[int, int]:
-    """Writes the new file and puts it in the place of the old. Returns how many were replaced, and its size."""
-    beside = os.path.join(os.path.dirname(target), f".fastmmap-{os.urandom(8).hex()}")
-    # Opened first: a directory that can't be, and so can't be flushed, is an error before the file is replaced.
-    directory = _system.open_directory(os.path.dirname(target)) if durable else -1
-    try:
-        result = _write_beside(beside, target, fd, before, edit, room, durable)
-        if durable:
-            _system.make_names_durable(directory)
-        return result
-    finally:
-        if durable:
-            os.close(directory)
+def _replace(
+    target: str,
+    edit: Edit,
+    expected: os.stat_result | None,
+    durable: bool | None,
+    backup: str | None,
+    threads: int | None,
+    progress: Progress | None,
+) -> Replacement:
+    began = time.perf_counter()
+    kept = _backup_path(target, backup)
+    number = workers(threads)
+    _forget_strays(target)
+    with _opened(target) as (fd, status, source):
+        if expected is not None:
+            check_same(status, expected, "The file changed since the plan was made")
+        size = new_size = len(source)
+        parts = survey(source, edit, number)
+        count = sum(part.number for part in parts)
+        strategy = "none"
+        if count and edit.old != edit.new:
+            if status.st_nlink > 1:
+                text = f"{status.st_nlink} hard links, of which a rewrite would change one. {IN_PLACE}"
+                raise OSError(errno.EMLINK, text)
+            new_size = rewrite(
+                target, fd, status, source, parts, edit,
+                threads=number, durable=durable is not False, backup=kept, progress=progress,
+            )  # fmt: skip
+            strategy = "rewrite"
+    return Replacement(target, count, size, new_size, strategy, time.perf_counter() - began)
 
 
-def _write_beside(
-    beside: str, target: str, fd: int, before: os.stat_result, edit: Substitution, room: int, durable: bool
-) -> tuple[int, int]:
-    """Makes the new file and renames it; on any error it is removed."""
-    out = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        try:
-            number = _write_substituted(out, edit, room)
-            size = os.fstat(out).st_size
-            _system.keep_attributes(out, fd, before)
-            if durable:
-                _system.make_durable(out)
-        finally:
-            os.close(out)
-        _check_unchanged(target, before)
-        _system.rename(beside, target)
-    except BaseException:
-        os.unlink(beside)
-        raise
-    return number, size
+def _backup_path(target: str, backup: str | None) -> str | None:
+    if backup is None:
+        return None
+    if not isinstance(backup, str):
+        raise TypeError(f"backup must be a str that is added to the file's name, not {type(backup).__name__!r}")
+    if not backup or "/" in backup or "\0" in backup:
+        raise ValueError(f"backup is added to the file's name, as in '.orig', so it can't be {backup!r}")
+    if os.path.isdir(target + backup):
+        raise IsADirectoryError(errno.EISDIR, "The backup would take the place of a directory", target + backup)
+    return target + backup
 
 
-def _write_substituted(out: int, edit: Substitution, room: int) -> int:
-    """Writes what the edit gives, in blocks of `room` bytes. Returns how many were replaced."""
-    block = bytearray(room)
-    while filled := edit.readinto(block):
-        _system.write_all(out, memoryview(block)[:filled])
-    return edit.replaced
-
-
-def _check_unchanged(target: str, before: os.stat_result) -> None:
-    """What somebody wrote to the file since we began would be lost with the rename."""
-    now = os.stat(target)
-    for field in ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"):
-        if getattr(now, field) != getattr(before, field):
-            raise OSError(errno.EBUSY, f"The file changed while it was being edited ({field})", target)
+def _forget_strays(target: str) -> None:
+    """Removes the second name that an edit with a backup leaves to the old file when it is killed at the end."""
+    with suppress(OSError):  # what is wrong with the path is said when it is opened
+        status = os.stat(target)
+        if status.st_nlink > 1:
+            for entry in os.scandir(os.path.dirname(target)):
+                if entry.name.startswith(_system.OURS) and os.path.samestat(entry.stat(follow_symlinks=False), status):
+                    _system.remove(entry.path)

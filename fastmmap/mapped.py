@@ -286,7 +286,7 @@ class MappedFile(Verbs, Mapping):
                 end = self.offset + before
                 with _system.restoring(self.descriptor, end):
                     # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
-                    _system.write_behind(self.descriptor, view, end)
+                    _system.write_at(self.descriptor, view, end)
                     self.remap(self.descriptor, self.offset, size)
             self._starts = None
             return size

@@ -87,9 +87,9 @@ cdef class Kernel:
         finally:
             PyBuffer_Release(&view)
 
-    def substitution(self, buffer, old, new, count=-1):
-        """What `buffer` is with `old` replaced by `new`, of any length, as a Substitution to be read in blocks."""
-        return Substitution(self, buffer, old, new, count)
+    def substitution(self, buffer, old, new, count=-1, start=0, end=None):
+        """What buffer[start:end] is with `old` replaced by `new`, of any length, as a Substitution to be read in blocks."""
+        return Substitution(self, buffer, old, new, count, start, end)
 
 
 cdef struct Fill:
@@ -148,7 +148,7 @@ cdef int fill_step(void *context) noexcept nogil:
 
 
 cdef class Substitution:
-    """The bytes of a buffer with every `old` replaced by `new`, of any length, read in blocks.
+    """The bytes of buffer[start:end] with every `old` replaced by `new`, of any length, read in blocks.
 
     `readinto(block)` fills the block from its start and returns how many bytes it filled, 0 at the end. `replaced` is
     how many replacements have been read. The buffer stays exported until `close`, or the end of a with statement.
@@ -159,8 +159,9 @@ cdef class Substitution:
     cdef bytes old, new
     cdef bint exported, running
 
-    def __cinit__(self, Kernel kernel not None, buffer, old, new, count=-1):
+    def __cinit__(self, Kernel kernel not None, buffer, old, new, count=-1, start=0, end=None):
         cdef Py_ssize_t most = index_or(count, -1)
+        cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         self.kernel = kernel
         self.old, self.new = private_bytes(guarded, old, "old"), private_bytes(guarded, new, "new")
         check_old(self.old)
@@ -169,8 +170,10 @@ cdef class Substitution:
         begin(&self.job.walk, kernel.kernel, self.old, False, False)
         self.job.new, self.job.new_length = <const uint8_t *> PyBytes_AS_STRING(self.new), len(self.new)
         self.job.left = PY_SSIZE_T_MAX if most < 0 else most
-        self.job.end = self.view.len
-        self.job.searched = not over(&self.job.walk, &self.view, 0, PY_SSIZE_T_MAX)
+        clamp(&first, &last, self.view.len)
+        self.job.copied = min(first, last)
+        self.job.end = last
+        self.job.searched = not over(&self.job.walk, &self.view, first, last)
 
     @property
     def replaced(self):

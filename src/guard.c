@@ -308,13 +308,14 @@ static uint64_t ticks_between(void)
 }
 #endif
 
-/* When the signal was taken, and how often it was lost again soon, within two milliseconds. CONTESTED times are enough
- * to give it up, and a second without a loss to rely on it again. */
+/* When the signal was taken, and how often it was lost again soon, within a quarter of a second: somebody who installs a
+ * handler once or twice doesn't come to CONTESTED times, which are enough to give it up. A second without a loss is
+ * enough to rely on it again. */
 static atomic_uint_fast64_t taken_at;
 static atomic_int lost;
 #define CONTESTED 8
-#define SOON 256
 #define PEACE 131072
+#define SOON (PEACE / 4)
 
 /* Makes sure that a signal is ours, on top of whoever has it. */
 static void hold_signal(size_t slot, uint64_t now)

@@ -60,16 +60,16 @@ def test_replace(kernel, search, data, count):
 
 
 @same
-@given(searches(), st.binary(max_size=12), st.integers(-1, 5), st.integers(12, 40))
-def test_substitution(kernel, search, new, count, room):
+@given(searches(), st.binary(max_size=12), st.integers(-1, 5), st.integers(12, 40), index, index)
+def test_substitution(kernel, search, new, count, room, start, end):
     haystack, old = search
     if not old:
         return
     out, block = bytearray(), bytearray(room)
-    with kernel.substitution(haystack, old, new, count) as edit:
+    with kernel.substitution(haystack, old, new, count, start, end) as edit:
         while filled := edit.readinto(block):
             out += block[:filled]
-    assert out == haystack.replace(old, new, count)
+    assert out == haystack[start:end].replace(old, new, count)
 
 
 @same

@@ -10,7 +10,7 @@ import pytest
 from oracle import SEEDS
 
 import fastmmap
-from fastmmap import _system, editing
+from fastmmap import _system
 
 
 @pytest.mark.parametrize(("old", "text"), SEEDS)
@@ -106,7 +106,7 @@ def test_refusals(make, tmp_path, path, old, new, error, words):
     assert (tmp_path / "file").read_bytes() == b"abc"
 
 
-STEPS = ("write_some", "keep_attributes", "make_durable", "rename")
+STEPS = ("create_beside", "keep_owner", "reserve", "write_at", "keep_attributes", "make_durable", "name_file", "rename")
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -144,14 +144,14 @@ def test_the_directory_comes_last(make, monkeypatch):
 def test_a_file_that_changes_meanwhile_is_left_alone(make, tmp_path, monkeypatch):
     path = make(b"abc")
 
-    def substituted(*arguments):
-        number = real(*arguments)
+    def write(*arguments):
+        monkeypatch.setattr(_system, "write_at", real)
+        real(*arguments)
         with path.open("ab") as file:
             file.write(b"somebody else's")
-        return number
 
-    real = editing._write_substituted
-    monkeypatch.setattr(editing, "_write_substituted", substituted)
+    real = _system.write_at
+    monkeypatch.setattr(_system, "write_at", write)
     with pytest.raises(OSError, match="changed while it was being edited.*file") as caught:
         fastmmap.replace_file(path, b"b", b"x")
     assert caught.value.errno == errno.EBUSY
@@ -161,7 +161,8 @@ def test_a_file_that_changes_meanwhile_is_left_alone(make, tmp_path, monkeypatch
 
 def test_short_writes_are_finished(make, monkeypatch):
     path = make(b"abc" * 1000)
-    monkeypatch.setattr(_system, "write_some", lambda fd, data: os.write(fd, data[:700]))
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: real(fd, data[:700], offset))
     fastmmap.replace_file(path, b"b", b"BB")
     assert path.read_bytes() == b"aBBc" * 1000
 

@@ -533,7 +533,7 @@ def test_an_interrupt_gives_the_file_its_size_back(text, monkeypatch, change):
         raise KeyboardInterrupt
 
     with fastmmap.open(text, "r+") as m:
-        for name in ("write_behind", "grow"):
+        for name in ("write_at", "grow"):
             monkeypatch.setattr(_system, name, interrupted)
         with pytest.raises(KeyboardInterrupt):
             change(m)

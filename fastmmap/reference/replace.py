@@ -55,22 +55,25 @@ def replace(
 
 
 class Substitution:
-    """The bytes of a buffer with every `old` replaced by `new`, of any length, read in blocks.
+    """The bytes of buffer[start:end] with every `old` replaced by `new`, of any length, read in blocks.
 
     `readinto(block)` fills the block from its start and returns how many bytes it filled, 0 at the end. `replaced` is
     how many replacements have been read. The buffer stays exported until `close`, or the end of a with statement.
     """
 
-    def __init__(self, buffer: Readable, old: Data, new: Data, count: SupportsIndex = -1) -> None:
+    def __init__(
+        self, buffer: Readable, old: Data, new: Data, count: SupportsIndex = -1, start: Index = 0, end: Index = None
+    ) -> None:
         own_old, self._new = data_bytes(old, "old"), data_bytes(new, "new")
         check_old(own_old)
-        most = index_or(count, -1)
+        most, first, last = index_or(count, -1), index_or(start, 0), index_or(end, END)
         self._memory = readable(buffer)
         self._view = self._memory.__enter__()
         self._step = len(own_old)
-        self._starts = islice(matches(self._view, own_old, 0, len(self._view)), END if most < 0 else most)
+        first, self._end = clamp(first, last, len(self._view))
+        self._starts = islice(matches(self._view, own_old, first, self._end), END if most < 0 else most)
         self._next = next(self._starts, -1)
-        self._copied = 0
+        self._copied = min(first, self._end)
         self._closed = False
         self.replaced = 0
 
@@ -86,7 +89,7 @@ class Substitution:
                 raise ValueError("the substitution is closed")
             filled = 0
             while True:
-                until = self._next if self._next >= 0 else len(self._view)
+                until = self._next if self._next >= 0 else self._end
                 length = min(until - self._copied, len(out) - filled)
                 out[filled : filled + length] = self._view[self._copied : self._copied + length]
                 filled, self._copied = filled + length, self._copied + length
@@ -111,6 +114,8 @@ class Substitution:
         self.close()
 
 
-def substitution(buffer: Readable, old: Data, new: Data, count: SupportsIndex = -1) -> Substitution:
-    """What `buffer` is with `old` replaced by `new`, of any length, as a Substitution to be read in blocks."""
-    return Substitution(buffer, old, new, count)
+def substitution(
+    buffer: Readable, old: Data, new: Data, count: SupportsIndex = -1, start: Index = 0, end: Index = None
+) -> Substitution:
+    """What buffer[start:end] is with `old` replaced by `new`, of any length, as a Substitution to be read in blocks."""
+    return Substitution(buffer, old, new, count, start, end)

@@ -1,0 +1,229 @@
+"""The default edit of a file: a new one is written beside it, and takes its place in one step.
+
+Whatever happens, the name stands for the old file or for the new one. The order is what makes it so: the new file is
+complete and on the disk before it has a name, and the old one is compared with what was read just before it goes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import _system, parallel
+from ._backend import chosen
+
+if TYPE_CHECKING:
+    from .mapped import MappedFile
+
+    Progress = Callable[[int, int], object]
+
+# What is assembled before it is written: large enough for one system call to cost nothing, small enough for the cache.
+BLOCK = 1 << 20
+
+# The way out where a rewrite is refused.
+IN_PLACE = "fastmmap.open(path, 'r+').replace edits in place where old and new are equally long"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What is to be replaced by what, and how often: `most` is -1 for all."""
+
+    old: bytes
+    new: bytes
+    most: int
+
+    def grown(self, number: int) -> int:
+        """By how many bytes `number` replacements make a file longer."""
+        return number * (len(self.new) - len(self.old))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of the source on whose bounds no match lies, and how many matches are replaced in it."""
+
+    start: int
+    end: int
+    number: int
+
+
+def survey(source: MappedFile, edit: Edit, threads: int) -> list[Part]:
+    """Where the matches are, roughly. No part at all where there is none."""
+    size = len(source)
+    first = source.find(edit.old, threads=threads) if edit.most else -1
+    if first < 0:
+        return []
+    if edit.most > 0:
+        return [Part(0, size, min(edit.most, source.count(edit.old, first, threads=threads)))]
+
+    def count(start: int, end: int) -> Part:
+        return Part(start, end, chosen.count(source, edit.old, start, end, threads=1))
+
+    seams = parallel.Seams(chosen.rfind, source, edit.old, first, size)
+    return [Part(0, first, 0), *parallel.run(count, seams, threads)]
+
+
+def rewrite(
+    target: str,
+    fd: int,
+    before: os.stat_result,
+    source: MappedFile,
+    parts: list[Part],
+    edit: Edit,
+    *,
+    threads: int,
+    durable: bool,
+    backup: str | None,
+    progress: Progress | None,
+) -> int:
+    """Puts the edited file in the place of `target`, which `fd` and `source` show. Returns its size."""
+    size = len(source) + edit.grown(sum(part.number for part in parts))
+    folder = os.path.dirname(target)
+    # Opened first: a directory that can't be, and so can't be flushed, is an error before the file is replaced.
+    directory = _system.open_directory(folder) if durable else -1
+    done = False
+    try:
+        with _Beside(folder) as new:
+            _prepare(new.fd, folder, before, size)
+            _write(new.fd, source, parts, edit, threads, progress)
+            _system.keep_attributes(new.fd, fd, before)
+            if durable:
+                _system.make_durable(new.fd)
+            _check_unchanged(target, before)
+            _put(new, target, backup)
+            done = True
+        if durable:
+            _system.make_names_durable(directory)
+    except KeyboardInterrupt as interrupt:
+        _note(interrupt, f"{target} is replaced" if done else f"{target} is unchanged")
+        raise
+    finally:
+        if durable:
+            os.close(directory)
+    return size
+
+
+def _note(error: BaseException, text: str) -> None:
+    """BaseException.add_note, which there is from Python 3.11 on."""
+    vars(error)["__notes__"] = [*getattr(error, "__notes__", []), text]
+
+
+class _Beside:
+    """A new file in a folder, gone on any error. Where the system can do so, it has no name before it is complete."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = os.path.join(folder, f"{_system.OURS}{os.urandom(8).hex()}")
+        try:
+            self.fd, self._named = _system.create_beside(folder, self._path)
+        except PermissionError as error:
+            text = f"{error.strerror}: the new file is to be made in {folder!r}. {IN_PLACE}"
+            raise PermissionError(error.errno, text) from None
+
+    def replace(self, target: str) -> None:
+        """Gives the file its place."""
+        if not self._named:
+            self._named = True  # before it is so: an interrupt may come between
+            _system.name_file(self.fd, self._path)
+        _system.rename(self._path, target)
+        self._named = False
+
+    def __enter__(self) -> _Beside:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        try:
+            if self._named:
+                _system.remove(self._path)
+        finally:
+            os.close(self.fd)
+
+
+def _put(new: _Beside, target: str, backup: str | None) -> None:
+    """Gives the new file its place, and the old one the name `backup`. On any error the old one has its place again."""
+    if backup is None:
+        new.replace(target)
+        return
+    kept = f"{os.path.dirname(target)}/{_system.OURS}{os.urandom(8).hex()}"
+    try:
+        _system.link(target, kept)
+        new.replace(target)
+    except BaseException:
+        _system.remove(kept)
+        raise
+    try:
+        _system.rename(kept, backup)
+    except BaseException as error:
+        _system.rename(kept, target)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, f"{error.strerror}: no backup {backup!r} could be made") from None
+        raise
+
+
+def _prepare(new: int, folder: str, before: os.stat_result, size: int) -> None:
+    """What can be refused is refused before the work: the owner, and the space."""
+    try:
+        _system.keep_owner(new, before)
+    except PermissionError as error:
+        text = (
+            f"{error.strerror}: the new file can't be given to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"
+        )
+        raise PermissionError(error.errno, text) from None
+    try:
+        _system.reserve(new, folder, size)
+    except OSError as error:
+        text = f"{error.strerror}: the new file takes {size} bytes beside the old one. {IN_PLACE}"
+        raise OSError(error.errno, text) from None
+
+
+def _write(
+    new: int, source: MappedFile, parts: list[Part], edit: Edit, threads: int, progress: Progress | None
+) -> None:
+    """Writes each part to its place in the new file; several at once, because their places are known.
+
+    `progress` is called in the calling thread alone: with the bytes that are written, and those that will be.
+    """
+    caller = threading.get_ident()
+    lock = threading.Lock()
+    places, total, written = [], 0, 0
+    for part in parts:
+        places.append((part, total))
+        total += part.end - part.start + edit.grown(part.number)
+
+    def report(number: int) -> None:
+        nonlocal written
+        with lock:
+            written += number
+        if progress is not None and threading.get_ident() == caller:
+            progress(written, total)
+
+    def fill(part: Part, place: int) -> None:
+        at, end = place, place + part.end - part.start + edit.grown(part.number)
+        block = memoryview(bytearray(max(min(BLOCK, end - at), len(edit.new), 1)))
+        with chosen.substitution(source, edit.old, edit.new, part.number, part.start, part.end) as pieces:
+            while filled := pieces.readinto(block):
+                if at + filled > end:
+                    break  # there are fewer matches than were counted
+                _system.write_at(new, block[:filled], at)
+                at += filled
+                report(filled)
+            if at != end or pieces.replaced != part.number:
+                raise OSError(errno.EBUSY, "The file changed while it was being edited (its matches)")
+
+    parallel.run(fill, places, threads)
+    if progress is not None:
+        progress(total, total)
+
+
+def _check_unchanged(target: str, before: os.stat_result) -> None:
+    """What somebody wrote to the file since we began would be lost with the rename."""
+    check_same(os.stat(target), before, "The file changed while it was being edited")
+
+
+def check_same(now: os.stat_result, before: os.stat_result, text: str) -> None:
+    """Raises OSError where a file isn't what it was."""
+    for field in ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"):
+        if getattr(now, field) != getattr(before, field):
+            raise OSError(errno.EBUSY, f"{text} ({field})")
