@@ -18,7 +18,7 @@ SOURCES = {
     "_replace": SCAN,
     "_append": [],
 }
-HEADERS = ["kernel.h", "scan.h", "agree.h", "ahead.h", "guard.h"]
+HEADERS = ["kernel.h", "scan.h", "agree.h", "ahead.h", "copy.h", "guard.h"]
 HEADERS += ["kernel.pxd", "twoway.pxd", "walk.pxd", "offsets.pxd"]
 
 
