@@ -108,20 +108,25 @@ def restoring(fd: int, size: int) -> Iterator[None]:
 class naming:
     """Gives an OSError the file's name, where the call that failed knew none, or only a descriptor.
 
-    No generator, which would make opening a file a microsecond longer.
+    With `always`, where it knew another as well: that of a file beside it. No generator, which would make opening a
+    file a microsecond longer.
     """
 
-    __slots__ = ("_name",)
+    __slots__ = ("_always", "_name")
 
-    def __init__(self, name: Any) -> None:
-        self._name = name
+    def __init__(self, name: Any, always: bool = False) -> None:
+        self._name, self._always = name, always
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if isinstance(error, OSError) and self._name is not None and not isinstance(error.filename, (str, bytes)):
+        if not isinstance(error, OSError) or self._name is None:
+            return
+        if self._always or not isinstance(error.filename, (str, bytes)):
             error.filename = self._name
+            if error.filename2 is not None:
+                del error.filename2
 
 
 def _fallocate(fd: int, offset: int, length: int) -> bool:

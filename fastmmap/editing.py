@@ -129,7 +129,7 @@ def _target(path: Path) -> str:
 @contextmanager
 def _opened(target: str) -> Iterator[tuple[int, os.stat_result, MappedFile]]:
     """A regular file's descriptor, status and bytes; OSErrors name it."""
-    with _system.naming(target):
+    with _system.naming(target, always=True):
         fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe is refused, not waited for
         try:
             status = os.fstat(fd)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 23
 
+# From this many bytes on, work is handed out. It is PARALLEL_BYTES in src/kernel.pxd, which says why.
+WORTHWHILE = 1 << 24
+
 # More threads than this wait for memory, on every machine that was measured by others; none of ours has as many.
 MOST_THREADS = 8
 

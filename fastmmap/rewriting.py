@@ -63,7 +63,8 @@ def survey(source: MappedFile, edit: Edit, threads: int) -> list[Part]:
         return Part(start, end, chosen.count(source, edit.old, start, end, threads=1))
 
     seams = parallel.Seams(chosen.rfind, source, edit.old, first, size)
-    return [Part(0, first, 0), *parallel.run(count, seams, threads)]
+    counting = threads if size - first >= parallel.WORTHWHILE else 1
+    return [Part(0, first, 0), *parallel.run(count, seams, counting)]
 
 
 def rewrite(
@@ -212,7 +213,7 @@ def _write(
             if at != end or pieces.replaced != part.number:
                 raise OSError(errno.EBUSY, "The file changed while it was being edited (its matches)")
 
-    parallel.run(fill, places, threads)
+    parallel.run(fill, places, threads if total >= parallel.WORTHWHILE else 1)
     if progress is not None:
         progress(total, total)
 

@@ -1,0 +1,216 @@
+"""replace_file when something goes wrong: each system call fails or is the last; disks and rights come to an end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faulty_edits import KILL_AFTER, KILL_BEFORE, ONCE, STICKY, VARIANTS
+
+import fastmmap
+from fastmmap import _system
+
+HERE = Path(__file__).parent
+TOOLS = HERE.parent / "tools"
+SHORT = -1  # a write that writes half
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="what is preloaded is for Linux")
+
+
+def faulty(compiled, folder, variant, number, mode):
+    """Runs faulty_edits.py; how many calls an edit makes."""
+    library = compiled("fail.c")
+    command = [sys.executable, HERE / "faulty_edits.py", library, folder, variant, str(number), str(mode)]
+    environment = {**os.environ, "LD_PRELOAD": str(library)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@linux
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("mode", [ONCE, STICKY])
+def test_each_call_fails(compiled, tmp_path, variant, mode):
+    for number in (errno.ENOSPC, errno.EIO, errno.EINTR, errno.EDQUOT, errno.EACCES, SHORT):
+        assert faulty(compiled, tmp_path, variant, number, mode) > 15
+
+
+@linux
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("mode", [KILL_BEFORE, KILL_AFTER])
+def test_killed_at_each_call(compiled, tmp_path, variant, mode):
+    assert faulty(compiled, tmp_path, variant, 0, mode) > 15
+
+
+@linux
+def test_killed_at_any_time():
+    done = subprocess.run([sys.executable, TOOLS / "edit_kills.py"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "old or new" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace shows the order")
+@pytest.mark.parametrize("backup", [None, ".orig"])
+def test_the_order_of_the_system_calls(make, tmp_path, backup):
+    path, log = make(b"the cat"), tmp_path / "log"
+    code = "import sys, fastmmap; fastmmap.replace_file(sys.argv[1], 'cat', 'dog', backup=sys.argv[2] or None)"
+    watched = "trace=fdatasync,fsync,rename,renameat,renameat2,link,linkat,pwrite64"
+    command = ["strace", "-f", "-y", "-o", log, "-e", watched, sys.executable, "-c", code, path, backup or ""]
+    if subprocess.run(command, capture_output=True, timeout=60).returncode != 0:
+        pytest.skip("strace may not trace here")
+    lines = [line for line in log.read_text().splitlines() if str(tmp_path) in line]
+    calls = [re.search(r"(\w+)\(", line)[1].removesuffix("at2").removesuffix("at") for line in lines]
+    assert calls[:2] == ["pwrite64", "pwrite64"]  # what stands before the match, and from it on
+    keep = ["link", "link", "rename", "rename"] if backup else ["link", "rename"]
+    assert calls[2:] == ["fdatasync", *keep, "fsync"]
+    assert f"<{tmp_path}>" in lines[-1], "the directory"
+
+
+@linux
+@pytest.mark.parametrize("verb", ["count", "replace_file", "replace"])
+def test_little_memory(tmp_path, verb):
+    """256 MiB, every page changed, by a process that may have 64 MiB of anonymous memory."""
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        for _ in range(256):
+            file.write(b"the cat\n" * (1 << 17))
+    code = {
+        "count": "assert fastmmap.count(path, 'cat') == 1 << 25",
+        "replace_file": "assert fastmmap.replace_file(path, 'cat', 'leopard', durable=False).count == 1 << 25",
+        "replace": "assert fastmmap.open(path, 'r+').replace('cat', 'dog') == 1 << 25",
+    }[verb]
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_DATA, (64 << 20, 64 << 20))"
+    code = f"import sys, pathlib, fastmmap; {limit}; path = pathlib.Path(sys.argv[1]); {code}"
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    path.unlink()
+
+
+def test_a_file_may_not_grow_so_large(make, tmp_path):
+    """RLIMIT_FSIZE, as on a full disk: found out before the work."""
+    path = make(b"the cat\n" * 1000)
+    code = (
+        "import resource, sys, fastmmap\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
+        "try: fastmmap.replace_file(sys.argv[1], 'cat', 'leopard')\n"
+        "except OSError as error: print(error.errno, error.filename, error.strerror)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith(f"{errno.EFBIG} {path} "), done
+    assert "takes 12000 bytes beside the old one" in done.stdout
+    assert "in place" in done.stdout
+    assert path.read_bytes() == b"the cat\n" * 1000
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A filesystem of one MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", folder]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount, and not everywhere")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("allocates", [True, False])
+def test_a_full_disk(small_disk, monkeypatch, allocates):
+    if not allocates:
+        monkeypatch.setattr(_system, "_fallocate", lambda *arguments: False)
+    path = small_disk / "file"
+    path.write_bytes(b"the cat\n" * 70_000)
+    written = []
+    monkeypatch.setattr(_system, "write_at", lambda *arguments: written.append(arguments))
+    with pytest.raises(OSError, match="takes 840000 bytes beside the old one.*in place.*file") as caught:
+        fastmmap.replace_file(path, b"cat", b"leopard")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
+    assert written == []
+    assert path.read_bytes() == b"the cat\n" * 70_000
+    assert os.listdir(small_disk) == ["file"]
+    with fastmmap.open(path, "r+") as m:
+        assert m.replace(b"cat", b"dog") == 70_000
+
+
+as_somebody = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be somebody else")
+
+
+def as_user(path, code):
+    """Runs `code` with `path` as an ordinary user, by forking: what it raises is printed."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(4321, 4321, 4321)
+            os.setresuid(4321, 4321, 4321)
+            code(path)
+            os.write(write, b"done")
+        except BaseException as error:
+            os.write(write, f"{type(error).__name__}: {error}".encode())
+        os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    with os.fdopen(read, "rb") as pipe:
+        return pipe.read().decode()
+
+
+@pytest.fixture
+def reachable(tmp_path):
+    """A folder that an ordinary user can come to."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder == Path("/tmp") or folder == folder.parent:
+            break
+        os.chmod(folder, folder.stat().st_mode | 0o011)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder
+
+
+@as_somebody
+def test_a_folder_that_can_not_be_written_to(reachable):
+    path = reachable / "file"
+    path.write_bytes(b"the cat")
+    os.chmod(path, 0o666)
+    os.chmod(reachable, 0o755)
+    said = as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog"))
+    assert said.startswith("PermissionError"), said
+    assert str(path) in said
+    assert repr(str(reachable)) in said
+    assert "in place" in said
+    assert path.read_bytes() == b"the cat"
+
+
+@as_somebody
+def test_an_owner_that_can_not_be_kept(reachable):
+    path = reachable / "file"
+    path.write_bytes(b"the cat")
+    os.chmod(path, 0o666)
+    os.chmod(reachable, 0o777)
+    said = as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog"))
+    assert said.startswith("PermissionError"), said
+    assert "can't be given to user 0, group 0" in said
+    assert "in place" in said
+    assert path.read_bytes() == b"the cat"
+    assert os.listdir(reachable) == ["file"]
+    assert as_user(path, lambda path: fastmmap.replace_file(path, "absent", "dog")) == "done"
+
+
+@as_somebody
+def test_a_read_only_file_of_ours_is_edited(reachable):
+    """As sed and others do it: what counts is the folder."""
+    path = reachable / "file"
+    path.write_bytes(b"the cat")
+    os.chown(path, 4321, 4321)
+    os.chown(reachable, 4321, 4321)
+    os.chmod(path, 0o444)
+    assert as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog")) == "done"
+    assert path.read_bytes() == b"the dog"
+    assert path.stat().st_mode & 0o7777 == 0o444

@@ -1,0 +1,71 @@
+"""Kills processes that edit a file, at any time: the file is the old one or the new one, whole.
+
+python tools/edit_kills.py            a hundred kills
+python tools/edit_kills.py --long     ten thousand: ten minutes
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import fastmmap
+
+WORDS = [b"cat", b"leopard", b"ox"]
+TEXT = [(b"the " + word + b" sat on the mat\n") * 60_000 for word in WORDS]
+
+
+def edit_for_ever(path: Path, state: int, options: dict) -> None:
+    while True:
+        following = (state + 1) % len(WORDS)
+        fastmmap.replace_file(path, WORDS[state], WORDS[following], **options)
+        state = following
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
+    kills = 10_000 if options.long else 100
+    states: collections.Counter[int] = collections.Counter()
+    strays = 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        path.write_bytes(TEXT[0])
+        state = 0
+        for _ in range(kills):
+            how = rng.choice(({"durable": False}, {"durable": False, "backup": "~"}, {"threads": 2}))
+            child = os.fork()
+            if child == 0:
+                edit_for_ever(path, state, how)
+            time.sleep(rng.random() * 0.03)
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            data = path.read_bytes()
+            if data not in TEXT:
+                sys.exit(f"seed {options.seed}: a mix of {len(data)} bytes")
+            state = TEXT.index(data)
+            states[state] += 1
+            for name in os.listdir(folder):
+                if name == "file~":
+                    if Path(folder, name).read_bytes() not in TEXT:
+                        sys.exit(f"seed {options.seed}: a backup that is none")
+                elif name != "file":
+                    strays += 1
+                    if path.samefile(Path(folder, name)):
+                        continue  # the next edit removes it
+                    os.unlink(Path(folder, name))
+    print(f"{kills} kills: old or new each time ({dict(states)}); {strays} times a name of ours was left")
+
+
+if __name__ == "__main__":
+    main()
