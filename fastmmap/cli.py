@@ -17,13 +17,16 @@ from typing import NoReturn
 from . import __version__, kernel
 from ._system import naming
 from .appending import Appender
-from .editing import replace_file
+from .editing import plan_replace, replace_file
 from .mapped import MappedFile, open
 
 FOUND, NOT_FOUND, ERROR, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
 # How many offsets are in memory at a time, whatever the number of matches.
 OFFSETS = 1 << 16
+
+# How many changes a dry run shows.
+SHOWN = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read us has enough. Python would flush stdout once more at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        for note in getattr(interrupt, "__notes__", ()):  # what became of a file that was being edited
+            print(f"fastmmap: interrupted: {note}", file=sys.stderr)
         return INTERRUPTED
     except (OSError, ValueError) as error:
         return complain(error)
@@ -89,6 +94,9 @@ def parser() -> argparse.ArgumentParser:
     replace.add_argument("-m", "--max-count", metavar="N", type=whole, default=-1, help="replace at most N in a file")
     replace.add_argument("--no-sync", action="store_true", help="don't wait for the disk: faster, but a power loss "
                          "may leave an empty file")  # fmt: skip
+    replace.add_argument("--backup", metavar="SUFFIX", help="keep the old file under its name and SUFFIX")
+    replace.add_argument("-n", "--dry-run", action="store_true", help="change nothing, and show what would change: "
+                         f"the first {SHOWN} lines")  # fmt: skip
     replace.set_defaults(run=partial(on_each_file, replace_in))
 
     append = commands.add_parser("append", help="append text, or standard input, to a file, which is made if need be")
@@ -164,9 +172,22 @@ def count_in(options: argparse.Namespace, file: str) -> bool:
 
 
 def replace_in(options: argparse.Namespace, file: str) -> bool:
-    done = replace_file(file, options.old, options.new, options.max_count, durable=not options.no_sync)
+    if options.dry_run:
+        return preview(options, file)
+    durable = not options.no_sync
+    done = replace_file(file, options.old, options.new, options.max_count, durable=durable, backup=options.backup)
     print(f"{prefix(options, file)}{done.count} replaced, {done.old_size} bytes before, {done.new_size} after")
     return done.count > 0
+
+
+def preview(options: argparse.Namespace, file: str) -> bool:
+    """The first changes, as lines with their number, then how many there are."""
+    plan, label = plan_replace(file, options.old, options.new, options.max_count), prefix(options, file)
+    for change in plan.preview(SHOWN):
+        for sign, text in (("-", change.before), ("+", change.after)):
+            print(f"{label}{change.number + 1}:{sign}{text.decode(errors='surrogateescape')}")
+    print(f"{label}{plan.count} would be replaced, {plan.old_size} bytes before, {plan.new_size} after")
+    return plan.count > 0
 
 
 def append_to(options: argparse.Namespace) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +86,10 @@ def rewrite(
     folder = os.path.dirname(target)
     # Opened first: a directory that can't be, and so can't be flushed, is an error before the file is replaced.
     directory = _system.open_directory(folder) if durable else -1
-    done = False
+    ours = None
     try:
         with _Beside(folder) as new:
+            ours = os.fstat(new.fd)
             _prepare(new.fd, folder, before, size)
             _write(new.fd, source, parts, edit, threads, progress)
             _system.keep_attributes(new.fd, fd, before)
@@ -95,10 +97,11 @@ def rewrite(
                 _system.make_durable(new.fd)
             _check_unchanged(target, before)
             _put(new, target, backup)
-            done = True
         if durable:
             _system.make_names_durable(directory)
     except KeyboardInterrupt as interrupt:
+        # Asked of the file itself, because an interrupt may come right behind the call that replaced it.
+        done = ours is not None and os.path.samestat(os.stat(target), ours)
         _note(interrupt, f"{target} is replaced" if done else f"{target} is unchanged")
         raise
     finally:
@@ -117,11 +120,8 @@ class _Beside:
 
     def __init__(self, folder: str) -> None:
         self._path = os.path.join(folder, f"{_system.OURS}{os.urandom(8).hex()}")
-        try:
+        with _explained(f"the new file is to be made in {folder!r}. {IN_PLACE}"):
             self.fd, self._named = _system.create_beside(folder, self._path)
-        except PermissionError as error:
-            text = f"{error.strerror}: the new file is to be made in {folder!r}. {IN_PLACE}"
-            raise PermissionError(error.errno, text) from None
 
     def replace(self, target: str) -> None:
         """Gives the file its place."""
@@ -147,36 +147,35 @@ def _put(new: _Beside, target: str, backup: str | None) -> None:
     if backup is None:
         new.replace(target)
         return
-    kept = f"{os.path.dirname(target)}/{_system.OURS}{os.urandom(8).hex()}"
+    kept = os.path.join(os.path.dirname(target), f"{_system.OURS}{os.urandom(8).hex()}")
     try:
-        _system.link(target, kept)
+        with _explained(f"no backup {backup!r} could be made"):
+            _system.link(target, kept)
         new.replace(target)
+        with _explained(f"no backup {backup!r} could be made"):
+            _system.rename(kept, backup)
     except BaseException:
+        with suppress(FileNotFoundError):  # an interrupt came when it was the backup already
+            _system.rename(kept, target)  # which does nothing where both are the old file still
         _system.remove(kept)
         raise
+
+
+@contextmanager
+def _explained(text: str) -> Iterator[None]:
+    """Says in an OSError what it means for the edit."""
     try:
-        _system.rename(kept, backup)
-    except BaseException as error:
-        _system.rename(kept, target)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, f"{error.strerror}: no backup {backup!r} could be made") from None
-        raise
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}: {text}") from None
 
 
 def _prepare(new: int, folder: str, before: os.stat_result, size: int) -> None:
     """What can be refused is refused before the work: the owner, and the space."""
-    try:
+    with _explained(f"the new file can't be given to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"):
         _system.keep_owner(new, before)
-    except PermissionError as error:
-        text = (
-            f"{error.strerror}: the new file can't be given to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"
-        )
-        raise PermissionError(error.errno, text) from None
-    try:
+    with _explained(f"the new file takes {size} bytes beside the old one. {IN_PLACE}"):
         _system.reserve(new, folder, size)
-    except OSError as error:
-        text = f"{error.strerror}: the new file takes {size} bytes beside the old one. {IN_PLACE}"
-        raise OSError(error.errno, text) from None
 
 
 def _write(

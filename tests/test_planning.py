@@ -1,0 +1,255 @@
+"""plan_replace and its preview, and what replace_file takes beside the needle: a backup, progress, threads."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fastmmap
+from fastmmap import _system, parallel, previewing
+
+same = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@pytest.fixture
+def in_blocks(monkeypatch):
+    """Makes a few bytes many blocks, and lets them be shared out."""
+    monkeypatch.setattr(parallel, "WORTHWHILE", 0)
+    monkeypatch.setattr(parallel, "BLOCK", 7)
+
+
+@same
+@given(
+    st.text("ab\n", min_size=0, max_size=120),
+    st.text("ab\n", min_size=1, max_size=4),
+    st.text("abX\n", max_size=6),
+    st.integers(-1, 5),
+)
+def test_a_file_of_many_seams(tmp_path, text, old, new, count):
+    """The whole file as bytes.replace has it, and the plan of it, in blocks of seven bytes."""
+    path, data = tmp_path / "file", text.encode()
+    path.write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel, "WORTHWHILE", 0)
+        patch.setattr(parallel, "BLOCK", 7)
+        plan = fastmmap.plan_replace(path, old, new, count)
+        done = fastmmap.replace_file(path, old, new, count, durable=False, threads=3)
+    expected = data.replace(old.encode(), new.encode(), count)
+    assert path.read_bytes() == expected
+    assert (plan.count, plan.old_size, plan.new_size) == (done.count, len(data), len(expected))
+    assert (plan.path, done.new_size) == (str(path), len(expected))
+
+
+@same
+@given(
+    st.text("ab\n", max_size=60),
+    st.text("ab\n", min_size=1, max_size=3),
+    st.text("X\n", max_size=3),
+    st.integers(-1, 4),
+)
+def test_a_preview_has_every_change_once(tmp_path, text, old, new, count):
+    """The changes put into the old file, one after the other, make the new one; each is of whole lines."""
+    path = tmp_path / "file"
+    path.write_bytes(text.encode())
+    changes = fastmmap.plan_replace(path, old, new, count).preview(1000)
+    data, made, end = text.encode(), b"", 0
+    for change in changes:
+        start = data.rfind(b"\n", 0, change.offset) + 1
+        assert data[start : start + len(change.before)] == change.before
+        assert data[start + len(change.before) :][:1] in (b"", b"\n")
+        assert change.number == data.count(b"\n", 0, start)
+        assert data[change.offset :].startswith(old.encode())
+        made += data[end:start] + change.after
+        end = start + len(change.before)
+    assert made + data[end:] == data.replace(old.encode(), new.encode(), count)
+
+
+def test_a_preview(make):
+    path = make(b"one cat\ntwo dogs\na cat and a cat\n\nthe last cat")
+    before = path.stat()
+    plan = fastmmap.plan_replace(path, "cat", "leopard")
+    assert (plan.count, plan.old_size, plan.new_size) == (4, before.st_size, before.st_size + 4 * 4)
+    assert plan.preview(2) == [
+        fastmmap.Change(4, 0, b"one cat", b"one leopard"),
+        fastmmap.Change(19, 2, b"a cat and a cat", b"a leopard and a leopard"),
+    ]
+    assert len(plan.preview()) == 3
+    assert plan.preview(0) == []
+    assert path.stat() == before
+    with pytest.raises(ValueError, match="-1"):
+        plan.preview(-1)
+    done = plan.apply(durable=False)
+    assert (done.count, done.strategy) == (4, "rewrite")
+    assert path.read_bytes() == b"one leopard\ntwo dogs\na leopard and a leopard\n\nthe last leopard"
+
+
+def test_a_preview_of_a_giant_line(make):
+    path = make(b"x" * 100_000 + b"cat" + b"y" * 100_000 + b"cat\n")
+    first, second = fastmmap.plan_replace(path, "cat", "ox").preview()
+    assert (first.offset, second.offset) == (100_000, 200_003)
+    assert first.after == b"x" * previewing.LONGEST + b"ox" + b"y" * (previewing.LONGEST - 3)
+    assert second.before == b"y" * previewing.LONGEST + b"cat"
+    assert (first.number, second.number) == (0, 0)
+    path.write_bytes(b"cat" * 100_000)
+    changes = fastmmap.plan_replace(path, "cat", "ox").preview(3)
+    assert b"".join(change.after for change in changes) == b"ox" * (sum(len(c.before) for c in changes) // 3)
+
+
+def test_a_plan_is_for_the_file_as_it_was(make):
+    path = make(b"the cat")
+    plan = fastmmap.plan_replace(path, "cat", "dog")
+    path.write_bytes(b"the cat sat")
+    for call in (plan.apply, plan.preview):
+        with pytest.raises(OSError, match="changed since the plan.*file") as caught:
+            call()
+        assert caught.value.errno == errno.EBUSY
+    assert path.read_bytes() == b"the cat sat"
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        plan.apply()
+
+
+def test_plans_of_nothing(make, tmp_path):
+    path = make(b"the cat")
+    for plan in (fastmmap.plan_replace(path, "dog", "ox"), fastmmap.plan_replace(path, "cat", "ox", 0)):
+        assert (plan.count, plan.new_size, plan.preview()) == (0, 7, [])
+        assert plan.apply().strategy == "none"
+    assert fastmmap.plan_replace(make(b"", "empty"), "a", "b").count == 0
+    with pytest.raises(ValueError, match="old must not be empty"):
+        fastmmap.plan_replace(path, "", "ox")
+    with pytest.raises(IsADirectoryError):
+        fastmmap.plan_replace(tmp_path, "a", "b")
+
+
+def test_a_backup_is_the_old_file(make, tmp_path):
+    path = make(b"the cat")
+    os.chmod(path, 0o640)
+    inode = path.stat().st_ino
+    backup = tmp_path / "file.orig"
+    backup.write_bytes(b"an older one")
+    fastmmap.replace_file(path, "cat", "dog", backup=".orig")
+    assert (path.read_bytes(), backup.read_bytes()) == (b"the dog", b"the cat")
+    assert (backup.stat().st_ino, backup.stat().st_mode & 0o777) == (inode, 0o640)
+    fastmmap.replace_file(path, "dog", "ox", backup=".orig")
+    assert (path.read_bytes(), backup.read_bytes()) == (b"the ox", b"the dog")
+    fastmmap.replace_file(path, "absent", "x", backup=".other")
+    assert sorted(os.listdir(tmp_path)) == ["file", "file.orig"]
+
+
+@pytest.mark.parametrize(
+    ("backup", "error"), [("", ValueError), ("a/b", ValueError), (b".orig", TypeError), (True, TypeError)]
+)
+def test_bad_backups(make, backup, error):
+    path = make(b"the cat")
+    with pytest.raises(error, match="backup"):
+        fastmmap.replace_file(path, "cat", "dog", backup=backup)
+    assert path.read_bytes() == b"the cat"
+
+
+def test_a_backup_that_can_not_be_made(make, tmp_path, monkeypatch):
+    path = make(b"the cat")
+    (tmp_path / "file.d").mkdir()
+    with pytest.raises(IsADirectoryError, match="file.d"):
+        fastmmap.replace_file(path, "cat", "dog", backup=".d")
+
+    def refused(*arguments):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(_system, "link", refused)
+    with pytest.raises(PermissionError, match="no backup.*file"):
+        fastmmap.replace_file(path, "cat", "dog", backup=".orig")
+    assert path.read_bytes() == b"the cat"
+    assert sorted(os.listdir(tmp_path)) == ["file", "file.d"]
+
+
+def test_a_killed_edits_second_name_is_no_hard_link(make, tmp_path):
+    path = make(b"the cat")
+    os.link(path, tmp_path / ".fastmmap-0123456789abcdef")
+    fastmmap.replace_file(path, "cat", "dog")
+    assert path.read_bytes() == b"the dog"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_progress(make, in_blocks, threads):
+    path, said = make(b"the cat\n" * 1000), []
+    fastmmap.replace_file(path, "cat", "leopard", threads=threads, progress=lambda *numbers: said.append(numbers))
+    assert said == sorted(said)
+    assert {total for _, total in said} == {12_000}
+    assert said[-1] == (12_000, 12_000)
+    assert len(said) > 10
+
+
+def test_progress_that_raises_ends_the_edit(make, tmp_path, in_blocks):
+    path = make(b"the cat\n" * 1000)
+
+    def raises(done, total):
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        fastmmap.replace_file(path, "cat", "leopard", progress=raises, threads=2)
+    assert path.read_bytes() == b"the cat\n" * 1000
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_interrupt_says_what_became_of_the_file(make, tmp_path):
+    """Ctrl-C in the middle, of the function and of the command."""
+    path = make(b"the cat\n" * (1 << 20))
+    code = (
+        "import os, signal, sys, fastmmap\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "def stop(done, total): os.kill(os.getpid(), signal.SIGINT)\n"
+        "try: fastmmap.replace_file(sys.argv[1], 'cat', 'dog', progress=stop)\n"
+        "except KeyboardInterrupt as error: print(error.__notes__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"['{path} is unchanged']\n", done
+    assert path.read_bytes() == b"the cat\n" * (1 << 20)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_the_command_says_so_too(make, tmp_path):
+    rng, path = random.Random(1), make(b"the cat\n" * (1 << 23))
+    command = [sys.executable, "-m", "fastmmap", "replace", "cat", "leopard", path]
+    for _ in range(5):
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+        time.sleep(0.15 + rng.random() * 0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        if process.returncode == 130 and "unchanged" in said:
+            assert said == f"fastmmap: interrupted: {path} is unchanged\n"
+            assert os.listdir(tmp_path) == ["file"]
+            return
+        if process.returncode == 0:
+            path.write_bytes(b"the cat\n" * (1 << 23))
+
+
+def test_a_dry_run(make):
+    path = make(b"one cat\ntwo dogs\na cat and a cat\n")
+    before = path.stat()
+    command = [sys.executable, "-m", "fastmmap", "replace", "--dry-run", "cat", "ox", path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == (
+        "1:-one cat\n1:+one ox\n3:-a cat and a cat\n3:+a ox and a ox\n3 would be replaced, 33 bytes before, 30 after\n"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert path.stat() == before
+
+
+def test_the_command_keeps_a_backup(make, tmp_path):
+    path = make(b"the cat")
+    command = [sys.executable, "-m", "fastmmap", "replace", "--backup", ".orig", "cat", "ox", path]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert (path.read_bytes(), (tmp_path / "file.orig").read_bytes()) == (b"the ox", b"the cat")
