@@ -71,6 +71,8 @@ def kernel_engines() -> Iterator[Engine]:
     for name in fastmmap.kernels():
         yield kernel_engine(name, _backend.load(name), 1)
     yield kernel_engine("fastmmap", _backend.chosen, None)
+    yield rewriting_engine("replace_file", durable=False)
+    yield rewriting_engine("replace_file, flushed", durable=True)
 
 
 def kernel_engine(name: str, kernel: SimpleNamespace, threads: int | None) -> Engine:
@@ -96,10 +98,18 @@ def kernel_engine(name: str, kernel: SimpleNamespace, threads: int | None) -> En
     }
     if name == "fastmmap":
         verbs["read"] = on(lambda m, job: len(m[:]))
-        verbs["replace_file"] = lambda job: int(fastmmap.replace_file(job.path, job.needle, job.new, durable=False))
     if name == "python":
         verbs["read"] = on(lambda m, job: len(bytes(memoryview(m))))
     return Engine("reference" if name == "python" else name, verbs)
+
+
+def rewriting_engine(name: str, durable: bool) -> Engine:
+    """replace_file, which is an engine of its own because it changes a file in the other way."""
+
+    def rewrite(job: Job) -> int:
+        return int(fastmmap.replace_file(job.path, job.needle, job.new, durable=durable))
+
+    return Engine(name, {"replace": rewrite, "replace_file": rewrite}, maps=False)
 
 
 def summary(offsets: Any) -> list[int]:
@@ -302,6 +312,10 @@ def process_engines() -> dict[str, Engine]:
         script = f"s/{job.needle.decode()}/{job.new.decode()}/g"
         return changed("sed", "-i", script, job.path)() or UNCOUNTED
 
+    def sed_flushed(job: Job) -> int:
+        sed_i(job)
+        return changed("sync", job.path)() or UNCOUNTED
+
     def perl_i(job: Job) -> int:
         script = f"s/{job.needle.decode()}/{job.new.decode()}/g"
         return changed("perl", "-pi", "-e", script, job.path)() or UNCOUNTED
@@ -322,6 +336,7 @@ def process_engines() -> dict[str, Engine]:
         }, maps=False, process=True),
         "perl": Engine("perl", {"count": perl, "replace": perl_i, "replace_file": perl_i}, maps=False, process=True),
         "sed": Engine("sed", {"replace": sed_i, "replace_file": sed_i}, maps=False, process=True),
+        "sync": Engine("sed, flushed", {"replace_file": sed_flushed}, maps=False, process=True),
     }  # fmt: skip
 
 

@@ -61,6 +61,7 @@ class Timing:
     runs: int
     anonymous: int  # bytes, at the peak
     faults: int  # page faults of a run
+    written: int  # bytes of the pages that a run made dirty in files on a disk
 
     def as_row(self) -> dict[str, Any]:
         return asdict(self)
@@ -82,15 +83,19 @@ def watched(run: Callable[[], Any]) -> tuple[Any, int]:
         return result, int(watcher.stdout.readline()) << 10
 
 
-def faults() -> int:
-    return sum(resource.getrusage(who).ru_minflt for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+def usage() -> tuple[int, int]:
+    """Page faults, and bytes of pages made dirty, of this process and of those it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_minflt for each in used), sum(each.ru_oublock for each in used) * 512
 
 
-def timed(run: Callable[[], Any]) -> tuple[Any, float, int]:
-    before = faults()
+def timed(run: Callable[[], Any]) -> tuple[Any, float, tuple[int, int]]:
+    faults, written = usage()
     began = time.perf_counter()
     answer = run()
-    return answer, time.perf_counter() - began, faults() - before
+    seconds = time.perf_counter() - began
+    faults_after, written_after = usage()
+    return answer, seconds, (faults_after - faults, written_after - written)
 
 
 @dataclass
@@ -106,10 +111,10 @@ class Runner:
 def race(runners: list[Runner], budget: float) -> list[Timing]:
     """Times the runners in turns: twice, then until `budget` seconds are used, and MOST_RUNS times at most."""
     samples: dict[str, list[float]] = {}
-    peaks, faulted = {}, {}
+    peaks, used = {}, {}
     for runner in runners:
         runner.prepare()
-        (answer, seconds, faulted[runner.engine]), peaks[runner.engine] = watched(lambda run=runner.run: timed(run))
+        (answer, seconds, used[runner.engine]), peaks[runner.engine] = watched(lambda run=runner.run: timed(run))
         runner.check(answer)
         # What takes long is measured once, by its check.
         samples[runner.engine] = [seconds] if seconds > SLOW * budget else []
@@ -119,11 +124,11 @@ def race(runners: list[Runner], budget: float) -> list[Timing]:
             if sum(done) > SLOW * budget or (len(done) > 1 and sum(done) > budget):
                 continue
             runner.prepare()
-            answer, seconds, faulted[runner.engine] = timed(runner.run)
+            answer, seconds, used[runner.engine] = timed(runner.run)
             runner.check(answer)
             done.append(seconds)
     return [
-        Timing(name, statistics.median(done), min(done), max(done), len(done), peaks[name], faulted[name])
+        Timing(name, statistics.median(done), min(done), max(done), len(done), peaks[name], *used[name])
         for name, done in samples.items()
     ]
 

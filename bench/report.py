@@ -17,7 +17,17 @@ SLOWER = 0.85
 def table(row: dict[str, Any]) -> Table:
     """One case: its engines, fastest first."""
     result = Table(title=row["title"], title_justify="left", title_style="bold", show_edge=False)
-    for heading in ("engine", "seconds", "spread", "GB/s", "of memory speed", "vs slowest", "anonymous", "faults"):
+    for heading in (
+        "engine",
+        "seconds",
+        "spread",
+        "GB/s",
+        "of memory speed",
+        "vs slowest",
+        "anonymous",
+        "faults",
+        "written",
+    ):
         result.add_column(heading, justify="left" if heading == "engine" else "right")
     slowest = max(timing["seconds"] for timing in row["timings"])
     speed = f"{row['limit'] / 1e9:.1f}", f"{row['limit_all'] / 1e9:.1f}"
@@ -33,6 +43,7 @@ def table(row: dict[str, Any]) -> Table:
             f"{slowest / timing['seconds']:.1f}x",
             f"{timing['anonymous'] / 2**20:.0f} MiB",
             f"{timing['faults']}",
+            f"{timing['written'] / 2**20:.0f} MiB",
         )
     return result
 
@@ -49,7 +60,7 @@ def save(path: Path, machine: dict[str, Any], rows: list[dict[str, Any]]) -> Non
     keys = ("cpu", "kernel", "python", "date")
     with path.with_suffix(".csv").open("w", newline="") as file:
         out = csv.writer(file)
-        names = ("engine", "seconds", "low", "high", "runs", "anonymous", "faults")
+        names = ("engine", "seconds", "low", "high", "runs", "anonymous", "faults", "written")
         out.writerow(("title", "verb", "state", "pieces", "bytes", "limit", "limit_all", *names, *keys))
         for row in rows:
             for timing in row["timings"]:
