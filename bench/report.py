@@ -43,7 +43,7 @@ def table(row: dict[str, Any]) -> Table:
             f"{slowest / timing['seconds']:.1f}x",
             f"{timing['anonymous'] / 2**20:.0f} MiB",
             f"{timing['faults']}",
-            f"{timing['written'] / 2**20:.0f} MiB",
+            f"{timing.get('written', 0) / 2**20:.0f} MiB",
         )
     return result
 
@@ -65,7 +65,7 @@ def save(path: Path, machine: dict[str, Any], rows: list[dict[str, Any]]) -> Non
         for row in rows:
             for timing in row["timings"]:
                 shared = [row[key] for key in ("title", "verb", "state", "pieces", "bytes", "limit", "limit_all")]
-                out.writerow([*shared, *(timing[name] for name in names), *(machine[key] for key in keys)])
+                out.writerow([*shared, *(timing.get(name, 0) for name in names), *(machine[key] for key in keys)])
 
 
 def compare(console: Console, old: dict[str, Any], new: dict[str, Any]) -> bool:
