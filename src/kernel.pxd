@@ -251,9 +251,18 @@ cdef inline Py_ssize_t end_of(const Watch *watching) noexcept nogil:
     return min(end, watching.position[0] + watching.reach)
 
 cdef inline void drop(Watch *watching, Py_ssize_t until) noexcept nogil:
-    """Lets go of the pages that the steps have read. Should they come back to one, it is read again."""
+    """Lets go of the pages that the steps have read. Should they come back to one, it is read again.
+
+    What was dropped the last time is dropped once more: the system reads what lies around a fault, on both sides.
+    """
     cdef const uint8_t *origin = <const uint8_t *> watching.origin[0]
+    cdef Py_ssize_t start = <const char *> watching.memory.range[0].address - watching.origin[0]
+    cdef Py_ssize_t end = start + <Py_ssize_t> watching.memory.range[0].length
     cdef Py_ssize_t low = min(watching.dropped, until), high = max(watching.dropped, until)
+    if watching.back:
+        high = min(high + DROP_BYTES, end)
+    else:
+        low = max(low - DROP_BYTES, start)
     fm_drop(origin + low, origin + high, watching.file, watching.file_offset + low)
     watching.dropped = until
 

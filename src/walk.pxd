@@ -286,7 +286,7 @@ cdef inline int walk_back_step(void *context) noexcept nogil:
         choose_probes(walk, walk.hay + walk.position - SAMPLE_ABOVE)
     if walk.position - base > STEP_BYTES:
         base = walk.position - STEP_BYTES
-        if base - walk.stop >= READ_BEFORE:
+        if base >= READ_BEFORE:  # below `stop` too: where threads take turns, another will come there
             fm_read_ahead(walk.hay + base - READ_BEFORE, STEP_BYTES)
     while walk.position > base:
         listed = walk.kernel.backward(walk.hay + base, walk.position - base, &walk.needle, candidates, &scanned)

@@ -14,10 +14,9 @@ import pytest
 from faulty_edits import KILL_AFTER, KILL_BEFORE, ONCE, STICKY, VARIANTS
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import _backend, _system
 
 HERE = Path(__file__).parent
-TOOLS = HERE.parent / "tools"
 SHORT = -1  # a write that writes half
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what is preloaded is for Linux")
@@ -50,7 +49,10 @@ def test_killed_at_each_call(compiled, tmp_path, variant, mode):
 
 @linux
 def test_killed_at_any_time():
-    done = subprocess.run([sys.executable, TOOLS / "edit_kills.py"], capture_output=True, text=True, timeout=120)
+    script = HERE.parent / "tools" / "edit_kills.py"
+    if not script.exists():
+        pytest.skip("the tools aren't here")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "old or new" in done.stdout
 
@@ -73,6 +75,7 @@ def test_the_order_of_the_system_calls(make, tmp_path, backup):
 
 
 @linux
+@pytest.mark.skipif(not _backend.NATIVE, reason="256 MiB take the reference minutes")
 @pytest.mark.parametrize("verb", ["count", "replace_file", "replace"])
 def test_little_memory(tmp_path, verb):
     """256 MiB, every page changed, by a process that may have 64 MiB of anonymous memory."""
