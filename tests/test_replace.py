@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import mmap
+import os
 
 import numpy
 import pytest
 from oracle import SEEDS
+
+import fastmmap
 
 
 def other(needle):
@@ -149,3 +152,38 @@ def test_substitution_refuses(kernel):
     edit.close()
     with pytest.raises(ValueError, match="closed"):
         edit.readinto(bytearray(9))
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/pagemap"), reason="the system doesn't tell which pages are whose")
+def test_only_pages_with_a_match_are_written_to(kernel, make):
+    """Of a private mapping, so that a page that was written to is no longer the file's."""
+    page, pages = mmap.PAGESIZE, 300
+    data = bytearray(b"." * page * pages)
+    dense = [*range(20, 60), *range(61, 100), 200]
+    for number in dense:
+        data[number * page : (number + 1) * page] = b"the cat ".ljust(32, b".") * (page // 32)
+    for offset in (150 * page, 160 * page - 2, 170 * page - 3, 299 * page + page - 3):
+        data[offset : offset + 3] = b"cat"
+    path = make(data)
+    with fastmmap.open(path, "c") as m, m.view() as view:
+        kernel.replace(view, b"cat", b"dog")
+        assert m[:] == data.replace(b"cat", b"dog")
+        with open("/proc/self/pagemap", "rb") as file:
+            file.seek(numpy.frombuffer(view, numpy.uint8).ctypes.data // page * 8)
+            entries = numpy.frombuffer(file.read(8 * pages), numpy.uint64)
+        present, of_the_file = entries >> 63 & 1, entries >> 61 & 1
+        written = numpy.flatnonzero((present == 1) & (of_the_file == 0)).tolist()
+    assert written == sorted([*dense, 150, 159, 160, 169, 299])
+    assert path.read_bytes() == data
+
+
+def test_needle_and_replacement_may_be_part_of_the_buffer(kernel):
+    data = bytearray(b"catdog a cat and a dog and a catcat")
+    expected = bytes(data).replace(b"cat", b"dog")
+    view = memoryview(data)
+    assert kernel.replace(view, view[:3], view[3:6]) == 4
+    assert data == expected
+    data = bytearray(b"abababab")
+    view = memoryview(data)
+    assert kernel.replace(view, view[0:2], view[1:3]) == 4
+    assert data == b"babababa"
