@@ -163,7 +163,23 @@ WRAP(ssize_t, flistxattr, (int fd, char *list, size_t size), (fd, list, size))
 WRAP(ssize_t, fgetxattr, (int fd, const char *name, void *value, size_t size), (fd, name, value, size))
 WRAP(int, fsetxattr, (int fd, const char *name, const void *value, size_t size, int flags),
      (fd, name, value, size, flags))
-WRAP(void *, mmap, (void *address, size_t length, int protection, int flags, int fd, off_t offset),
-     (address, length, protection, flags, fd, offset))
-WRAP(void *, mmap64, (void *address, size_t length, int protection, int flags, int fd, off64_t offset),
-     (address, length, protection, flags, fd, offset))
+
+/* Of files alone: a thread of Python that gets no memory for its first frame is waited for in vain, by Python itself. */
+#define WRAP_MAP(name, offset_type)                                                                                 \
+    void *name(void *address, size_t length, int protection, int flags, int fd, offset_type offset)                 \
+    {                                                                                                               \
+        static void *(*real)(void *, size_t, int, int, int, offset_type);                                           \
+        if (real == NULL)                                                                                           \
+            *(void **)&real = dlsym(RTLD_NEXT, #name);                                                              \
+        if (fd >= 0 && fails() && number != FAIL_SHORT)                                                             \
+            return MAP_FAILED;                                                                                      \
+        void *const answer = real(address, length, protection, flags, fd, offset);                                  \
+        const int saved = errno;                                                                                    \
+        if (fd >= 0)                                                                                                \
+            ended();                                                                                                \
+        errno = saved;                                                                                              \
+        return answer;                                                                                              \
+    }
+
+WRAP_MAP(mmap, off_t)
+WRAP_MAP(mmap64, off64_t)
