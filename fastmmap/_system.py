@@ -17,6 +17,7 @@ from typing import Any
 
 _CAN_SYNC_RANGE = sys.platform == "linux"
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 
 # What advise() may say. No other advice of madvise is here: some of them change what the memory holds.
 ADVICE = ("normal", "random", "sequential", "willneed", "dontneed", "hugepage", "nohugepage")
@@ -306,6 +307,22 @@ def link(path: str, other: str) -> None:
     os.link(path, other)
 
 
+def exchange(path: str, other: str) -> bool:
+    """Lets two files have each other's name, in one step; False where the system can't do so, with nothing done."""
+    if sys.platform != "linux" or not hasattr(_libc(), "renameat2"):
+        return False
+    import ctypes
+
+    call = _libc().renameat2
+    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    if call(_HERE, os.fsencode(path), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number), path, None, other)
+
+
 def remove(path: str) -> None:
     """Takes a name away, if it is there."""
     with suppress(FileNotFoundError):
@@ -339,15 +356,25 @@ def keep_attributes(fd: int, source: int, before: os.stat_result) -> None:
     After the owner and the last write, both of which clear the set-user-ID bit. An attribute that can't be given is a
     PermissionError.
     """
+    names = _attributes(source)
+    # What a folder gives its new files, an access control list above all, would open the file to others.
+    for name in _attributes(fd):
+        if name not in names and not name.startswith("security."):
+            os.removexattr(fd, name)
     os.fchmod(fd, before.st_mode & 0o7777)
-    if hasattr(os, "listxattr"):
-        try:
-            names = os.listxattr(source)
-        except OSError as error:
-            if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
-                return
-            raise
-        for name in names:
-            value = os.getxattr(source, name)
-            if name not in os.listxattr(fd) or os.getxattr(fd, name) != value:
-                os.setxattr(fd, name, value)
+    for name in names:
+        value = os.getxattr(source, name)
+        if name not in _attributes(fd) or os.getxattr(fd, name) != value:
+            os.setxattr(fd, name, value)
+
+
+def _attributes(fd: int) -> list[str]:
+    """The names of a file's extended attributes, none where there can't be any."""
+    if not hasattr(os, "listxattr"):
+        return []
+    try:
+        return os.listxattr(fd)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
+            return []
+        raise

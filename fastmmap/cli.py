@@ -185,7 +185,9 @@ def preview(options: argparse.Namespace, file: str) -> bool:
     plan, label = plan_replace(file, options.old, options.new, options.max_count), prefix(options, file)
     for change in plan.preview(SHOWN):
         for sign, text in (("-", change.before), ("+", change.after)):
-            print(f"{label}{change.number + 1}:{sign}{text.decode(errors='surrogateescape')}")
+            # In stdout's own encoding, so that the bytes come out as they are, whatever they mean.
+            line = text.decode(sys.stdout.encoding, errors="surrogateescape")
+            print(f"{label}{change.number + 1}:{sign}{line}")
     print(f"{label}{plan.count} would be replaced, {plan.old_size} bytes before, {plan.new_size} after")
     return plan.count > 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import operator
 import os
 import stat
 import time
@@ -15,8 +16,8 @@ from . import _system
 from .mapped import MappedFile
 from .parallel import workers
 from .previewing import Change, changes
-from .reference.arguments import check_old, data_bytes, index_or
-from .rewriting import IN_PLACE, Edit, check_same, rewrite, survey
+from .reference.arguments import END, check_old, data_bytes, index_or
+from .rewriting import IN_PLACE, Edit, check_same, is_same, rewrite, survey
 
 if TYPE_CHECKING:
     from .reference.arguments import Data
@@ -89,6 +90,7 @@ class Plan:
 
     def preview(self, n: int = 10) -> list[Change]:
         """The first n changes, with their lines. OSError where the file isn't what it was when the plan was made."""
+        n = operator.index(n)
         if n < 0:
             raise ValueError(f"the number of changes must not be negative: {n}")
         with _opened(self.path) as (_, status, source):
@@ -116,14 +118,17 @@ def plan_replace(path: Path, old: Data, new: Data, count: SupportsIndex = -1) ->
 
 
 def _edit(old: Data, new: Data, count: SupportsIndex) -> Edit:
-    edit = Edit(data_bytes(old, "old"), data_bytes(new, "new"), max(index_or(count, -1), -1))
+    edit = Edit(data_bytes(old, "old"), data_bytes(new, "new"), min(max(index_or(count, -1), -1), END))
     check_old(edit.old)
     return edit
 
 
 def _target(path: Path) -> str:
     """The file itself, where the path is a symbolic link."""
-    return os.path.realpath(os.fsdecode(path))
+    name = os.fsdecode(path)
+    if not name:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    return os.path.realpath(name)
 
 
 @contextmanager
@@ -153,24 +158,43 @@ def _replace(
     began = time.perf_counter()
     kept = _backup_path(target, backup)
     number = workers(threads)
-    _forget_strays(target)
-    with _opened(target) as (fd, status, source):
-        if expected is not None:
-            check_same(status, expected, "The file changed since the plan was made")
-        size = new_size = len(source)
-        parts = survey(source, edit, number)
-        count = sum(part.number for part in parts)
-        strategy = "none"
-        if count and edit.old != edit.new:
-            if status.st_nlink > 1:
-                text = f"{status.st_nlink} hard links, of which a rewrite would change one. {IN_PLACE}"
-                raise OSError(errno.EMLINK, text)
-            new_size = rewrite(
-                target, fd, status, source, parts, edit,
-                threads=number, durable=durable is not False, backup=kept, progress=progress,
-            )  # fmt: skip
-            strategy = "rewrite"
+    status = None
+    try:
+        with _opened(target) as (fd, status, source):
+            if expected is not None:
+                check_same(status, expected, "The file changed since the plan was made")
+            size = new_size = len(source)
+            parts = survey(source, edit, number)
+            count = sum(part.number for part in parts)
+            strategy = "none"
+            if count and edit.old != edit.new:
+                # A killed edit may have left the backup as a second name, and nothing but that.
+                links = status.st_nlink - (kept is not None and is_same(kept, target))
+                if links > 1:
+                    text = f"{links} hard links, of which a rewrite would change one. {IN_PLACE}"
+                    raise OSError(errno.EMLINK, text)
+                new_size = rewrite(
+                    target, fd, status, source, parts, edit,
+                    threads=number, durable=durable is not False, backup=kept, progress=progress,
+                )  # fmt: skip
+                strategy = "rewrite"
+    except KeyboardInterrupt as interrupt:
+        _note(interrupt, f"{target} is {_became(target, status)}")
+        raise
     return Replacement(target, count, size, new_size, strategy, time.perf_counter() - began)
+
+
+def _became(target: str, status: os.stat_result | None) -> str:
+    """What became of a file. It is asked, because an interrupt may come right behind the call that replaced it."""
+    with suppress(OSError):
+        if status is not None and not os.path.samestat(os.stat(target), status):
+            return "replaced"
+    return "unchanged"
+
+
+def _note(error: BaseException, text: str) -> None:
+    """BaseException.add_note, which there is from Python 3.11 on."""
+    vars(error)["__notes__"] = [*getattr(error, "__notes__", []), text]
 
 
 def _backup_path(target: str, backup: str | None) -> str | None:
@@ -180,16 +204,9 @@ def _backup_path(target: str, backup: str | None) -> str | None:
         raise TypeError(f"backup must be a str that is added to the file's name, not {type(backup).__name__!r}")
     if not backup or "/" in backup or "\0" in backup:
         raise ValueError(f"backup is added to the file's name, as in '.orig', so it can't be {backup!r}")
-    if os.path.isdir(target + backup):
-        raise IsADirectoryError(errno.EISDIR, "The backup would take the place of a directory", target + backup)
-    return target + backup
-
-
-def _forget_strays(target: str) -> None:
-    """Removes the second name that an edit with a backup leaves to the old file when it is killed at the end."""
-    with suppress(OSError):  # what is wrong with the path is said when it is opened
-        status = os.stat(target)
-        if status.st_nlink > 1:
-            for entry in os.scandir(os.path.dirname(target)):
-                if entry.name.startswith(_system.OURS) and os.path.samestat(entry.stat(follow_symlinks=False), status):
-                    _system.remove(entry.path)
+    path = target + backup
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "The backup would take the place of a directory", path)
+    if os.path.islink(path):
+        raise FileExistsError(errno.EEXIST, "The backup would take the place of a symbolic link", path)
+    return path

@@ -67,9 +67,9 @@ class MappedFile(Verbs, Mapping):
         self.mode = mode
         self.backend = "mmap"
         self.offset = offset
-        self._closed = False
         self._starts: Offsets | None = None
         self._lock = threading.RLock()  # of what changes the size, the descriptor or the index of the lines
+        self._closed = False
         if path is None:
             self._map_memory(size)
             return

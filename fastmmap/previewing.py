@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ._backend import chosen
+from .reference.arguments import END
 
 if TYPE_CHECKING:
     from .mapped import MappedFile
@@ -33,45 +34,61 @@ class Change:
 
 @dataclass
 class _Stretch:
-    """Lines that change together: bytes [start, end) of the source, with so many matches, the first at `offset`."""
+    """Lines that change together: bytes [start, end) of the source, and the matches in them."""
 
-    offset: int
     start: int
     end: int
-    matches: int = 0
+    offsets: list[int]
 
 
 def changes(source: MappedFile, edit: Edit, most: int) -> list[Change]:
     """The first changes in a file."""
     found: list[Change] = []
     number = counted = 0
-    for stretch in islice(_stretches(source, edit), most):
+    lead, old, new = _without_common_newlines(edit)
+    for stretch in islice(_stretches(source, edit, lead, len(old)), min(most, END)):
         number += source.count(b"\n", counted, stretch.start)
+        pieces, counted = [], stretch.start
+        for offset in stretch.offsets:
+            pieces += [source[counted:offset], new]
+            counted = offset + len(old)
+        after = b"".join([*pieces, source[counted : stretch.end]])
         counted = stretch.start
-        before = source[stretch.start : stretch.end]
-        after = before.replace(edit.old, edit.new, stretch.matches)
-        found.append(Change(stretch.offset, number, before, after))
+        found.append(Change(stretch.offsets[0] - lead, number, source[stretch.start : stretch.end], after))
     return found
 
 
-def _stretches(source: MappedFile, edit: Edit) -> Iterator[_Stretch]:
-    """Each begins where the one before has ended, or later, so it has the same matches on its own as in the whole."""
+def _without_common_newlines(edit: Edit) -> tuple[int, bytes, bytes]:
+    """How many bytes of each match aren't shown at its start, and what is replaced by what then.
+
+    A newline that begins or ends both sides stays what it is: the lines before and behind it aren't changed.
+    """
+    old, new = edit.old, edit.new
+    lead = 0
+    if old.endswith(b"\n") and new.endswith(b"\n"):
+        old, new = old[:-1], new[:-1]
+    if old.startswith(b"\n") and new.startswith(b"\n"):
+        old, new, lead = old[1:], new[1:], 1
+    return lead, old, new
+
+
+def _stretches(source: MappedFile, edit: Edit, lead: int, length: int) -> Iterator[_Stretch]:
+    """Each begins where the one before has ended, or later."""
     stretch: _Stretch | None = None
     ended = 0
-    offsets = chosen.iter_find(source, edit.old)
-    for offset in offsets if edit.most < 0 else islice(offsets, edit.most):
-        match_end = offset + len(edit.old)
-        if stretch is not None and offset > stretch.end:
+    for match in islice(chosen.iter_find(source, edit.old), END if edit.most < 0 else edit.most):
+        offset, match_end = match + lead, match + lead + length
+        if stretch is not None and (offset > stretch.end or offset >= stretch.offsets[0] + LONGEST):
             ended = stretch.end
             yield stretch
             stretch = None
         if stretch is None:
             low = max(ended, offset - LONGEST)
             newline = source.rfind(b"\n", low, offset)
-            stretch = _Stretch(offset, newline + 1 if newline >= 0 else low, 0)
-        high = max(match_end, min(stretch.offset + LONGEST, len(source)))
+            stretch = _Stretch(newline + 1 if newline >= 0 else low, 0, [])
+        stretch.offsets.append(offset)
+        high = max(match_end, min(stretch.offsets[0] + LONGEST, len(source)))
         newline = source.find(b"\n", match_end, high)
         stretch.end = newline if newline >= 0 else high
-        stretch.matches += 1
     if stretch is not None:
         yield stretch

@@ -86,33 +86,25 @@ def rewrite(
     folder = os.path.dirname(target)
     # Opened first: a directory that can't be, and so can't be flushed, is an error before the file is replaced.
     directory = _system.open_directory(folder) if durable else -1
-    ours = None
     try:
         with _Beside(folder) as new:
-            ours = os.fstat(new.fd)
             _prepare(new.fd, folder, before, size)
             _write(new.fd, source, parts, edit, threads, progress)
             _system.keep_attributes(new.fd, fd, before)
             if durable:
                 _system.make_durable(new.fd)
             _check_unchanged(target, before)
-            _put(new, target, backup)
+            if backup is None:
+                new.replace(target)
+            else:
+                with _explained(f"no backup {backup!r} could be made"):
+                    new.exchange(target, backup)
         if durable:
             _system.make_names_durable(directory)
-    except KeyboardInterrupt as interrupt:
-        # Asked of the file itself, because an interrupt may come right behind the call that replaced it.
-        done = ours is not None and os.path.samestat(os.stat(target), ours)
-        _note(interrupt, f"{target} is replaced" if done else f"{target} is unchanged")
-        raise
     finally:
         if durable:
             os.close(directory)
     return size
-
-
-def _note(error: BaseException, text: str) -> None:
-    """BaseException.add_note, which there is from Python 3.11 on."""
-    vars(error)["__notes__"] = [*getattr(error, "__notes__", []), text]
 
 
 class _Beside:
@@ -125,40 +117,50 @@ class _Beside:
 
     def replace(self, target: str) -> None:
         """Gives the file its place."""
+        self._name()
+        _system.rename(self._path, target)
+        self._named = False
+
+    def exchange(self, target: str, backup: str) -> None:
+        """Gives the file its place, and the old one the name `backup`. On any error the old one has its place again."""
+        if is_same(backup, target):
+            _system.remove(backup)  # what an edit left that was killed; renaming would do nothing
+        self._name()
+        try:
+            if _system.exchange(self._path, target):
+                _system.rename(self._path, backup)
+            else:  # where names can't be exchanged, the old file has two for a moment
+                _system.remove(backup)
+                _system.link(target, backup)
+                _system.rename(self._path, target)
+        except BaseException:
+            if self._is_ours():
+                if is_same(backup, target):
+                    _system.remove(backup)
+            elif os.path.lexists(self._path):
+                _system.exchange(self._path, target)
+            raise
+
+    def _name(self) -> None:
         if not self._named:
             self._named = True  # before it is so: an interrupt may come between
             _system.name_file(self.fd, self._path)
-        _system.rename(self._path, target)
-        self._named = False
+
+    def _is_ours(self) -> bool:
+        """Whether the name is that of the new file. After an exchange it is the old one's."""
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.lstat(self._path), os.fstat(self.fd))
+        return False
 
     def __enter__(self) -> _Beside:
         return self
 
     def __exit__(self, *exception: Any) -> None:
         try:
-            if self._named:
+            if self._named and self._is_ours():
                 _system.remove(self._path)
         finally:
             os.close(self.fd)
-
-
-def _put(new: _Beside, target: str, backup: str | None) -> None:
-    """Gives the new file its place, and the old one the name `backup`. On any error the old one has its place again."""
-    if backup is None:
-        new.replace(target)
-        return
-    kept = os.path.join(os.path.dirname(target), f"{_system.OURS}{os.urandom(8).hex()}")
-    try:
-        with _explained(f"no backup {backup!r} could be made"):
-            _system.link(target, kept)
-        new.replace(target)
-        with _explained(f"no backup {backup!r} could be made"):
-            _system.rename(kept, backup)
-    except BaseException:
-        with suppress(FileNotFoundError):  # an interrupt came when it was the backup already
-            _system.rename(kept, target)  # which does nothing where both are the old file still
-        _system.remove(kept)
-        raise
 
 
 @contextmanager
@@ -168,6 +170,14 @@ def _explained(text: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}: {text}") from None
+
+
+def is_same(path: str, other: str) -> bool:
+    """Whether two paths are names of one file."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except OSError:
+        return False
 
 
 def _prepare(new: int, folder: str, before: os.stat_result, size: int) -> None:

@@ -149,6 +149,8 @@ WRAP(int, fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
 WRAP(int, fchmod, (int fd, mode_t access), (fd, access))
 WRAP(int, rename, (const char *old, const char *new), (old, new))
 WRAP(int, renameat, (int from, const char *old, int to, const char *new), (from, old, to, new))
+WRAP(int, renameat2, (int from, const char *old, int to, const char *new, unsigned flags),
+     (from, old, to, new, flags))
 WRAP(int, link, (const char *old, const char *new), (old, new))
 WRAP(int, linkat, (int from, const char *old, int to, const char *new, int flags), (from, old, to, new, flags))
 WRAP(int, unlink, (const char *path), (path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 
 import pytest
 from oracle import SEEDS
@@ -66,6 +67,29 @@ def test_mode_owner_and_attributes_are_kept(make):
     assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
     if attributes:
         assert os.getxattr(path, "user.note") == b"kept"
+
+
+def test_what_the_folder_gives_new_files_is_not_given(make, tmp_path):
+    """A default access control list would let others read what the old file kept from them."""
+    path = make(b"secret cat")
+    os.chmod(path, 0o640)
+    entry = struct.Struct("<HHI")
+    entries = [(1, 7, 2**32 - 1), (2, 7, 1000), (4, 5, 2**32 - 1), (16, 7, 2**32 - 1), (32, 0, 2**32 - 1)]
+    try:
+        acl = struct.pack("<I", 2) + b"".join(entry.pack(*each) for each in entries)
+        os.setxattr(tmp_path, "system.posix_acl_default", acl)
+    except (OSError, AttributeError):
+        pytest.skip("no access control lists here")
+    fastmmap.replace_file(path, "cat", "dog")
+    assert path.read_bytes() == b"secret dog"
+    assert os.listxattr(path) == []
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_an_empty_path(tmp_path):
+    for call in (fastmmap.replace_file, fastmmap.plan_replace):
+        with pytest.raises(FileNotFoundError):
+            call("", "a", "b")
 
 
 def test_a_symbolic_links_target_is_edited(make, tmp_path):

@@ -62,11 +62,11 @@ def test_a_preview_has_every_change_once(tmp_path, text, old, new, count):
     path.write_bytes(text.encode())
     changes = fastmmap.plan_replace(path, old, new, count).preview(1000)
     data, made, end = text.encode(), b"", 0
+    starts = [0, *(place + 1 for place, byte in enumerate(data) if byte == 10)]
     for change in changes:
-        start = data.rfind(b"\n", 0, change.offset) + 1
+        start = starts[change.number]
         assert data[start : start + len(change.before)] == change.before
         assert data[start + len(change.before) :][:1] in (b"", b"\n")
-        assert change.number == data.count(b"\n", 0, start)
         assert data[change.offset :].startswith(old.encode())
         made += data[end:start] + change.after
         end = start + len(change.before)
@@ -84,7 +84,7 @@ def test_a_preview(make):
     ]
     assert len(plan.preview()) == 3
     assert plan.preview(0) == []
-    assert path.stat() == before
+    assert path.stat().st_ctime_ns == before.st_ctime_ns
     with pytest.raises(ValueError, match="-1"):
         plan.preview(-1)
     done = plan.apply(durable=False)
@@ -102,6 +102,31 @@ def test_a_preview_of_a_giant_line(make):
     path.write_bytes(b"cat" * 100_000)
     changes = fastmmap.plan_replace(path, "cat", "ox").preview(3)
     assert b"".join(change.after for change in changes) == b"ox" * (sum(len(c.before) for c in changes) // 3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        (b"\r\n", b"\n", [(b"one\r", b"one"), (b"two\r", b"two"), (b"three\r", b"three")]),
+        (b"\n", b"\r\n", [(b"one\r", b"one\r\r"), (b"two\r", b"two\r\r"), (b"three\r", b"three\r\r")]),
+        (b"o\r\n", b"0\r\n", [(b"two\r", b"tw0\r")]),
+        (b"\ntwo", b"\n2", [(b"two\r", b"2\r")]),
+        (b"\ntwo", b" 2", [(b"one\r\ntwo\r", b"one\r 2\r")]),
+    ],
+)
+def test_a_preview_of_newlines(make, old, new, lines):
+    path = make(b"one\r\ntwo\r\nthree\r\n")
+    changes = fastmmap.plan_replace(path, old, new).preview()
+    assert [(change.before, change.after) for change in changes] == lines
+
+
+def test_a_preview_is_bounded(make):
+    path = make(b"a" * 5_000_000)
+    for old, new in ((b"a", b"b" * 100), (b"aa", b""), (b"a" * 1000, b"b")):
+        (change,) = fastmmap.plan_replace(path, old, new).preview(1)
+        assert len(change.before) <= 2 * previewing.LONGEST
+    assert fastmmap.plan_replace(path, b"b", b"c", 10**30).preview(10**30) == []
+    assert len(fastmmap.plan_replace(make(b"a\n" * 5), b"a", b"b", 10**30).preview(10**30)) == 5
 
 
 def test_a_plan_is_for_the_file_as_it_was(make):
@@ -164,19 +189,41 @@ def test_a_backup_that_can_not_be_made(make, tmp_path, monkeypatch):
     def refused(*arguments):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(_system, "link", refused)
+    (tmp_path / "file.l").symlink_to("nowhere")
+    with pytest.raises(FileExistsError, match="file.l"):
+        fastmmap.replace_file(path, "cat", "dog", backup=".l")
+    (tmp_path / "file.l").unlink()
+    monkeypatch.setattr(_system, "exchange", refused)
     with pytest.raises(PermissionError, match="no backup.*file"):
         fastmmap.replace_file(path, "cat", "dog", backup=".orig")
     assert path.read_bytes() == b"the cat"
     assert sorted(os.listdir(tmp_path)) == ["file", "file.d"]
 
 
-def test_a_killed_edits_second_name_is_no_hard_link(make, tmp_path):
-    path = make(b"the cat")
+def test_other_names_are_left_alone(make, tmp_path):
+    path = make(b"the cat", ".fastmmap-notes")
     os.link(path, tmp_path / ".fastmmap-0123456789abcdef")
-    fastmmap.replace_file(path, "cat", "dog")
-    assert path.read_bytes() == b"the dog"
-    assert os.listdir(tmp_path) == ["file"]
+    assert fastmmap.replace_file(path, "absent", "dog").count == 0
+    with pytest.raises(OSError, match="2 hard links"):
+        fastmmap.replace_file(path, "cat", "dog")
+    assert sorted(os.listdir(tmp_path)) == [".fastmmap-0123456789abcdef", ".fastmmap-notes"]
+
+
+def test_edits_side_by_side(make, tmp_path):
+    """Two processes edit one file, with backups, again and again: no name of ours is left, no backup is lost."""
+    path = make(b"A B\n" * 3)
+    code = (
+        "import sys, fastmmap\n"
+        "for _ in range(200):\n"
+        "    for old, new in (sys.argv[2:4], sys.argv[3:1:-1]):\n"
+        "        try: fastmmap.replace_file(sys.argv[1], old, new, durable=False, backup='~')\n"
+        "        except OSError as error: assert 'changed while' in str(error), error\n"
+    )
+    children = [subprocess.Popen([sys.executable, "-c", code, path, *pair]) for pair in (("A", "aa"), ("B", "bb"))]
+    assert [child.wait(timeout=60) for child in children] == [0, 0]
+    assert sorted(os.listdir(tmp_path)) == ["file", "file~"]
+    for name in os.listdir(tmp_path):
+        assert (tmp_path / name).read_text() in {f"{a} {b}\n" * 3 for a in ("A", "aa") for b in ("B", "bb")}
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -238,14 +285,25 @@ def test_the_command_says_so_too(make, tmp_path):
 
 def test_a_dry_run(make):
     path = make(b"one cat\ntwo dogs\na cat and a cat\n")
-    before = path.stat()
+    before = path.stat().st_ctime_ns
     command = [sys.executable, "-m", "fastmmap", "replace", "--dry-run", "cat", "ox", path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.stdout == (
         "1:-one cat\n1:+one ox\n3:-a cat and a cat\n3:+a ox and a ox\n3 would be replaced, 33 bytes before, 30 after\n"
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert path.stat() == before
+    assert path.stat().st_ctime_ns == before
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_a_dry_run_shows_bytes_as_they_are(make, encoding):
+    path = make("caf\u00e9 \u20ac x\n".encode() + b"\xff x\n")
+    command = [sys.executable, "-m", "fastmmap", "replace", "-n", "x", "yy", path]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, timeout=60, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "1:+caf\u00e9 \u20ac yy\n".encode() in done.stdout
+    assert b"2:+\xff yy\n" in done.stdout
 
 
 def test_the_command_keeps_a_backup(make, tmp_path):

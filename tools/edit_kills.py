@@ -61,8 +61,6 @@ def main() -> None:
                         sys.exit(f"seed {options.seed}: a backup that is none")
                 elif name != "file":
                     strays += 1
-                    if path.samefile(Path(folder, name)):
-                        continue  # the next edit removes it
                     os.unlink(Path(folder, name))
     print(f"{kills} kills: old or new each time ({dict(states)}); {strays} times a name of ours was left")
 
