@@ -21,28 +21,28 @@ class Sheltered:
         self._kernel = kernel
 
     def find(self, buffer: Any, needle: bytes, start: int, end: int, **options: Any) -> int:
-        found: int = self._kernel.find(read(buffer, start, max(start, end)), needle, **options)
+        found: int = self._kernel.find(read(buffer, start, end), needle, **options)
         return found + start if found >= 0 else -1
 
     def rfind(self, buffer: Any, needle: bytes, start: int, end: int, **options: Any) -> int:
-        found: int = self._kernel.rfind(read(buffer, start, max(start, end)), needle, **options)
+        found: int = self._kernel.rfind(read(buffer, start, end), needle, **options)
         return found + start if found >= 0 else -1
 
     def count(self, buffer: Any, needle: bytes, start: int, end: int, **options: Any) -> int:
-        number: int = self._kernel.count(read(buffer, start, max(start, end)), needle, **options)
+        number: int = self._kernel.count(read(buffer, start, end), needle, **options)
         return number
 
     def find_into(
         self, offsets: Any, buffer: Any, needle: bytes, start: int, end: int, *, added: int = 0, **options: Any
     ) -> int:
-        copy = read(buffer, start, max(start, end))
+        copy = read(buffer, start, end)
         number: int = self._kernel.find_into(offsets, copy, needle, 0, len(copy), added=added + start, **options)
         return number
 
     def iter_find(self, buffer: Any, needle: bytes, start: int, end: int, **options: Any) -> Iterator[int]:
         """The offsets of the matches, a block at a time."""
         for low, high in Seams(self.rfind, buffer, needle, start, end, options["ignorecase"]):
-            for found in self._kernel.iter_find(read(buffer, low, max(low, high)), needle, **options):
+            for found in self._kernel.iter_find(read(buffer, low, high), needle, **options):
                 yield found + low
 
 

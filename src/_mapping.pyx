@@ -294,15 +294,20 @@ cdef class Mapping:
 
 
 def read(buffer, Py_ssize_t start, Py_ssize_t end):
-    """buffer[start:end] as bytes, copied by a system call that no fault can end. start and end lie in the buffer."""
+    """buffer[start:end] as bytes, copied by a system call that no fault can end: b"" where end isn't beyond start.
+
+    Else they lie in the buffer.
+    """
     cdef Py_buffer view
     cdef Watch watching
     cdef Py_ssize_t copied
     cdef char *source
     cdef char *target
+    if end <= start:
+        return b""
     take_readable(buffer, &view)
     try:
-        if not 0 <= start <= end <= view.len:
+        if not 0 <= start < end <= view.len:
             raise ValueError(f"[{start}, {end}) is not within the buffer's {view.len} bytes")
         data = PyBytes_FromStringAndSize(NULL, end - start)
         target, source = PyBytes_AS_STRING(data), <char *> view.buf + start

@@ -221,7 +221,8 @@ cdef int fill_step(void *context) noexcept nogil:
 cdef class Substitution:
     """The bytes of buffer[start:end] with every `old` replaced by `new`, of any length, read in blocks.
 
-    `readinto(block)` fills the block from its start and returns how many bytes it filled, 0 at the end. `replaced` is
+    `readinto(block)` fills the block from its start and returns how many bytes it filled, 0 at the end; what is behind
+    them in the block may be overwritten. `replaced` is
     how many replacements have been read. The buffer stays exported until `close`, or the end of a with statement.
     """
     cdef Py_buffer view

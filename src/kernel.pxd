@@ -260,10 +260,13 @@ cdef inline void drop(Watch *watching, Py_ssize_t until) noexcept nogil:
     cdef Py_ssize_t end = start + <Py_ssize_t> watching.memory.range[0].length
     cdef Py_ssize_t low = min(watching.dropped, until), high = max(watching.dropped, until)
     if watching.back:
-        high = min(high + DROP_BYTES, end)
+        high += DROP_BYTES
     else:
-        low = max(low - DROP_BYTES, start)
-    fm_drop(origin + low, origin + high, watching.file, watching.file_offset + low)
+        low -= DROP_BYTES
+    # A walk that has moved its window by a needle's length may stand outside its range: what lies there is not ours.
+    low, high = max(low, start), min(high, end)
+    if low < high:
+        fm_drop(origin + low, origin + high, watching.file, watching.file_offset + low)
     watching.dropped = until
 
 cdef inline int check_status(const Watch *watching, object owner, object before) except -1:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
 
 import fastmmap
@@ -119,6 +121,29 @@ def test_a_scan_beyond_memory(large, memory_group, verb):
     assert memory_group.failures() == 0
     scan(large, verb, False, 2, memory_group.join)
     assert memory_group.failures() > 0
+
+
+@pytest.mark.skipif(not _backend.NATIVE, reason="the reference drops nothing")
+def test_nothing_outside_the_mapping_is_dropped(make):
+    """A search for a long needle that turned linear steps beyond the end where it comes to: not so what is dropped."""
+    size, length = 300_000, 40_000
+    needle = bytearray(b"ab" * (length // 2))
+    needle[24_245] = ord("c")
+    path, kept = make(b"ab" * (size // 2)), []
+    for _ in range(100):
+        m = fastmmap.open(path, drop_behind=True)
+        ours = fastmmap.open(None, "c", size=-(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
+        addresses = [numpy.frombuffer(each.view(), numpy.uint8).ctypes.data for each in (ours, m)]
+        kept.append((m, ours))
+        if addresses[0] + len(ours) == addresses[1]:
+            break
+    else:
+        pytest.skip("the system maps nothing below what was mapped before")
+    ours[:] = b"w" * len(ours)
+    for kernel in map(_backend.load, _backend.usable()):
+        if kernel.name != "python":
+            assert kernel.rfind(m, needle) == -1
+    assert ours[:] == b"w" * len(ours)
 
 
 def test_drop_behind_keeps_what_was_stored(make):

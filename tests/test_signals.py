@@ -217,6 +217,8 @@ def test_a_handler_that_is_installed_again_and_again(child):
         "assert m.find_all(b'cat').tolist() == list(m.iter_find(b'cat')) == list(range(4, n, 8))\n"
         "assert m.find_all(b'cat', limit=3).tolist() == [4, 12, 20]\n"
         "assert m.line_starts().tolist() == list(range(0, n, 8))\n"
+        "assert m.count(b'x', n + 5) == 0 and m.find(b'x', n + 5) == -1 and list(m.iter_find(b'x', n + 5)) == []\n"
+        "assert m.find_all(b'x', n + 5).tolist() == [] and m.line_starts(n + 5).tolist() == []\n"
         "assert m.gather([0, 8], 3).tobytes() == b'thethe' and m.gather([0, 8], [3, 1])[0].tobytes() == b'thet'\n"
         "assert m[:] == text and m[::-3] == text[::-3] and m[5:2] == b'' and m[-1] == 10 and m.lines[2] == b'the cat'\n"
         "os.truncate(path, 4096)\n"
