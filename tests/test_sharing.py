@@ -13,6 +13,7 @@ from multiprocessing import shared_memory
 from pathlib import Path
 
 import pytest
+import sharing_child
 
 import fastmmap
 from fastmmap import _backend
@@ -196,12 +197,6 @@ def test_a_pickle_of_shared_memory(name):
         assert (m[0], len(copy)) == (65, 100)
 
 
-def _child(pipe):
-    m = pipe.recv()
-    pipe.send((m.find(b"needle"), m[-3:], m.mode))
-    m.close()
-
-
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_sent_to_another_process(make, method):
@@ -212,8 +207,9 @@ def test_sent_to_another_process(make, method):
     context = multiprocessing.get_context(method)
     here, there = context.Pipe()
     with fastmmap.open(make(b"x" * 5000 + b"needle" + b"end")) as m:
-        process = context.Process(target=_child, args=(there,))
+        process = context.Process(target=sharing_child.search, args=(there,))
         process.start()
+        there.close()  # so that a child which dies is an error, not a wait
         here.send(m)
         assert here.recv() == (5000, b"end", "r")
         process.join()
