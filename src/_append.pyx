@@ -1,7 +1,14 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """append to a buffer, and Stage. Their definition is fastmmap/reference/append.py."""
 cimport cython
+from cpython.list cimport PyList_CheckExact
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from cpython.tuple cimport PyTuple_CheckExact
+from libc.stdint cimport uint64_t
 from kernel cimport *
+
+cdef extern from "copy.h" nogil:
+    void fm_publish(uint64_t *, uint64_t)
 
 cdef fm_guard guarded = import_guard()
 
@@ -44,15 +51,47 @@ def append(buffer, position, data):
         PyBuffer_Release(&record)
 
 
+# How many records of a list are stored in one guarded step, which costs about as much as storing three of them.
+cdef enum:
+    RUN = 64
+
+cdef struct Run:
+    char *tail
+    uint64_t *word      # NULL: nobody else is told
+    uint64_t told       # what the word is to be afterwards
+    Py_ssize_t number
+    const char *source[RUN]
+    Py_ssize_t length[RUN]
+
+cdef int store_run(void *context) noexcept nogil:
+    """Copies records behind the tail. The word is stored last: until then none of them has been there."""
+    cdef Run *run = <Run *> context
+    cdef Py_ssize_t i
+    for i in range(run.number):
+        memmove(run.tail, run.source[i], run.length[i])
+        run.tail += run.length[i]
+    if run.word != NULL:
+        fm_publish(run.word, run.told)
+    return DONE
+
+
 cdef class Stage:
     """A writable buffer that takes records until it is full.
 
-    A record that doesn't fit goes to `overflow(data)`, which a subclass defines: it makes room or stores the record
-    elsewhere. A stage without a buffer is full from the start.
+    A record that doesn't fit, or is longer than `largest`, goes to `overflow(data)`, which a subclass defines: it makes
+    room or stores the record elsewhere. A stage without a buffer is full from the start.
     """
     cdef Py_buffer view
+    cdef char *place            # of the first record in the view
+    cdef Py_ssize_t room        # for records from there on; -1 without a buffer
     cdef Py_ssize_t used
-    cdef Py_ssize_t limit
+    cdef Py_ssize_t limit       # room, or -1 while the stage rests: then not even an empty record fits
+    cdef uint64_t *word
+    cdef uint64_t base          # the word before the first record
+    cdef public Py_ssize_t largest
+
+    def __cinit__(self, *arguments, **keywords):
+        self.largest = PY_SSIZE_T_MAX
 
     def __init__(self, buffer=None):
         self.switch(buffer)
@@ -69,60 +108,150 @@ cdef class Stage:
             if not self.store(data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
                 self.overflow(data)
             return
-        take_data(data, &record)
-        try:
-            if not self.store(<object> record.obj, <const char *> record.buf, record.len):
-                self.overflow(data)
-        finally:
-            PyBuffer_Release(&record)
+        if not self.take_export(data, &record):
+            self.overflow(data)
 
     def append_many(self, records):
-        """Stores each record of an iterable and returns how many there were."""
-        cdef Py_ssize_t number = 0
+        """Stores each record of an iterable and returns how many there were. An error leaves those before it stored."""
+        cdef Py_ssize_t number = 0, stored
+        if (PyList_CheckExact(records) or PyTuple_CheckExact(records)) and type(self).append is Stage.append:
+            while True:
+                stored = self.store_some(records, number)
+                number += stored
+                if stored < RUN:
+                    if number >= len(records):
+                        return number
+                    self.append(records[number])
+                    number += 1
         for record in records:
             self.append(record)
             number += 1
         return number
 
+    def take(self, data):
+        """Stores one record if it fits, and returns whether it does."""
+        cdef Py_buffer record
+        if PyBytes_CheckExact(data):
+            return self.store(data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        return self.take_export(data, &record)
+
     def overflow(self, data):
         """Called with a record that doesn't fit."""
         raise ValueError(f"the record doesn't fit in a stage of {max(self.limit, 0)} bytes with {self.used} in use")
 
-    def switch(self, buffer):
-        """Goes on at the start of another buffer, or of none, and returns how many bytes were in the one before."""
+    def switch(self, buffer, Py_ssize_t start=0, end=None, word=None):
+        """Goes on at buffer[start:end], or nowhere without a buffer, and returns how many bytes were stored before.
+
+        `word` is the offset, a multiple of 8, of an integer of 64 bits in the buffer, to which the number of bytes that
+        are stored is added: it is changed after them, in one store, so that whoever shares the memory sees how far
+        the records go.
+        """
         cdef Py_buffer view, before
-        cdef Py_ssize_t used
+        cdef Py_ssize_t used, stop = 0, room = -1
+        cdef uint64_t *counter = NULL
         memset(&view, 0, sizeof(view))
         if buffer is not None:
             take_writable(buffer, &view, "Stage")
+            try:
+                stop = view.len if end is None else end
+                counter = word_at(&view, start, stop, word)
+            except BaseException:
+                PyBuffer_Release(&view)
+                raise
+            room = stop - start
         with cython.critical_section(self):
             before, used = self.view, self.used
-            # Without a buffer not even an empty record fits: a closed stage refuses them all.
-            self.view, self.used, self.limit = view, 0, view.len if buffer is not None else -1
+            self.view, self.place, self.used = view, <char *> view.buf + start, 0
+            self.room = self.limit = room
+            self.word, self.base = counter, counter[0] if counter != NULL else 0
         PyBuffer_Release(&before)
         return used
 
+    def rest(self, bint anyway=False):
+        """Lets the next record overflow, if none is stored, or anyway; returns whether it will."""
+        cdef bint rests
+        with cython.critical_section(self):
+            rests = anyway or self.used == 0
+            if rests:
+                self.limit = -1
+        return rests
+
+    def wake(self):
+        """Lets records fit again, where there is a buffer. Without one not even an empty record does."""
+        with cython.critical_section(self):
+            self.limit = self.room
+
+    cdef bint take_export(self, object data, Py_buffer *record) except -1:
+        """take, of what has to be exported first."""
+        take_data(data, record)
+        try:
+            return self.store(<object> record.obj, <const char *> record.buf, record.len)
+        finally:
+            PyBuffer_Release(record)
+
     cdef bint store(self, object owner, const char *record, Py_ssize_t length) except -1:
-        """Copies a record, which `owner` exports, behind the tail if it fits. No Python code runs until the tail is
-        stored; a fault leaves the tail as it was."""
-        cdef Copy copy
-        cdef Watch watching
-        cdef char *tail
-        cdef int answer = MORE
+        """Stores a record, which `owner` exports, if it fits. No Python code runs until the tail is stored; a fault
+        leaves the tail as it was."""
+        cdef Run run
         cdef bint fits
         with cython.critical_section(self):
-            fits = length <= self.limit - self.used
-            if fits and length:
-                tail = <char *> self.view.buf + self.used
-                copy = Copy(target=tail, source=record, length=length)
-                watch(&watching, <void *> owner, record, record, length)
-                watch_also(&watching, <void *> self.view.obj, self.view.buf, tail, length)
-                while answer == MORE:
-                    answer = guarded(copy_step, &copy, &watching.memory)
-                if answer == FM_FAULT:
-                    raise_fault(&watching)
-                self.used += length
+            fits = length <= self.limit - self.used and length <= self.largest
+            if fits:
+                run.number, run.source[0], run.length[0] = 1, record, length
+                self.store_all(&run, length, owner)
         return fits
+
+    cdef Py_ssize_t store_some(self, object records, Py_ssize_t first) except -1:
+        """Stores what it can, RUN at most, of a list or tuple from an index on: bytes that fit. Returns how many."""
+        cdef Run run
+        cdef PyObject *held[RUN]  # a list may lose what it holds to another thread
+        cdef Py_ssize_t length, total = 0, end = min(len(records), first + RUN), i
+        run.number = 0
+        with cython.critical_section(self):
+            try:
+                for i in range(first, end):
+                    record = (<list> records)[i] if PyList_CheckExact(records) else (<tuple> records)[i]
+                    if not PyBytes_CheckExact(record):
+                        break
+                    length = PyBytes_GET_SIZE(record)
+                    if length > self.limit - self.used - total or length > self.largest:
+                        break
+                    Py_INCREF(record)
+                    held[run.number] = <PyObject *> record
+                    run.source[run.number], run.length[run.number] = PyBytes_AS_STRING(record), length
+                    run.number += 1
+                    total += length
+                if run.number:
+                    self.store_all(&run, total, b"")
+            finally:
+                for i in range(run.number):
+                    Py_DECREF(<object> held[i])
+        return run.number
+
+    cdef int store_all(self, Run *run, Py_ssize_t total, object owner) except -1:
+        """Stores a run of `total` bytes. Precondition: it fits, and `owner` exports it; bytes need no other name."""
+        cdef Watch watching
+        run.tail, run.word = self.place + self.used, self.word
+        run.told = self.base + <uint64_t> (self.used + total)
+        watch(&watching, <void *> owner, run.source[0], run.source[0], run.length[0])
+        watch_view_also(&watching, &self.view)
+        if (guarded(store_run, run, &watching.memory) if watching.memory.ranges else store_run(run)) == FM_FAULT:
+            raise_fault(&watching)
+        self.used += total
+        return 0
 
     def __dealloc__(self):
         PyBuffer_Release(&self.view)
+
+
+cdef uint64_t *word_at(const Py_buffer *view, Py_ssize_t start, Py_ssize_t end, object word) except? NULL:
+    """The word of a switch, NULL for none; ValueError for what isn't inside the buffer."""
+    cdef Py_ssize_t place
+    if not 0 <= start <= end <= view.len:
+        raise ValueError(f"[{start}, {end}) is outside the buffer of {view.len} bytes")
+    if word is None:
+        return NULL
+    place = word
+    if place % 8 or not 0 <= place <= view.len - 8 or start - 8 < place < end:
+        raise ValueError(f"there is no place for a word at {place}, beside [{start}, {end}) in {view.len} bytes")
+    return <uint64_t *> (<char *> view.buf + place)

@@ -51,6 +51,17 @@ static inline void fm_store(uint8_t *target, const uint8_t *source, size_t lengt
     }
 }
 
+/* Stores a word in one go, after all that was stored before it: who reads the memory later, this process being dead
+ * perhaps, finds the old word or the new one, and with the new one what it stands for. */
+static inline void fm_publish(uint64_t *word, uint64_t value)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+#else
+    *(volatile uint64_t *)word = value; /* MSVC: volatile stores are aligned, whole and in order */
+#endif
+}
+
 /* Whether pages can be made writable ahead of the stores to them. Kernels before 6.9 may never return from it when the
  * disk fails. */
 static inline int fm_can_make_writable(void)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy
 import pytest
 
@@ -99,3 +101,143 @@ def test_a_subclass_makes_room(kernel):
     stage.switch(stage.buffer)
     stage.append_many([b"abc", b"de", b"f", b"ghij"])
     assert stage.drained + stage.buffer[: stage.tail] == b"abcdefghij"
+
+
+def word_of(buffer, at):
+    return int.from_bytes(buffer[at : at + 8], sys.byteorder)
+
+
+def test_a_stage_within_a_buffer_tells_how_far_it_is(kernel):
+    """Records go to [start, end) alone, and the word beside them grows by their lengths."""
+    buffer = bytearray(40)
+    buffer[8:16] = (7 << 32).to_bytes(8, sys.byteorder)
+    stage = kernel.Stage()
+    assert stage.switch(buffer, 16, 24, word=8) == 0
+    stage.append(b"abc")
+    assert word_of(buffer, 8) == (7 << 32) + 3
+    assert stage.append_many([b"de", b"", b"f"]) == 3
+    stage.append(memoryview(b"gh"))
+    assert word_of(buffer, 8) == (7 << 32) + 8
+    assert not stage.take(b"i")
+    assert buffer == bytes(8) + (8 + (7 << 32)).to_bytes(8, sys.byteorder) + b"abcdefgh" + bytes(16)
+    assert stage.switch(buffer, 32, word=24) == 8
+    stage.append("ä")
+    assert (word_of(buffer, 24), buffer[32:]) == (2, "ä".encode() + bytes(6))
+    assert stage.switch(None) == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "word"),
+    [
+        (-1, None, None), (5, 4, None), (0, 17, None), (17, None, None), (0, 8, 4), (0, 8, 0), (8, 16, 8), (8, 16, 16),
+        (8, 16, -8), (1, 16, 0), (16, 16, 24),
+    ],
+)  # fmt: skip
+def test_a_stage_has_no_place_outside_its_buffer(kernel, start, end, word):
+    buffer = bytearray(16)
+    stage = kernel.Stage(buffer)
+    stage.append(b"kept")
+    with pytest.raises(ValueError, match="outside|no place"):
+        stage.switch(buffer, start, end, word)
+    assert stage.tail == 4
+    stage.append(b"!")
+    assert buffer.startswith(b"kept!\0")
+    stage.switch(None)
+    buffer.clear()  # no export is left
+
+
+def test_a_resting_stage_lets_records_overflow(kernel):
+    stage = kernel.Stage(bytearray(8))
+    assert stage.rest()
+    assert not stage.take(b"")
+    with pytest.raises(ValueError, match="doesn't fit"):
+        stage.append(b"a")
+    stage.wake()
+    assert stage.take(b"a")
+    assert not stage.rest()
+    assert stage.take(b"b")
+    assert stage.rest(anyway=True)
+    assert stage.append_many([]) == 0
+    with pytest.raises(ValueError, match="doesn't fit"):
+        stage.append_many([b"c"])
+    stage.wake()
+    assert stage.append_many((b"c", "d")) == 2
+    assert stage.tail == 4
+    stage.switch(None)
+    stage.wake()
+    assert not stage.take(b"")
+
+
+def test_a_stage_has_a_largest_record(kernel):
+    stage = kernel.Stage(bytearray(100))
+    stage.largest = 3
+    assert stage.take(b"abc")
+    assert not stage.take(b"abcd")
+    with pytest.raises(ValueError, match="doesn't fit"):
+        stage.append_many([b"a", b"abcd"])
+    assert stage.tail == 4
+
+
+class Sequence(list):
+    pass
+
+
+@pytest.mark.parametrize("kind", [list, tuple, Sequence, iter])
+@pytest.mark.parametrize("number", [0, 1, 63, 64, 65, 128, 1000])
+def test_append_many_of_all_kinds(kernel, kind, number):
+    """Lists and tuples are stored in runs. What isn't bytes, or doesn't fit, ends a run wherever it is."""
+
+    class Drain(kernel.Stage):
+        drained = b""
+
+        def overflow(self, data):
+            self.drained += bytes(self.buffer[: self.switch(self.buffer)])
+            if not self.take(data):
+                self.drained += bytes(data)
+
+    records = [b"%d " % i * (i % 7) for i in range(number)]
+    for i in range(0, number, 31):
+        records[i] = memoryview(records[i])
+    for i in range(17, number, 50):
+        records[i] = b"L" * 99
+    stage = Drain()
+    stage.buffer = bytearray(64)
+    stage.switch(stage.buffer)
+    assert stage.append_many(kind(records)) == number
+    assert stage.drained + stage.buffer[: stage.tail] == b"".join(records)
+
+
+def test_append_many_keeps_what_came_before_an_error(kernel):
+    stage = kernel.Stage(bytearray(100))
+    with pytest.raises(TypeError, match="data"):
+        stage.append_many([b"a", "b", 5, b"c"])
+
+    def records():
+        yield b"c"
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        stage.append_many(records())
+    assert stage.tail == 3
+    with pytest.raises(TypeError):
+        stage.append_many(7)
+
+
+def test_append_many_appends_by_a_subclass_s_append(kernel):
+    class Lines(kernel.Stage):
+        def append(self, data):
+            super().append(data + b"\n")
+
+    buffer = bytearray(6)
+    assert Lines(buffer).append_many([b"ab", b"cd"]) == 2
+    assert buffer == b"ab\ncd\n"
+
+
+def test_a_list_that_grows_while_it_is_appended(kernel):
+    class Growing(kernel.Stage):
+        def overflow(self, data):
+            records.extend([b"x"] * 3)
+
+    stage, records = Growing(bytearray(8)), [b"a", b"too long to fit"]
+    assert stage.append_many(records) == 5
+    assert stage.tail == 4

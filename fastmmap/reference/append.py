@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -33,14 +35,17 @@ def append(buffer: Buffer, position: SupportsIndex, data: Data) -> int:
 class Stage:
     """A writable buffer that takes records until it is full.
 
-    A record that doesn't fit goes to `overflow(data)`, which a subclass defines: it makes room or stores the record
-    elsewhere. A stage without a buffer is full from the start.
+    A record that doesn't fit, or is longer than `largest`, goes to `overflow(data)`, which a subclass defines: it makes
+    room or stores the record elsewhere. A stage without a buffer is full from the start.
     """
 
     def __init__(self, buffer: Buffer | None = None) -> None:
+        self._storing = threading.RLock()  # the kernel holds the interpreter's lock while it stores
         self._memory: Any = None
-        self._view = memoryview(b"")
-        self._tail = 0
+        self._view = memoryview(b"")  # what records are stored in
+        self._word: memoryview | None = None
+        self._base = self._tail = self._limit = 0
+        self.largest = sys.maxsize
         self.switch(buffer)
 
     @property
@@ -50,34 +55,84 @@ class Stage:
 
     def append(self, data: Data) -> None:
         """Stores one record, bytes-like or str; nothing is added to it."""
-        own = data_bytes(data, "data")
-        # Without a buffer not even an empty record fits: a closed stage refuses them all.
-        if self._memory is not None and len(own) <= len(self._view) - self._tail:
-            self._view[self._tail : self._tail + len(own)] = own
-            self._tail += len(own)
-        else:
+        if not self.take(data):
             self.overflow(data)
 
     def append_many(self, records: Iterable[Data]) -> int:
-        """Stores each record of an iterable and returns how many there were."""
+        """Stores each record of an iterable and returns how many there were. An error leaves those before it stored."""
         number = 0
         for record in records:
             self.append(record)
             number += 1
         return number
 
+    def take(self, data: Data) -> bool:
+        """Stores one record if it fits, and returns whether it does."""
+        own = data_bytes(data, "data")
+        with self._storing:
+            if len(own) > self.largest or len(own) > self._limit - self._tail:
+                return False
+            self._view[self._tail : self._tail + len(own)] = own
+            self._tail += len(own)
+            if self._word is not None:
+                self._word[0] = self._base + self._tail
+            return True
+
     def overflow(self, data: Data) -> None:
         """Called with a record that doesn't fit."""
-        raise ValueError(f"the record doesn't fit in a stage of {len(self._view)} bytes with {self._tail} in use")
+        raise ValueError(f"the record doesn't fit in a stage of {max(self._limit, 0)} bytes with {self._tail} in use")
 
-    def switch(self, buffer: Buffer | None) -> int:
-        """Goes on at the start of another buffer, or of none, and returns how many bytes were in the one before."""
-        memory, view = None, memoryview(b"")
+    def switch(self, buffer: Buffer | None, start: int = 0, end: int | None = None, word: int | None = None) -> int:
+        """Goes on at buffer[start:end], or nowhere without a buffer, and returns how many bytes were stored before.
+
+        `word` is the offset, a multiple of 8, of an integer of 64 bits in the buffer, to which the number of bytes that
+        are stored is added: it is changed after them, in one store, so that whoever shares the memory sees how far
+        the records go.
+        """
+        memory, view, counter, base = None, memoryview(b""), None, 0
         if buffer is not None:
             memory = writable(buffer, "Stage")
-            view = memory.__enter__()
-        before, used = self._memory, self._tail
-        self._memory, self._view, self._tail = memory, view, 0
-        if before is not None:
-            before.__exit__(None, None, None)
+            whole = memory.__enter__()
+            try:
+                view, counter = _parts(whole, start, len(whole) if end is None else end, word)
+            except ValueError:
+                memory.__exit__(*sys.exc_info())
+                raise
+            base = 0 if counter is None else counter[0]
+        with self._storing:
+            before, used = (self._memory, self._view, self._word), self._tail
+            self._memory, self._view, self._word, self._base, self._tail = memory, view, counter, base, 0
+            self.wake()
+        _release(*before)
         return used
+
+    def rest(self, anyway: bool = False) -> bool:
+        """Lets the next record overflow, if none is stored, or anyway; returns whether it will."""
+        with self._storing:
+            if self._tail and not anyway:
+                return False
+            self._limit = -1  # not even an empty record fits
+            return True
+
+    def wake(self) -> None:
+        """Lets records fit again, where there is a buffer. Without one not even an empty record does."""
+        self._limit = -1 if self._memory is None else len(self._view)
+
+
+def _parts(whole: memoryview, start: int, end: int, word: int | None) -> tuple[memoryview, memoryview | None]:
+    """The stretch for the records, and the word."""
+    if not 0 <= start <= end <= len(whole):
+        raise ValueError(f"[{start}, {end}) is outside the buffer of {len(whole)} bytes")
+    if word is None:
+        return whole[start:end], None
+    if word % 8 or not 0 <= word <= len(whole) - 8 or start - 8 < word < end:
+        raise ValueError(f"there is no place for a word at {word}, beside [{start}, {end}) in {len(whole)} bytes")
+    return whole[start:end], whole[word : word + 8].cast("Q")
+
+
+def _release(memory: Any, view: memoryview, word: memoryview | None) -> None:
+    view.release()
+    if word is not None:
+        word.release()
+    if memory is not None:
+        memory.__exit__(None, None, None)
