@@ -15,6 +15,7 @@ from .errors import MappedFileError
 from .lines import Lines
 from .mapped import MappedFile, open
 from .previewing import Change
+from .recovering import recover
 from .shared import open_shared
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ __all__ = [
     "open",
     "open_shared",
     "plan_replace",
+    "recover",
     "replace",
     "replace_file",
     "rfind",

@@ -2,74 +2,192 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
+import math
+import operator
 import os
+import sys
 import threading
+import warnings
 import weakref
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from . import _system
+from . import _system, ticking
 from ._backend import chosen
-from .mapped import MappedFile
+from .draining import Lock, Log, Untrusted, forget_holders
+from .recovering import adopt
 from .reference.arguments import export
+from .staging import LARGEST_HALF, File, Memory
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from .mapped import Path
     from .reference.append import Stage
     from .reference.arguments import Data
 else:
     Stage = chosen.Stage
 
-# Records of this many bytes and more go to the file with what is in the stage, not through it.
+# Records of this many bytes and more go to the file with what is in the stage, not through it: copying them there takes
+# longer than it saves.
 LARGE = 1 << 16
+
+SYNCS = (None, "interval", "always")
+
+NOTHING = memoryview(b"")
 
 
 class Appender(Stage):
-    """Appends records to a file through a stage of `stage_size` bytes, drained with one write(2) when it is full.
+    """Appends records to a file: into a stage, which is written to the file by one write(2) when it is full.
 
-    Records are bytes-like or str, and nothing is added to them. `flush` makes them visible to readers of the file,
-    `sync` returns when they would survive a power loss, `close` flushes. The stage is memory of this process, so what
-    wasn't flushed is lost with it: `survives_kill` is False. Threads may share an appender; a record is never split,
-    and each appender's records stay in order.
+    path: of the file, made where it isn't there. sync: when records are safe from a power loss: "always" when append
+    returns, "interval" so many seconds later, None when `sync` is called. interval: after how many seconds records are
+    visible in the file at the latest; None: when the stage is full, and after `flush`, `sync` and `close`. stage_size:
+    how many bytes of records are staged at most. stage_dir: the directory for the stage, that of the file when None.
 
-    A write that fails raises OSError and loses nothing: what was accepted before is written with the next flush. An
-    append that raises hasn't taken its record; one that returns has, even a large one of which the system wrote a part.
+    Records are bytes-like or str, and nothing is added to them. The stage is a mapped file beside the log, so a killed
+    process loses nothing that was appended: the next appender of the file, or `recover`, takes it to the log, once.
+    Where that can't be had (a pipe, a network filesystem, a directory that can't be written to) the stage is memory,
+    and `survives_kill` is False. Threads may share an appender, and processes a file; records are never split, and
+    each appender's stay in order.
+
+    A write that fails raises OSError and loses nothing: what was accepted is written with the next flush. An append
+    that raises hasn't taken its record. When the system fails to sync, what had been written before may be lost, and
+    every later call but `close` raises that error.
     """
 
-    survives_kill = False
-    _fd = -1
-
-    def __init__(self, path: str | os.PathLike[str], *, stage_size: int = 1 << 20) -> None:
-        if stage_size < 1:
-            raise ValueError(f"stage_size must be at least 1, not {stage_size}")
-        self.name = os.fspath(path)
-        self._unwritten: list[memoryview] = []  # drained from the stage, not yet in the file
-        self._drained = 0
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sync: str | None = None,
+        interval: float | None = 1.0,
+        stage_size: int = 1 << 20,
+        stage_dir: Path | None = None,
+    ) -> None:
+        self._closed = True  # until it is open
+        stage_size = operator.index(stage_size)
+        if not 1 <= stage_size <= LARGEST_HALF:
+            raise ValueError(f"stage_size must be from 1 to {LARGEST_HALF}, not {stage_size}")
+        if sync not in SYNCS:
+            raise ValueError(f"sync must be one of {', '.join(map(repr, SYNCS))}, not {sync!r}")
+        if interval is not None and not (0 < interval < math.inf):
+            raise ValueError(f"interval must be None or a number of seconds above 0, not {interval!r}")
+        if sync == "interval" and interval is None:
+            raise ValueError("sync='interval' needs an interval")
+        super().__init__()
+        self.name: Any = os.fspath(path)
+        self.interval = interval
+        self.largest = min(LARGE - 1, stage_size)
+        self._sync, self._half = sync, stage_size
+        self._stage_dir = None if stage_dir is None else os.fsdecode(os.fspath(stage_dir))
+        self._stage: File | Memory | None = None
+        self._first = 0  # the turn at which the stage's drain 0 began
+        self._survives = self._armed = self._busy = False
+        self._beside = 0  # bytes accepted that went to the file beside the stage
+        self._unsynced = self._named = False  # whether there is something to sync; whether the file's name is safe
+        self._failure: OSError | None = None  # of a sync
         self._lock = threading.RLock()
         with _system.naming(self.name):
-            # One half takes records while the other is written, so appending goes on without the drain's lock. They
-            # are private ("c"): a forked child must not store into its parent's.
-            self._halves = [MappedFile(None, "c", size=stage_size) for _ in range(2)]
-            super().__init__(self._halves[0])
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            self._log = Log(os.fsdecode(self.name), create=True)
+            try:
+                self._open_stage()
+            except BaseException:
+                self._log.close()
+                raise
+        self._closed = False
         _appenders.add(self)
+
+    def _open_stage(self) -> None:
+        stage = self._stage_in_file() or Memory(self._half)
+        self._first = self.turn + 1
+        self.switch(*stage.place(0), rests=True)
+        self._stage, self._survives = stage, stage.survives_kill
+        if self.interval is None and self._sync != "always":
+            self.wake()
+        _end_with_child()
+
+    def _stage_in_file(self) -> File | None:
+        """A stage that outlives this process, None where there can't be one."""
+        if not self._log.readable or not _system.boot():
+            return None
+        try:
+            return self._make_stage(os.path.realpath(self._stage_dir or os.path.dirname(self._log.path)))
+        except Untrusted as error:
+            warnings.warn(f"{error}. The records of {self.name!r} are staged in memory", RuntimeWarning, stacklevel=5)
+        except OSError as error:
+            if self._stage_dir or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+        return None
+
+    def _make_stage(self, folder: str) -> File | None:
+        """A stage in a folder, after those of dead writers were recovered; None where the filesystem isn't ours."""
+        directory = _system.open_directory(folder)
+        try:
+            if not _system.is_local(directory) or (not self._stage_dir and not _system.is_local(self._log.fd)):
+                if self._stage_dir:
+                    raise OSError(errno.EOPNOTSUPP, "A stage needs a filesystem of this machine", self._stage_dir)
+                return None
+        finally:
+            os.close(directory)
+        adopt(self._log, folder)
+        if self._stage_dir:
+            with suppress(PermissionError):
+                adopt(self._log, os.path.dirname(self._log.path))
+        lock = Lock(folder, self._log)
+        try:
+            lock.open()
+            return File.create(self._log, lock, self._half)
+        except BaseException:
+            lock.remove()
+            raise
+
+    # --- what it is ---
 
     @property
     def closed(self) -> bool:
         """Whether close was called."""
-        return self._fd < 0
+        return self._closed
+
+    @property
+    def survives_kill(self) -> bool:
+        """Whether records that were appended outlive this process when it is killed."""
+        return self._survives
 
     @property
     def position(self) -> int:
         """How many bytes this appender has accepted."""
-        return self._drained + self.tail
+        return self.stored + self._beside
 
     @property
     def size(self) -> int:
-        """How long the file is, with what waits in the stage."""
+        """How many bytes the file has, with those that wait in the stage."""
         with self._lock:
             self._check_open()
-            return os.fstat(self._fd).st_size + sum(map(len, self._unwritten)) + self.tail
+            waiting = 0 if self._stage is None else self._stage.length(self._number() - 1)
+            return self._log.size() + waiting + self.tail
+
+    # --- appending ---
+
+    def append_many(self, records: Iterable[Data]) -> int:
+        """Appends each record of an iterable and returns how many there were. An error leaves those before it appended.
+
+        With sync="always" they are made durable together, before it returns.
+        """
+        if self._sync != "always":
+            return super().append_many(records)
+        number = 0
+        with self._lock:
+            try:
+                for record in records:
+                    self._append_through(record)
+                    number += 1
+            finally:
+                self._make_durable()
+        return number
 
     def write(self, data: Data) -> int:
         """append, for those who expect a file: returns how many bytes were taken."""
@@ -80,76 +198,172 @@ class Appender(Stage):
             return len(view)
 
     def overflow(self, data: Data) -> None:
-        """A record that doesn't fit: the stage is drained first, and a large record follows it directly."""
-        with self._lock, export(data.encode() if isinstance(data, str) else data) as view:
-            self.flush()
-            if len(view) < min(LARGE, len(self._halves[0])):
-                Stage.append(self, view)
+        """A record that the stage doesn't take: because it rests, is full, or isn't for records so large."""
+        with self._lock:
+            if self._sync == "always":
+                self._append_through(data)
+                self._make_durable()
                 return
-            self._drained += len(view)
-            written = 0
-            try:
-                while written < len(view):
-                    written += _system.write_some(self._fd, view[written:])
-            except BaseException as error:
-                self._unwritten.append(memoryview(bytes(view[written:])))
-                if not isinstance(error, OSError):
-                    raise  # an OSError waits for the next flush, which tries again: the record is accepted
+            with export(data.encode() if isinstance(data, str) else data) as view:
+                self._get_ready()
+                while not self.take(view):
+                    if len(view) > self.largest or self._stage is None:
+                        self._write(view)
+                        return
+                    self._write(NOTHING)
+
+    def _append_through(self, data: Data) -> None:
+        """Appends one record to the file itself."""
+        with export(data.encode() if isinstance(data, str) else data) as view:
+            self._get_ready()
+            self._write(view)
+
+    def _get_ready(self) -> None:
+        """Makes the stage take records, if this appender may. The lock is held."""
+        self._check_open()
+        self._check_synced()
+        if self._stage is None and not _ended:
+            with _system.naming(self.name):
+                self._open_stage()
+        if self._stage is not None and self._sync != "always" and self.rest():
+            self.wake()
+            self._arm()
+
+    def _arm(self) -> None:
+        """Has the stage drained in an interval's time, at the latest."""
+        if self.interval is not None and not self._armed:
+            self._armed = True
+            ticking.arm(self)
+
+    # --- writing ---
 
     def flush(self) -> None:
         """Writes the stage to the file: what was appended before is visible to its readers."""
         with self._lock:
             self._check_open()
-            self._write()
-            self._switch()
-            self._write()
+            self._check_synced()
+            self._write(NOTHING)
 
     def sync(self) -> None:
         """flush, and returns when the file would survive a power loss."""
-        with self._lock, _system.naming(self.name):
+        with self._lock:
             self.flush()
-            _system.make_durable(self._fd)
+            self._make_durable()
+
+    def tick(self) -> bool:
+        """What is done after each interval. Returns whether there may be something to do after the next."""
+        with self._lock:
+            self._armed = self._has_to_do()
+            if self._armed:
+                # What can't be written waits: whoever appends to a full stage, flushes or closes hears of it.
+                with suppress(OSError):
+                    self._write(NOTHING)
+                    if self._is_to_be_synced():
+                        self._make_durable()
+            return self._armed
+
+    def _has_to_do(self) -> bool:
+        """Whether anything is staged, or has to be synced in time."""
+        if self._closed or self._stage is None or self._failure is not None:
+            return False
+        return not self.rest() or self._stage.length(self._number() - 1) > 0 or self._is_to_be_synced()
 
     def close(self) -> None:
-        """Flushes and closes. A flush that fails leaves the appender open, with its records."""
+        """Flushes and closes, and removes the stage. A flush that fails leaves the appender open, with its records."""
         with self._lock:
-            if self._fd < 0:
+            if self._closed:
                 return
-            self._write()
-            self._switch(last=True)  # from here on no record is accepted
+            self._end_stage()
+            self._closed = True
+            self._log.close()
+            self._check_synced()
+
+    def _end_stage(self) -> None:
+        """Drains the stage for the last time, and removes it."""
+        if self._stage is not None:
             try:
-                self._write()
+                self._write(NOTHING, last=True)
             except BaseException:
-                self.switch(self._halves[0])
+                if self._failure is None:
+                    self.wake()
+                    self._arm()
                 raise
-            fd, self._fd = self._fd, -1
-            for half in self._halves:
-                half.close()
-            os.close(fd)
+            if self._failure is None and self._is_to_be_synced():
+                with suppress(OSError):  # which is raised by close
+                    self._make_durable()
+            self.switch(None)
+            stage, self._stage = self._stage, None
+            stage.remove()
+
+    def _number(self) -> int:
+        """The number of the drain that takes records. It is the stage's own count: no interrupt comes between."""
+        return self.turn - self._first
+
+    def _write(self, record: memoryview, last: bool = False) -> None:
+        """Writes to the file what couldn't be written before, what is staged, and a record. The lock is held.
+
+        Where that fails, what was staged waits and the record isn't taken. After the last time no record is.
+        """
+        if self._busy:
+            raise RuntimeError(f"the appender of {self.name!r} is being used by this very thread, in a signal handler")
+        self._busy = True
+        try:
+            with _system.naming(self.name, always=True):
+                if self._stage is None:
+                    self._log.write_whole(record)
+                else:
+                    self._drain_stage(self._stage, record, last)
+            self._beside += len(record)
+        finally:
+            self._busy = False
+
+    def _drain_stage(self, stage: File | Memory, record: memoryview, last: bool) -> None:
+        number = self._number()
+        self._unsynced |= bool(self.tail or len(record))
+        if self.tail or (last and not self.rest()):
+            # The half that is to take records must be empty. A drain may leave it as it was, with its records written.
+            while stage.length(number - 1):
+                stage.drain(self._log, number - 1, NOTHING)
+            self.switch(*stage.place(number + 1), rests=last)
+            number += 1
+        if stage.length(number - 1) or len(record):
+            stage.drain(self._log, number - 1, record)
+
+    def _is_to_be_synced(self) -> bool:
+        return self._sync == "interval" and self._unsynced
+
+    def _make_durable(self) -> None:
+        try:
+            with _system.naming(self.name, always=True):
+                _system.make_durable(self._log.fd)
+                if not self._named:
+                    self._make_name_durable()
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # what a pipe answers, or a device
+                # The system may have dropped what it couldn't write, and say so once alone.
+                self._failure = error
+                self.rest(anyway=True)
+            raise
+        self._unsynced = False
+
+    def _make_name_durable(self) -> None:
+        """Once, for this appender may have made the file."""
+        with suppress(PermissionError):
+            directory = _system.open_directory(os.path.dirname(self._log.path))
+            try:
+                _system.make_names_durable(directory)
+            finally:
+                os.close(directory)
+        self._named = True
 
     def _check_open(self) -> None:
-        if self._fd < 0:
+        if self._closed:
             raise ValueError(f"the appender of {self.name!r} is closed")
 
-    def _switch(self, last: bool = False) -> None:
-        """Goes on in the other half, or in none; what is in this one waits to be written.
-
-        Nothing may wait already: it could be in the half that takes records from now on.
-        """
-        self._halves.reverse()
-        used = self.switch(None if last else self._halves[0])
-        self._drained += used
-        if used:
-            self._unwritten.append(self._halves[1].view()[:used])
-
-    def _write(self) -> None:
-        """Writes what waits. Where that fails, exactly the rest goes on waiting."""
-        with _system.naming(self.name):
-            while self._unwritten:
-                view = self._unwritten[0]
-                self._unwritten[0] = view[_system.write_some(self._fd, view) :]
-                if not self._unwritten[0]:
-                    self._unwritten.pop(0)
+    def _check_synced(self) -> None:
+        if self._failure is not None:
+            text = f"{self._failure.strerror}: a sync has failed, and what was written before it may be lost"
+            raise OSError(self._failure.errno, text, self.name)
 
     def __enter__(self) -> Self:
         return self
@@ -158,19 +372,64 @@ class Appender(Stage):
         self.close()
 
     def __del__(self) -> None:
-        if self._fd >= 0:
+        if getattr(self, "_closed", True):
+            return
+        try:
             self.close()
+        except RuntimeError:
+            # Forgotten in the midst of a drain of this very thread's: another one can wait for the lock.
+            threading.Thread(target=self.close).start()
+        except BaseException:
+            if self._stage is not None:
+                self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        """Closes what is open and leaves the stage as it is, to be recovered, or to its writer if this is a child."""
+        self.switch(None)
+        stage, self._stage = self._stage, None
+        if stage is not None:
+            stage.close()
 
 
 _appenders: weakref.WeakSet[Appender] = weakref.WeakSet()
 
+# Whether the interpreter ends: records go to the file itself then.
+_ended = False
 
-def _forget_in_child() -> None:
-    """After a fork the parent writes what is staged; the child starts with an empty stage of its own."""
-    for appender in _appenders:
+
+@atexit.register
+def _end_all() -> None:
+    """Drains and removes all stages of this process, when it ends."""
+    global _ended
+    _ended = True
+    failure = None
+    for appender in list(_appenders):
+        try:
+            with appender._lock:
+                appender._end_stage()
+        except BaseException as error:
+            failure = error
+    if failure is not None:
+        raise failure
+
+
+def _end_with_child() -> None:
+    """Has stages drained at the end of a process that multiprocessing has forked, which runs no exit handlers."""
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None and sys.modules["multiprocessing.process"].parent_process() is not None:
+        util.Finalize(None, _end_all, exitpriority=0)
+
+
+def _start_anew_in_child() -> None:
+    """After a fork the parent writes what is staged; the child's stage is its own, made with its first record."""
+    forget_holders()
+    ticking.forget()
+    for appender in list(_appenders):
         appender._lock = threading.RLock()
-        appender._unwritten.clear()
-        appender.switch(appender._halves[0])
+        appender._storing = threading.RLock()  # the reference's
+        appender._armed = appender._busy = False
+        appender._let_go()
 
 
-os.register_at_fork(after_in_child=_forget_in_child)
+os.register_at_fork(after_in_child=_start_anew_in_child)

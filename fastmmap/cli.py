@@ -193,6 +193,9 @@ def preview(options: argparse.Namespace, file: str) -> bool:
 
 
 def append_to(options: argparse.Namespace) -> int:
+    if not options.text:
+        with naming(0):
+            os.fstat(0)  # closed, its number would be the log's
     with Appender(options.file) as log:
         for text in options.text:
             log.append(text + b"\n" if options.newline else text)

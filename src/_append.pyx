@@ -86,6 +86,8 @@ cdef class Stage:
     cdef Py_ssize_t room        # for records from there on; -1 without a buffer
     cdef Py_ssize_t used
     cdef Py_ssize_t limit       # room, or -1 while the stage rests: then not even an empty record fits
+    cdef Py_ssize_t before      # bytes stored in the buffers before this one
+    cdef Py_ssize_t turns
     cdef uint64_t *word
     cdef uint64_t base          # the word before the first record
     cdef public Py_ssize_t largest
@@ -100,6 +102,16 @@ cdef class Stage:
     def tail(self):
         """How many bytes of records are in the buffer."""
         return self.used
+
+    @property
+    def stored(self):
+        """How many bytes of records it has stored, in all its buffers."""
+        return self.before + self.used
+
+    @property
+    def turn(self):
+        """How often it was switched."""
+        return self.turns
 
     def append(self, data):
         """Stores one record, bytes-like or str; nothing is added to it."""
@@ -139,14 +151,14 @@ cdef class Stage:
         """Called with a record that doesn't fit."""
         raise ValueError(f"the record doesn't fit in a stage of {max(self.limit, 0)} bytes with {self.used} in use")
 
-    def switch(self, buffer, Py_ssize_t start=0, end=None, word=None):
+    def switch(self, buffer, Py_ssize_t start=0, end=None, word=None, bint rests=False):
         """Goes on at buffer[start:end], or nowhere without a buffer, and returns how many bytes were stored before.
 
         `word` is the offset, a multiple of 8, of an integer of 64 bits in the buffer, to which the number of bytes that
         are stored is added: it is changed after them, in one store, so that whoever shares the memory sees how far
-        the records go.
+        the records go. With `rests` the stage takes no records yet.
         """
-        cdef Py_buffer view, before
+        cdef Py_buffer view, released
         cdef Py_ssize_t used, stop = 0, room = -1
         cdef uint64_t *counter = NULL
         memset(&view, 0, sizeof(view))
@@ -160,11 +172,13 @@ cdef class Stage:
                 raise
             room = stop - start
         with cython.critical_section(self):
-            before, used = self.view, self.used
+            released, used = self.view, self.used
             self.view, self.place, self.used = view, <char *> view.buf + start, 0
-            self.room = self.limit = room
+            self.room, self.limit = room, -1 if rests else room
             self.word, self.base = counter, counter[0] if counter != NULL else 0
-        PyBuffer_Release(&before)
+            self.before += used
+            self.turns += 1
+        PyBuffer_Release(&released)
         return used
 
     def rest(self, bint anyway=False):

@@ -44,7 +44,7 @@ class Stage:
         self._memory: Any = None
         self._view = memoryview(b"")  # what records are stored in
         self._word: memoryview | None = None
-        self._base = self._tail = self._limit = 0
+        self._base = self._tail = self._limit = self._before = self._turn = 0
         self.largest = sys.maxsize
         self.switch(buffer)
 
@@ -52,6 +52,16 @@ class Stage:
     def tail(self) -> int:
         """How many bytes of records are in the buffer."""
         return self._tail
+
+    @property
+    def stored(self) -> int:
+        """How many bytes of records it has stored, in all its buffers."""
+        return self._before + self._tail
+
+    @property
+    def turn(self) -> int:
+        """How often it was switched."""
+        return self._turn
 
     def append(self, data: Data) -> None:
         """Stores one record, bytes-like or str; nothing is added to it."""
@@ -82,12 +92,19 @@ class Stage:
         """Called with a record that doesn't fit."""
         raise ValueError(f"the record doesn't fit in a stage of {max(self._limit, 0)} bytes with {self._tail} in use")
 
-    def switch(self, buffer: Buffer | None, start: int = 0, end: int | None = None, word: int | None = None) -> int:
+    def switch(
+        self,
+        buffer: Buffer | None,
+        start: int = 0,
+        end: int | None = None,
+        word: int | None = None,
+        rests: bool = False,
+    ) -> int:
         """Goes on at buffer[start:end], or nowhere without a buffer, and returns how many bytes were stored before.
 
         `word` is the offset, a multiple of 8, of an integer of 64 bits in the buffer, to which the number of bytes that
         are stored is added: it is changed after them, in one store, so that whoever shares the memory sees how far
-        the records go.
+        the records go. With `rests` the stage takes no records yet.
         """
         memory, view, counter, base = None, memoryview(b""), None, 0
         if buffer is not None:
@@ -102,7 +119,9 @@ class Stage:
         with self._storing:
             before, used = (self._memory, self._view, self._word), self._tail
             self._memory, self._view, self._word, self._base, self._tail = memory, view, counter, base, 0
-            self.wake()
+            self._before += used
+            self._turn += 1
+            self.rest() if rests else self.wake()
         _release(*before)
         return used
 

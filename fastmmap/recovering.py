@@ -1,0 +1,184 @@
+"""What writers that died have left in their stages, taken to their logs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+from . import _system
+from .draining import Lock, Log, StageError, Untrusted
+from .staging import File, Header
+
+if TYPE_CHECKING:
+    from .mapped import Path
+
+    # Whether a stage is to be recovered, by its header and where its log is, if it was found.
+    Wanted = Callable[[Header, str | None], bool]
+
+
+def recover(path: Path) -> bool:
+    """Takes to a log the records that its dead writers have left in their stages; returns whether anything was done.
+
+    path: a log, whose stages are in its directory; or a directory, a `stage_dir` for instance, for all stages in it.
+    Stages of writers that live are left alone. So are those that can't be trusted, with a RuntimeWarning; a stage from
+    before the machine was started anew, of which nothing is known, is set aside under another name, with a warning.
+    OSError where the log of a stage is gone or the system fails: that stage keeps its records, others are recovered
+    nevertheless.
+    """
+    real = os.path.realpath(os.fsdecode(os.fspath(path)))
+    if os.path.isdir(real):
+        return _recover_all(real, lambda header, log: True)
+    folder = os.path.dirname(real)
+    own = wanted_by(real)
+    if not os.path.lexists(real) and not any(_is_wanted(stage, own) for stage in stages_in(folder)):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    return _recover_all(folder, own)
+
+
+def adopt(log: Log, folder: str) -> None:
+    """Recovers the stages of one log that are in a folder, before it is written to. What can't be is warned of."""
+    _recover_all(folder, wanted_by(log.path), strict=False)
+
+
+def wanted_by(path: str) -> Wanted:
+    """A log's stages: those whose log is at that path now, and those whose log was there."""
+
+    def wanted(header: Header, log: str | None) -> bool:
+        return header.path == path or (log is not None and os.path.exists(path) and os.path.samefile(log, path))
+
+    return wanted
+
+
+def stages_in(folder: str) -> Iterator[str]:
+    """The paths of all that are named as stages are."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries]
+    for name in sorted(names):
+        if name.startswith(_system.OURS) and name.endswith(".stage"):
+            yield os.path.join(folder, name)
+
+
+def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
+    """Recovers each wanted stage. With `strict` the first that can't be used is an error, after the others."""
+    done = False
+    failure: OSError | None = None
+    for path in stages_in(folder):
+        try:
+            done |= _recover_stage(path, wanted)
+        except Untrusted as error:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=4)
+        except StageError as error:
+            if not strict:
+                warnings.warn(f"{path!r} is left alone: {error.strerror}", RuntimeWarning, stacklevel=4)
+            failure = failure or error
+        except OSError as error:
+            failure = failure or error
+            if not strict:
+                raise
+    if strict and failure is not None:
+        raise failure
+    return done
+
+
+def _is_wanted(path: str, wanted: Wanted) -> bool:
+    """Whether a stage is one of a log's, as far as it can be read."""
+    with suppress(OSError, Untrusted):
+        fd = _system.open_ours(path)
+        try:
+            header = Header.read(fd, path)
+            return header is not None and wanted(header, _find_log(header, path, fd))
+        finally:
+            os.close(fd)
+    return False
+
+
+def _recover_stage(path: str, wanted: Wanted) -> bool:
+    """Recovers a stage whose writer is dead. Whether it was, and was wanted."""
+    try:
+        fd = _system.open_ours(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES):
+            raise
+        raise Untrusted(path, str(error.strerror)) from None
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise Untrusted(path, "it is not a regular file")
+        header = Header.read(fd, path)
+        if header is None:
+            return _remove_unfinished(fd, path)
+        found = _find_log(header, path, fd)
+        if not wanted(header, found) or not _system.lock(fd, wait=False) or os.fstat(fd).st_nlink == 0:
+            return False  # another log's; or its writer lives; or it was drained and removed just now
+        if found is None:
+            raise StageError(path, f"The log {header.path!r} of this stage is gone; its records are in here yet")
+        return _drain(path, found, header)
+    finally:
+        os.close(fd)
+
+
+def _drain(path: str, found: str, header: Header) -> bool:
+    """Takes a dead writer's stage to its log, and removes it."""
+    with closing(Log(found)) as log, closing(Lock(os.path.dirname(path), log)) as lock:
+        with File.open(path, lock, log.status) as stage:
+            if header.boot != _system.boot():
+                return _set_aside(path, found)
+            stage.drain_all(log)
+            stage.remove()
+        return True
+
+
+def _set_aside(path: str, log: str) -> bool:
+    aside = path.removesuffix(".stage") + ".aside"
+    _system.rename(path, aside)
+    warnings.warn(
+        f"{aside!r} has records for {log!r} from before the machine was started anew. Some of them may be in the log, "
+        f"and some may be lost: they are not taken over",
+        RuntimeWarning,
+        stacklevel=6,
+    )
+    return True
+
+
+def _remove_unfinished(fd: int, path: str) -> bool:
+    """Removes a stage of ours whose writer died while it made it: it holds nothing."""
+    status = os.fstat(fd)
+    if status.st_uid != os.geteuid() or status.st_nlink != 1 or not _system.lock(fd, wait=False):
+        return False
+    _system.remove(path)
+    return True
+
+
+def _find_log(header: Header, path: str, fd: int) -> str | None:
+    """Where a stage's log is now: at its old path, or renamed, as rotation does it, in the same directory."""
+    stage = os.fstat(fd)
+    name = os.path.basename(header.path)
+    folders = [os.path.dirname(path)] if header.same else []  # perhaps mounted elsewhere than where it was made
+    if header.path:
+        folders.append(os.path.dirname(header.path))
+    for folder in folders:
+        if name and _has_log(os.path.join(folder, name), header, stage):
+            return os.path.join(folder, name)
+    end = header.known_end(fd)
+    for folder in folders:
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                # The number of a file that is gone may be another's by now. No log gets shorter.
+                if entry.inode() == header.inode and _has_log(entry.path, header, stage, end):
+                    return entry.path
+    return None
+
+
+def _has_log(path: str, header: Header, stage: os.stat_result, end: int = 0) -> bool:
+    """Whether a path is that of a stage's log."""
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and header.is_of(status, stage) and status.st_size >= end
