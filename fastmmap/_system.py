@@ -228,7 +228,11 @@ def is_local(fd: int) -> bool:
     import ctypes
 
     status = (ctypes.c_long * 64)()  # a struct statfs begins with its type, and is shorter than this
-    return _libc().fstatfs(fd, status) == 0 and status[0] & 0xFFFFFFFF in _LOCAL
+    while _libc().fstatfs(fd, status) != 0:
+        number = ctypes.get_errno()
+        if number != errno.EINTR:
+            raise OSError(number, os.strerror(number))
+    return status[0] & 0xFFFFFFFF in _LOCAL
 
 
 def boot() -> bytes:
@@ -236,7 +240,7 @@ def boot() -> bytes:
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return bytes.fromhex(file.read().replace("-", ""))
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return b""
 
 

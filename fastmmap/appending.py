@@ -112,9 +112,9 @@ class Appender(Stage):
 
     def _stage_in_file(self) -> File | None:
         """A stage that outlives this process, None where there can't be one."""
-        if not self._log.readable or not _system.boot():
-            return None
         try:
+            if not self._log.readable or not _system.boot():
+                return None
             return self._make_stage(os.path.realpath(self._stage_dir or os.path.dirname(self._log.path)))
         except Untrusted as error:
             warnings.warn(f"{error}. The records of {self.name!r} are staged in memory", RuntimeWarning, stacklevel=5)

@@ -1,6 +1,6 @@
 """The command `fastmmap`: search, replace and append from a shell.
 
-Status 0: found or changed; 1: nothing found; 2: an error, which is one line on stderr. An interrupt is 130.
+Status 0: found or changed; 1: nothing found (but for `recover`, where that is well); 2: an error, which is one line on stderr. An interrupt is 130.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import io
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
@@ -19,6 +20,7 @@ from ._system import naming
 from .appending import Appender
 from .editing import plan_replace, replace_file
 from .mapped import MappedFile, open
+from .recovering import recover
 
 FOUND, NOT_FOUND, ERROR, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
@@ -104,6 +106,12 @@ def parser() -> argparse.ArgumentParser:
     append.add_argument("text", metavar="TEXT", nargs="*", type=os.fsencode, help="standard input where none is given")
     append.add_argument("-n", "--newline", action="store_true", help="end each TEXT with a newline")
     append.set_defaults(run=append_to)
+
+    recover = commands.add_parser("recover", help="take what killed writers have left in their stages to their logs",
+                                  description="Status 0: nothing is left to be done, whether there was something or "
+                                  "not. Writers that live are left alone.")  # fmt: skip
+    recover.add_argument("files", metavar="PATH", nargs="+", help="a log, or a directory: all logs with stages in it")
+    recover.set_defaults(run=recover_each)
 
     demo = commands.add_parser("demo", help="race this package against plain files and the mmap module")
     demo.add_argument("file", metavar="FILE", nargs="?", help="a text to use, which isn't changed; made when not given")
@@ -204,6 +212,18 @@ def append_to(options: argparse.Namespace) -> int:
                 while block := os.read(0, 1 << 20):
                     log.append(block)
     return FOUND
+
+
+def recover_each(options: argparse.Namespace) -> int:
+    """Nothing to be done is what a service manager hopes for: it is no failure."""
+    warnings.showwarning = lambda message, *_: print(f"fastmmap: {message}", file=sys.stderr)
+    return FOUND if on_each_file(recover_in, options) != ERROR else ERROR
+
+
+def recover_in(options: argparse.Namespace, file: str) -> bool:
+    done = recover(file)
+    print(f"{prefix(options, file)}{'recovered' if done else 'nothing to recover'}")
+    return done
 
 
 def run_demo(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import mmap
+import os
 import shutil
 import subprocess
 import sysconfig
@@ -105,3 +106,27 @@ def make(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A filesystem of one MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", folder]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount, and not everywhere")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def reachable(tmp_path):
+    """A folder that an ordinary user can come to."""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder == Path("/tmp") or folder == folder.parent:
+            break
+        os.chmod(folder, folder.stat().st_mode | 0o011)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder

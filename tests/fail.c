@@ -8,6 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -139,6 +142,35 @@ WRAP_WRITE(write, (int fd, const void *data, size_t size), (fd, data, size))
 WRAP_WRITE(pwrite, (int fd, const void *data, size_t size, off_t offset), (fd, data, size, offset))
 WRAP_WRITE(pwrite64, (int fd, const void *data, size_t size, off64_t offset), (fd, data, size, offset))
 
+WRAP_WRITE(pread, (int fd, void *data, size_t size, off_t offset), (fd, data, size, offset))
+WRAP_WRITE(pread64, (int fd, void *data, size_t size, off64_t offset), (fd, data, size, offset))
+
+/* Half of the first piece that has anything. */
+ssize_t writev(int fd, const struct iovec *pieces, int number_of)
+{
+    static ssize_t (*real)(int, const struct iovec *, int);
+    struct iovec half;
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "writev");
+    if (fails()) {
+        if (number != FAIL_SHORT)
+            return -1;
+        while (number_of > 1 && pieces->iov_len == 0)
+            pieces++, number_of--;
+        half = *pieces;
+        half.iov_len = (half.iov_len + 1) / 2;
+        pieces = &half;
+        number_of = 1;
+    }
+    const ssize_t answer = real(fd, pieces, number_of);
+    const int saved = errno;
+    ended();
+    errno = saved;
+    return answer;
+}
+
+WRAP(int, flock, (int fd, int how), (fd, how))
+WRAP(int, fstatfs, (int fd, struct statfs *status), (fd, status))
 WRAP(int, fallocate, (int fd, int how, off_t offset, off_t size), (fd, how, offset, size))
 WRAP(int, fallocate64, (int fd, int how, off64_t offset, off64_t size), (fd, how, offset, size))
 WRAP(int, ftruncate, (int fd, off_t size), (fd, size))

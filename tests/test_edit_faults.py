@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from faulty_edits import KILL_AFTER, KILL_BEFORE, ONCE, STICKY, VARIANTS
+from users import as_somebody, as_user
 
 import fastmmap
 from fastmmap import _backend, _system
@@ -112,18 +113,6 @@ def test_a_file_may_not_grow_so_large(make, tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A filesystem of one MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", folder]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("only root may mount, and not everywhere")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-
-
 @pytest.mark.parametrize("allocates", [True, False])
 def test_a_full_disk(small_disk, monkeypatch, allocates):
     if not allocates:
@@ -140,41 +129,6 @@ def test_a_full_disk(small_disk, monkeypatch, allocates):
     assert os.listdir(small_disk) == ["file"]
     with fastmmap.open(path, "r+") as m:
         assert m.replace(b"cat", b"dog") == 70_000
-
-
-as_somebody = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can be somebody else")
-
-
-def as_user(path, code):
-    """Runs `code` with `path` as an ordinary user, by forking: what it raises is printed."""
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setgroups([])
-            os.setresgid(4321, 4321, 4321)
-            os.setresuid(4321, 4321, 4321)
-            code(path)
-            os.write(write, b"done")
-        except BaseException as error:
-            os.write(write, f"{type(error).__name__}: {error}".encode())
-        os._exit(0)
-    os.close(write)
-    os.waitpid(child, 0)
-    with os.fdopen(read, "rb") as pipe:
-        return pipe.read().decode()
-
-
-@pytest.fixture
-def reachable(tmp_path):
-    """A folder that an ordinary user can come to."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder == Path("/tmp") or folder == folder.parent:
-            break
-        os.chmod(folder, folder.stat().st_mode | 0o011)
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    return folder
 
 
 @as_somebody

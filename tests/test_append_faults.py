@@ -1,0 +1,150 @@
+"""Appenders when something goes wrong: each system call fails or is the last, writers are killed, disks are full."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faulty_appends import KILL_AFTER, KILL_BEFORE, ONCE, STICKY, VARIANTS
+
+import fastmmap
+from fastmmap import _system
+
+HERE = Path(__file__).parent
+SHORT = -1  # a write that writes half, or a read that reads half
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="stages are files on Linux alone")
+
+
+def faulty(compiled, folder, variant, number, mode):
+    """Runs faulty_appends.py; how many calls the work makes."""
+    library = compiled("fail.c")
+    command = [sys.executable, HERE / "faulty_appends.py", library, folder, variant, str(number), str(mode)]
+    environment = {**os.environ, "LD_PRELOAD": str(library)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@linux
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("mode", [ONCE, STICKY])
+def test_each_call_fails(compiled, tmp_path, variant, mode):
+    for number in (errno.ENOSPC, errno.EIO, errno.EINTR, errno.EDQUOT, errno.EACCES, SHORT):
+        assert faulty(compiled, tmp_path, variant, number, mode) > 20
+
+
+@linux
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("mode", [KILL_BEFORE, KILL_AFTER])
+def test_killed_at_each_call(compiled, tmp_path, variant, mode):
+    assert faulty(compiled, tmp_path, variant, 0, mode) > 20
+
+
+def run_tool(name, *arguments):
+    """Runs a script of tools/ and returns what it says."""
+    script = HERE.parent / "tools" / name
+    if not script.exists():
+        pytest.skip("the tools aren't here")
+    done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@linux
+def test_killed_at_any_step():
+    assert "every record once and in order" in run_tool("append_steps.py", "--runs", "1500")
+
+
+@linux
+def test_killed_at_any_time():
+    assert "each once, whole, in order" in run_tool("append_kills.py")
+
+
+@linux
+def test_a_crowd_of_writers():
+    assert "none lost, doubled or torn" in run_tool("append_crowd.py", "--records", "30000")
+
+
+@pytest.fixture(params=["file", "memory"])
+def stage(request, monkeypatch):
+    if request.param == "memory":
+        monkeypatch.setattr(_system, "is_local", lambda fd: False)
+    return request.param
+
+
+@linux
+@pytest.mark.parametrize("options", [{}, {"sync": "always"}, {"interval": None}])
+def test_a_full_disk_keeps_the_records(small_disk, stage, options):
+    """What was accepted is in the log when there is room again, whatever was refused meanwhile."""
+    path, filler = small_disk / "log", small_disk / "filler"
+    filler.write_bytes(bytes(600_000))
+    log = fastmmap.Appender(path, stage_size=50_000, **options)
+    accepted, refused = [], 0
+    for i in range(3000):
+        record = b"%06d %s\n" % (i, b"x" * (i * 7919 % 900)) if i % 100 else b"%06d %s\n" % (i, b"L" * 80_000)
+        try:
+            log.append(record)
+        except OSError as error:
+            assert (error.errno, error.filename) == (errno.ENOSPC, str(path))
+            refused += 1
+        else:
+            accepted.append(record)
+        if refused == 50:
+            filler.unlink(missing_ok=True)
+    assert refused > 100
+    assert log.position == log.size == sum(map(len, accepted))
+    text = path.read_bytes()
+    assert b"".join(accepted).startswith(text)
+    assert text == b"" or text.endswith(b"\n"), "whole records alone"
+    if options.get("sync") != "always":
+        with pytest.raises(OSError, match="No space.*log"):
+            log.flush()
+        with pytest.raises(OSError, match="No space.*log"):
+            log.close()
+        assert not log.closed
+    os.truncate(path, len(text) // 2)  # room, as copytruncate makes it
+    log.close()
+    data = path.read_bytes()
+    assert data.startswith(text[: len(text) // 2])
+    assert b"".join(accepted).endswith(data[len(text) // 2 :])
+    assert len(data) == len(text) // 2 + sum(map(len, accepted)) - len(text)
+
+
+@linux
+def test_no_room_for_a_stage(small_disk):
+    """No signal, and nothing half done."""
+    path = small_disk / "log"
+    with pytest.raises(OSError, match="No space.*log"):
+        fastmmap.Appender(path)
+    assert os.listdir(small_disk) == ["log"]
+    with fastmmap.Appender(path, stage_size=100_000) as log:
+        log.append(b"a record\n")
+    assert path.read_bytes() == b"a record\n"
+
+
+@linux
+def test_a_log_may_not_grow_so_large(tmp_path):
+    """RLIMIT_FSIZE: whole records up to there, and all of them once it is higher. One drain of 2000 bytes waits."""
+    code = (
+        "import resource, sys, fastmmap\n"
+        "log = fastmmap.Appender(sys.argv[1], stage_size=2000, interval=None)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_500, -1))\n"
+        "accepted = 0\n"
+        "try:\n"
+        "    while True:\n"
+        "        log.append(b'%09d\\n' % accepted)\n"
+        "        accepted += 1\n"
+        "except OSError as error: print(error.errno, error.filename)\n"
+        "print(accepted, len(open(sys.argv[1], 'rb').read()))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))\n"
+        "log.close()\n"
+        "print(open(sys.argv[1], 'rb').read() == b''.join(b'%09d\\n' % i for i in range(accepted)))\n"
+    )
+    path = tmp_path / "log"
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == [f"{errno.EFBIG} {path}", "2200 20000", "True"], done
