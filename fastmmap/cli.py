@@ -1,6 +1,7 @@
 """The command `fastmmap`: search, replace and append from a shell.
 
-Status 0: found or changed; 1: nothing found (but for `recover`, where that is well); 2: an error, which is one line on stderr. An interrupt is 130.
+Status 0: found or changed; 1: nothing found, except for `recover`, where that is 0 too; 2: an error, which is one line
+on stderr. An interrupt is 130.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Kills processes that append to one log, at any time, and recovers it: each record that was acknowledged is there once.
+"""Kills processes that append to one log, at any time, and recovers it: each acknowledged record is there once.
 
 Records carry writer, number and a checksum; a writer acknowledges outside, in memory that it shares with this process,
 each append that has returned. One writer or four; small records, large ones, lists of them; with flushes and without.
