@@ -389,7 +389,7 @@ class Appender(Stage):
         self.switch(None)
         stage, self._stage = self._stage, None
         if stage is not None:
-            stage.close()
+            stage.let_go()
 
 
 _appenders: weakref.WeakSet[Appender] = weakref.WeakSet()

@@ -88,6 +88,10 @@ class Memory:
         """Lets go of the memory."""
         self._mapping.close()
 
+    def let_go(self) -> None:
+        """There is nothing else to let go of."""
+        self.close()
+
     def remove(self) -> None:
         """Nothing is left of memory."""
         self.close()
@@ -183,7 +187,8 @@ class File:
         for drain in range(2):
             _system.write_at(self.fd, WORD.pack(drain << 32), WORD_AT[drain])
         self.header.write(self.fd)
-        self._mapping = MappedFile(self.fd, "r+")
+        # Opened once more: a mapping keeps its descriptor's lock, and a forked child may be unable to let go of one.
+        self._mapping = MappedFile(f"/proc/self/fd/{self.fd}", "r+")
         if not named:
             _system.name_file(self.fd, self.path)
 
@@ -344,6 +349,11 @@ class File:
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
+
+    def let_go(self) -> None:
+        """close, and closes the lock of drains too: a forked child would keep it from others."""
+        self.close()
+        self._lock.close()
 
     def remove(self) -> None:
         """Removes the file, which has been drained; and the lock, which whoever needs it makes anew.

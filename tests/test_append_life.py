@@ -1,0 +1,593 @@
+"""An appender's life: intervals, syncs, threads, forks, signals and the end of the interpreter."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+import fastmmap
+from fastmmap import _system, ticking
+
+fork = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="stages are files on Linux alone")
+
+
+@pytest.fixture(params=["file", "memory"], autouse=True)
+def stage(request, monkeypatch):
+    if request.param == "memory":
+        monkeypatch.setattr(_system, "is_local", lambda fd: False)
+    return request.param
+
+
+def wait_until(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.002)
+
+
+def run(code, *arguments, **options):
+    """Runs a program; its exit status, stdout and stderr."""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+    return done.returncode, done.stdout, done.stderr
+
+
+# --- intervals ---
+
+
+def test_records_are_visible_after_an_interval(tmp_path):
+    path = tmp_path / "log"
+    with fastmmap.Appender(path, interval=0.05) as log:
+        for number in range(1, 4):
+            began = time.monotonic()
+            log.append(b"record\n")
+            wait_until(lambda number=number: path.stat().st_size == 7 * number)
+            assert time.monotonic() - began < 5
+        wait_until(lambda: not log._armed)  # nothing to do, and so nothing is done
+        log.append(b"record\n")
+        assert log._armed
+        wait_until(lambda: path.stat().st_size == 28)
+
+
+def test_no_interval_starts_no_thread(tmp_path):
+    code = (
+        "import sys, threading, fastmmap\n"
+        "with fastmmap.Appender(sys.argv[1], interval=None) as log:\n"
+        "    log.append_many([b'x'] * 100)\n"
+        "    print(threading.active_count(), end=' ')\n"
+        "with fastmmap.Appender(sys.argv[1]) as log:\n"
+        "    print(threading.active_count(), end=' ')\n"
+        "    log.append(b'x')\n"
+        "    print(threading.active_count())\n"
+        "    [fastmmap.Appender(sys.argv[1] + str(i)).append(b'x') for i in range(20)]\n"
+        "    print(threading.active_count())\n"
+    )
+    assert run(code, tmp_path / "log") == (0, "1 1 2\n2\n", "")
+
+
+def test_a_busy_appender_is_drained_each_interval(tmp_path):
+    path = tmp_path / "log"
+    with fastmmap.Appender(path, interval=0.02) as log:
+        for _ in range(20):
+            log.append(b"x" * 10)
+            time.sleep(0.01)
+        assert path.stat().st_size >= 50
+
+
+def test_what_an_interval_can_not_write_waits(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    failed = threading.Event()
+
+    def full(fd, pieces):
+        failed.set()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with fastmmap.Appender(path, interval=0.01) as log:
+        with monkeypatch.context() as patched:
+            patched.setattr(_system, "write_pieces", full)
+            log.append(b"one\n")
+            assert failed.wait(10)
+            log.append(b"two\n")
+            with pytest.raises(OSError, match="No space"):
+                log.flush()
+        wait_until(lambda: path.read_bytes() == b"one\ntwo\n")
+
+
+def test_a_forgotten_appender_is_no_longer_waited_for(tmp_path):
+    path = tmp_path / "log"
+    log = fastmmap.Appender(path, interval=0.03)
+    log.append(b"x")
+    del log
+    gc.collect()
+    assert path.read_bytes() == b"x"
+    wait_until(lambda: not ticking._due)
+
+
+# --- syncs ---
+
+
+@pytest.fixture
+def syncs(monkeypatch):
+    """How often files were synced, and how: a test may have them fail."""
+    calls = []
+
+    def sync(fd):
+        calls.append(os.fstat(fd).st_size)
+        if sync.fails:
+            raise OSError(errno.EIO, "Input/output error")
+
+    sync.fails = False
+    monkeypatch.setattr(_system, "make_durable", sync)
+    calls_of = sync
+    calls_of.calls = calls
+    return calls_of
+
+
+def test_always_in_sync(tmp_path, syncs):
+    path = tmp_path / "log"
+    with fastmmap.Appender(path, sync="always") as log:
+        log.append(b"one\n")
+        assert syncs.calls == [4]
+        assert path.read_bytes() == b"one\n"
+        assert log.append_many(b"%d\n" % i for i in range(10)) == 10
+        assert syncs.calls == [4, 24], "many records, one sync"
+        log.append(b"L" * 100_000)
+        assert syncs.calls == [4, 24, 100_024]
+        with pytest.raises(TypeError):
+            log.append_many([b"kept\n", 5])
+        assert syncs.calls[-1] == 100_029
+        assert log.position == log.size == 100_029
+
+
+def test_in_sync_after_an_interval(tmp_path, syncs):
+    path = tmp_path / "log"
+    with fastmmap.Appender(path, sync="interval", interval=0.03) as log:
+        log.append(b"one\n")
+        wait_until(lambda: syncs.calls == [4])
+        log.append(b"two\n")
+        log.flush()  # visible, and yet to be synced
+        wait_until(lambda: syncs.calls == [4, 8])
+        wait_until(lambda: not log._armed)
+        log.append(b"end\n")
+    assert syncs.calls[-1] == 12, "no timer will do so any more"
+
+
+def test_no_sync_but_when_asked(tmp_path, syncs):
+    with fastmmap.Appender(tmp_path / "log", interval=0.01) as log:
+        log.append(b"x")
+        time.sleep(0.05)
+        assert syncs.calls == []
+        log.sync()
+        assert syncs.calls == [1]
+
+
+@pytest.mark.parametrize("how", ["asked", "interval", "always"])
+def test_a_failed_sync_poisons(tmp_path, syncs, how):
+    """The system says so once, and may have dropped the data: no later success can be believed."""
+    path = tmp_path / "log"
+    log = fastmmap.Appender(path, sync=None if how == "asked" else how, interval=0.01)
+    log.append(b"good\n")
+    log.sync()
+    syncs.fails = True
+    words = "Input/output error: a sync has failed, and what was written before it may be lost.*log"
+    if how == "asked":
+        log.append(b"doubtful\n")
+        with pytest.raises(OSError, match="Input/output error.*log"):
+            log.sync()
+    elif how == "always":
+        with pytest.raises(OSError, match="Input/output error.*log"):
+            log.append(b"doubtful\n")
+    else:
+        log.append(b"doubtful\n")
+        wait_until(lambda: log._failure is not None)
+    syncs.fails = False
+    for use in (lambda: log.append(b"x"), lambda: log.append_many([b"x"]), log.flush, log.sync,
+                lambda: log.append(b"x" * 100_000), lambda: log.write("x")):  # fmt: skip
+        with pytest.raises(OSError, match=words) as caught:
+            use()
+        assert (caught.value.errno, caught.value.filename) == (errno.EIO, str(path))
+    with pytest.raises(OSError, match=words):
+        log.close()
+    assert log.closed
+    log.close()
+    with pytest.raises(ValueError, match="closed"):
+        log.append(b"x")
+    assert path.read_bytes() == b"good\ndoubtful\n", "what was accepted is written, for what it's worth"
+    assert os.listdir(tmp_path) == ["log"]
+
+
+def test_the_name_of_a_new_log_is_synced_once(tmp_path, syncs, monkeypatch):
+    names = []
+    monkeypatch.setattr(_system, "make_names_durable", lambda fd: names.append(os.readlink(f"/proc/self/fd/{fd}")))
+    with fastmmap.Appender(tmp_path / "log") as log:
+        log.sync()
+        log.sync()
+    assert names == [str(tmp_path)]
+
+
+# --- threads and forks ---
+
+
+def test_threads_that_append_lists_large_records_and_flush(tmp_path):
+    path = tmp_path / "log"
+    errors = []
+    with fastmmap.Appender(path, stage_size=3000, interval=0.001) as log:
+
+        def work(name):
+            try:
+                for i in range(300):
+                    log.append_many([b"%d:%d:a\n" % (name, i), b"%d:%d:b\n" % (name, i)])
+                    if i % 50 == 0:
+                        log.append(b"%d:%d:%s\n" % (name, i, b"L" * 70_000))
+                    if i % 20 == 0:
+                        log.flush()
+                        assert log.size <= log.position
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not errors
+        assert log.size == log.position
+    lines = path.read_bytes().splitlines()
+    for name in range(4):
+        mine = [line.split(b":")[1:] for line in lines if line.startswith(b"%d:" % name)]
+        expected = [[b"%d" % i, kind] for i in range(300) for kind in (b"a", b"b", b"L" * 70_000)
+                    if kind[:1] != b"L" or i % 50 == 0]  # fmt: skip
+        assert mine == expected
+
+
+@fork
+def test_a_forked_child_has_its_own_stage(tmp_path, stage):
+    path = tmp_path / "log"
+    with fastmmap.Appender(path, interval=None) as log:
+        log.append(b"parent's\n")
+        child = os.fork()
+        if child == 0:
+            ok = log.tail == 0 and log.survives_kill == (stage == "file")
+            log.append(b"child's\n")
+            ok = (
+                ok
+                and log.size == 8
+                and len([n for n in os.listdir(tmp_path) if n.endswith(".stage")]) == 2 * (stage == "file")
+            )
+            log.flush()
+            os._exit(0 if ok else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert path.read_bytes() == b"child's\n"
+        assert log.size == 17
+    assert path.read_bytes() == b"child's\nparent's\n"
+
+
+@fork
+@linux
+def test_a_forked_child_that_is_killed_loses_nothing(tmp_path, stage):
+    if stage == "memory":
+        pytest.skip("memory is lost")
+    path = tmp_path / "log"
+    with fastmmap.Appender(path, interval=None) as log:
+        log.append(b"parent's\n")
+        child = os.fork()
+        if child == 0:
+            log.append(b"child's\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)
+        assert fastmmap.recover(path)
+        assert path.read_bytes() == b"child's\n"
+    assert path.read_bytes() == b"child's\nparent's\n"
+    assert os.listdir(tmp_path) == ["log"]
+
+
+@fork
+@linux
+def test_a_parent_that_dies_before_its_child(tmp_path, stage):
+    """The child holds no lock of the parent's stage."""
+    if stage == "memory":
+        pytest.skip("memory is lost")
+    path = tmp_path / "log"
+    read, write = os.pipe()
+    forked, tell = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        os.close(write)
+        log = fastmmap.Appender(path, interval=None)
+        log.append(b"parent's\n")
+        kept = memoryview(log._stage._mapping)  # as a thread may have had one that is no more in the child
+        if os.fork() == 0:
+            os.write(tell, b"!")
+            os.read(read, 1)  # lives until the test ends
+            os._exit(len(kept) == 0)
+        os.read(forked, 1)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(parent, 0)
+    assert fastmmap.recover(path)
+    assert path.read_bytes() == b"parent's\n"
+    for fd in (read, write, forked, tell):
+        os.close(fd)
+
+
+@fork
+def test_forks_while_threads_append(tmp_path):
+    path = tmp_path / "log"
+    stop = threading.Event()
+    counts = [0, 0]
+    with fastmmap.Appender(path, stage_size=2000, interval=0.001) as log:
+
+        def work(name):
+            while not stop.is_set():
+                log.append(b"%d:%d\n" % (name, counts[name]))
+                counts[name] += 1
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in range(2)]
+        for thread in threads:
+            thread.start()
+        children = []
+        for i in range(20):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                log.append(b"child %d\n" % i)
+                log.close()
+                os._exit(0)
+            children.append(child)
+            time.sleep(0.005)
+        statuses = [os.waitpid(child, 0)[1] for child in children]
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert statuses == [0] * 20
+    lines = path.read_bytes().splitlines()
+    assert sorted(line for line in lines if line.startswith(b"child")) == sorted(b"child %d" % i for i in range(20))
+    for name in range(2):
+        mine = [int(line.split(b":")[1]) for line in lines if line.startswith(b"%d:" % name)]
+        assert mine == list(range(counts[name]))
+    assert os.listdir(tmp_path) == ["log"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_of_multiprocessing(tmp_path, method):
+    """They end without running exit handlers, and drain all the same."""
+    (tmp_path / "worker.py").write_text(
+        "import fastmmap\n"
+        "log = None\n"
+        "def start(path):\n"
+        "    global log\n"
+        "    log = fastmmap.Appender(path, interval=None)\n"
+        "def work(i):\n"
+        "    log.append(b'%d\\n' % i)\n"
+    )
+    code = (
+        "import multiprocessing, sys\n"
+        "sys.path.insert(0, sys.argv[2])\n"
+        "import worker\n"
+        "if __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context(sys.argv[3])\n"
+        "    pool = context.Pool(2, worker.start, (sys.argv[1],))\n"
+        "    pool.map(worker.work, range(1000))\n"
+        "    pool.close()\n"
+        "    pool.join()\n"
+    )
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    main = tmp_path / "main.py"
+    main.write_text(code)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", main, folder / "log", tmp_path, method], capture_output=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert sorted(map(int, (folder / "log").read_bytes().split())) == list(range(1000))
+    assert os.listdir(folder) == ["log"]
+
+
+# --- signals, and the end ---
+
+
+def test_drained_at_the_end_of_the_interpreter(tmp_path):
+    """Also what other handlers of the end append, those that run after ours too."""
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: log.append(b'registered first, runs last\\n'))\n"
+        "import fastmmap\n"
+        "log = fastmmap.Appender(sys.argv[1])\n"
+        "atexit.register(lambda: log.append(b'registered last, runs first\\n'))\n"
+        "log.append(b'at work\\n')\n"
+    )
+    assert run(code, tmp_path / "log") == (0, "", "")
+    assert (tmp_path / "log").read_bytes() == b"at work\nregistered last, runs first\nregistered first, runs last\n"
+    assert os.listdir(tmp_path) == ["log"]
+
+
+def test_a_cycle_that_holds_an_appender(tmp_path):
+    log = fastmmap.Appender(tmp_path / "log", interval=None)
+    log.append(b"x")
+    log.itself = log
+    del log
+    gc.collect()
+    assert (tmp_path / "log").read_bytes() == b"x"
+    assert os.listdir(tmp_path) == ["log"]
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_signal_handler_that_appends_in_the_midst_of_a_drain(tmp_path, monkeypatch, same):
+    """It can't wait for its own thread: an append that needs a drain is refused, one that finds room isn't."""
+    path = tmp_path / "log"
+    log = fastmmap.Appender(path, interval=None, stage_size=1000)
+    other = log if same else fastmmap.Appender(path, interval=None, stage_size=1000)
+    said = []
+    write = _system.write_pieces
+
+    def interrupted(fd, pieces):
+        monkeypatch.setattr(_system, "write_pieces", write)
+        other.append(b"handler's\n")
+        for use in (other.flush, lambda: other.append(b"L" * 2000 + b"\n")):
+            try:
+                use()
+            except RuntimeError as error:
+                said.append(str(error))
+        return write(fd, pieces)
+
+    monkeypatch.setattr(_system, "write_pieces", interrupted)
+    log.append(b"first\n")
+    log.flush()
+    expected = 2 if same or other.survives_kill else 0
+    assert len(said) == expected
+    assert all("this very thread" in text for text in said)
+    log.append(b"last\n")
+    log.close()
+    other.close()
+    lines = path.read_bytes().splitlines()
+    assert [line for line in lines if not line.startswith(b"L")].count(b"handler's") == 1
+    assert lines.index(b"first") < lines.index(b"last")
+
+
+def test_an_appender_forgotten_in_the_midst_of_a_drain_of_its_log(tmp_path, monkeypatch):
+    path = tmp_path / "log"
+    log = fastmmap.Appender(path, interval=None)
+    forgotten = [fastmmap.Appender(path, interval=None)]
+    forgotten[0].append(b"forgotten\n")
+    write = _system.write_pieces
+
+    def collected(fd, pieces):
+        monkeypatch.setattr(_system, "write_pieces", write)
+        forgotten.clear()
+        return write(fd, pieces)
+
+    monkeypatch.setattr(_system, "write_pieces", collected)
+    log.append(b"mine\n")
+    log.close()
+    wait_until(lambda: len(path.read_bytes()) == 15)
+    assert sorted(path.read_bytes().splitlines()) == [b"forgotten", b"mine"]
+    wait_until(lambda: os.listdir(tmp_path) == ["log"])
+
+
+@pytest.mark.parametrize("at", range(0, 60, 3))
+def test_an_interrupt_in_the_midst_of_a_drain(tmp_path, monkeypatch, stage, at):
+    """KeyboardInterrupt from any system call of ours: what was accepted is there once."""
+    path = tmp_path / "log"
+    log = fastmmap.Appender(path, interval=None, stage_size=100)
+    calls = 0
+
+    def wrap(name):
+        real = getattr(_system, name)
+
+        def call(*arguments, **options):
+            nonlocal calls
+            calls += 1
+            result = real(*arguments, **options)
+            if calls == at + 1 and not (stage == "memory" and name == "write_pieces"):
+                raise KeyboardInterrupt
+            return result
+
+        monkeypatch.setattr(_system, name, call)
+
+    for name in ("write_pieces", "write_at", "read_at", "lock", "unlock", "open_ours"):
+        wrap(name)
+    accepted = []
+    for i in range(12):
+        record = b"%d %s\n" % (i, b"x" * (i * 13 % 60))
+        before = log.position
+        with suppress(KeyboardInterrupt):
+            log.append(record)
+        if log.position > before:
+            accepted.append(record)
+    monkeypatch.undo()
+    log.close()
+    assert path.read_bytes() == b"".join(accepted)
+
+
+@linux
+def test_a_stage_that_somebody_cuts(tmp_path, stage):
+    """No signal ends the process: the append says what happened."""
+    if stage == "memory":
+        pytest.skip("nobody can cut memory")
+    if not fastmmap._backend.NATIVE:
+        pytest.skip("the guard is an extension")
+    path = tmp_path / "log"
+    log = fastmmap.Appender(path, interval=None)
+    log.append(b"x")
+    (name,) = (name for name in os.listdir(tmp_path) if name.endswith(".stage"))
+    os.truncate(tmp_path / name, 4096)
+    with pytest.raises(fastmmap.MappedFileError, match="truncated"):
+        log.append(b"y")
+    with pytest.raises(fastmmap.MappedFileError, match="truncated"):
+        log.append_many([b"y"] * 10)
+    with pytest.raises(OSError, match="log"):
+        log.close()
+    log._let_go()
+
+
+@linux
+def test_a_lock_that_somebody_removes(tmp_path):
+    path = tmp_path / "log"
+    with fastmmap.Appender(path, interval=None) as log, fastmmap.Appender(path, interval=None) as other:
+        log.append(b"one\n")
+        for name in os.listdir(tmp_path):
+            if name.endswith(".lock"):
+                os.unlink(tmp_path / name)
+        log.flush()
+        other.append(b"two\n")
+    assert path.read_bytes() == b"one\ntwo\n"
+    assert os.listdir(tmp_path) == ["log"]
+
+
+def test_pipes_and_devices(tmp_path):
+    read, write = os.pipe()
+    with fastmmap.Appender(f"/proc/self/fd/{write}") as log:
+        assert not log.survives_kill
+        log.append(b"through a pipe\n")
+        log.append(b"L" * 30_000)
+        log.flush()
+        with pytest.raises(OSError, match="fd"):
+            log.sync()
+        log.append(b"!")
+    os.close(write)
+    with open(read, "rb") as file:
+        assert file.read() == b"through a pipe\n" + b"L" * 30_000 + b"!"
+    with fastmmap.Appender(os.devnull) as log:
+        log.append_many([b"x" * 1000] * 5000)
+        assert log.position == 5_000_000
+
+
+def test_a_fifo_waits_for_its_reader(tmp_path):
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    got = []
+
+    def read():
+        with open(path, "rb") as file:
+            got.append(file.read())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with fastmmap.Appender(path) as log:
+        log.append(b"x" * 100_000)
+    reader.join(10)
+    assert got == [b"x" * 100_000]
+
+
+def test_descriptors_do_not_leak(tmp_path):
+    def count():
+        return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+
+    before = count()
+    for i in range(30):
+        with fastmmap.Appender(tmp_path / "log", interval=None) as log:
+            log.append(b"x" * i)
+            log.sync()
+        with pytest.raises(IsADirectoryError):
+            fastmmap.Appender(tmp_path)
+        fastmmap.recover(tmp_path)
+    assert count() == before
