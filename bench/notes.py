@@ -185,7 +185,7 @@ def gather(path: Path) -> int:
 
 def append(name: str) -> Callable[[Path], int]:
     def run(path: Path) -> int:
-        appends.ENGINES[name](path, RECORD, RECORDS)
+        appends.ENGINES[name](path, [RECORD] * RECORDS, RECORDS * len(RECORD))
         return RECORDS
 
     return run

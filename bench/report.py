@@ -16,6 +16,43 @@ SLOWER = 0.85
 
 def table(row: dict[str, Any]) -> Table:
     """One case: its engines, fastest first."""
+    return append_table(row) if "lost" in row["timings"][0] else plain_table(row)
+
+
+def append_table(row: dict[str, Any]) -> Table:
+    """A case of append: what a record costs, and what it is worth."""
+    result = Table(title=row["title"], title_justify="left", title_style="bold", show_edge=False)
+    for heading in (
+        "engine",
+        "ns a record",
+        "spread",
+        "GB/s",
+        "of the best file.write",
+        "a kill loses",
+        "a reader sees",
+    ):
+        result.add_column(
+            heading, justify="left" if heading in ("engine", "a kill loses", "a reader sees") else "right"
+        )
+    best = min(timing["seconds"] for timing in row["timings"] if timing["engine"].startswith("file.write"))
+    for timing in sorted(row["timings"], key=lambda timing: timing["seconds"]):
+        result.add_row(
+            timing["engine"],
+            f"{timing['seconds'] * 1e9 / (row['bytes'] // row['record']):.0f}",
+            spread(timing),
+            f"{row['bytes'] / timing['seconds'] / 1e9:.2f}",
+            f"{timing['seconds'] / best:.2f}",
+            timing["lost"],
+            timing["reader"],
+        )
+    return result
+
+
+def spread(timing: dict[str, Any]) -> str:
+    return f"±{(timing['high'] - timing['low']) / 2 / timing['seconds']:.0%}" if timing["runs"] > 1 else "1 run"
+
+
+def plain_table(row: dict[str, Any]) -> Table:
     result = Table(title=row["title"], title_justify="left", title_style="bold", show_edge=False)
     for heading in (
         "engine",
@@ -37,7 +74,7 @@ def table(row: dict[str, Any]) -> Table:
         result.add_row(
             timing["engine"],
             f"{timing['seconds']:.4f}",
-            f"±{(timing['high'] - timing['low']) / 2 / timing['seconds']:.0%}" if timing["runs"] > 1 else "1 run",
+            spread(timing),
             f"{rate / 1e9:.2f}",
             f"{rate / row['limit']:.0%}",
             f"{slowest / timing['seconds']:.1f}x",

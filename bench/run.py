@@ -22,7 +22,7 @@ import numpy
 import fastmmap
 from fastmmap import _system
 
-from . import appends, corpora
+from . import appends, behaviour, corpora
 from .engines import READ, UNCOUNTED, Engine, Job, applies, engines, summary
 from .measure import Runner, WrongAnswer, copy_speed, race, read_speed
 
@@ -34,7 +34,7 @@ else:
 HERE = Path(__file__).parent
 EXPECTED = HERE / "answers.json"
 PLACES = 100_000  # random reads
-RECORDS = 32 << 20  # bytes of records that an append row writes at most
+RECORDS = 64 << 20  # bytes of records that an append row writes at most
 CHANGES = ("replace", "replace_file")
 
 
@@ -82,11 +82,13 @@ class Row:
     limit: float  # bytes a second of a plain read of the buffer by one thread, or of memcpy
     limit_all: float  # the same by all threads
     timings: list[Any] = field(default_factory=list)
+    behaviours: dict[str, dict[str, str]] = field(default_factory=dict)  # of engines that append: lost, reader
 
     def record(self) -> dict[str, Any]:
         case = {**self.case.__dict__, "needle": self.case.needle.decode(), "new": self.case.new.decode()}
         limits = {"bytes": self.bytes, "limit": self.limit, "limit_all": self.limit_all}
-        return {"title": self.case.title, **case, **limits, "timings": [timing.as_row() for timing in self.timings]}
+        timings = [{**timing.as_row(), **self.behaviours.get(timing.engine, {})} for timing in self.timings]
+        return {"title": self.case.title, **case, **limits, "timings": timings}
 
 
 def cases(largest: str, only: str | None) -> Iterator[Case]:
@@ -230,6 +232,7 @@ def run_change(case: Case, folder: Path, text: Path, known: list[Engine], expect
 def run_append(case: Case, folder: Path, budget: float) -> Row:
     record, path = appends.record_of(case.record), folder / "appended"
     number = RECORDS // len(record)
+    records, total = [record] * number, number * len(record)
 
     def prepare() -> None:
         path.unlink(missing_ok=True)
@@ -239,12 +242,12 @@ def run_append(case: Case, folder: Path, budget: float) -> Row:
         compare(case, name, [len(data) // len(record), zlib.crc32(data)], answers()[case.key])
 
     runners = [
-        Runner(name, functools.partial(run, path, record, number), prepare, functools.partial(check, name=name))
+        Runner(name, functools.partial(run, path, records, total), prepare, functools.partial(check, name=name))
         for name, run in appends.ENGINES.items()
     ]
-    speed = copy_speed(number * len(record))
+    speed = copy_speed(total)
     try:
-        return Row(case, number * len(record), speed, speed, race(runners, budget))
+        return Row(case, total, speed, speed, race(runners, budget), behaviour.behaviours(folder, record))
     finally:
         prepare()
 
