@@ -61,7 +61,7 @@ def number_of(data: bytes, record: bytes) -> int:
 
 
 def lost(engine: Callable, path: Path, record: bytes) -> tuple[int, int]:
-    """Of some kills the worst: how many written records aren't in the log once it is recovered, and zeros behind them."""
+    """Of some kills the worst: how many written records the recovered log lacks, and how many zeros it ends with."""
     worst, zeros = 0, 0
     for _ in range(KILLS):
         child, shared = started(engine, path, record, 256 << 20, 0)

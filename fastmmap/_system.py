@@ -183,8 +183,10 @@ def write_all(fd: int, data: Any) -> None:
 
 def write_at(fd: int, data: Any, offset: int) -> None:
     """pwrite(2) until all of a buffer is written, at an offset that may be the file's end."""
+    written = os.pwrite(fd, data, offset)
+    if written == len(data):
+        return
     with memoryview(data) as view:
-        written = 0
         while written < len(view):
             written += os.pwrite(fd, view[written:], offset + written)
 
@@ -196,8 +198,12 @@ def write_pieces(fd: int, pieces: list[memoryview]) -> int:
 
 def read_at(fd: int, size: int, offset: int) -> bytes:
     """pread(2) of `size` bytes; fewer where the file ends."""
-    blocks = []
-    while size and (block := os.pread(fd, size, offset)):
+    block = os.pread(fd, size, offset)
+    if len(block) == size:
+        return block
+    blocks = [block]
+    size, offset = size - len(block), offset + len(block)
+    while block and size and (block := os.pread(fd, size, offset)):
         blocks.append(block)
         size, offset = size - len(block), offset + len(block)
     return b"".join(blocks)

@@ -176,10 +176,12 @@ class Lock:
         self._check_reentry()
         try:
             while True:
-                self.open()
+                if self._fd < 0:
+                    self.open()
                 _system.lock(self._fd)
-                if self._is_current():
+                if os.fstat(self._fd).st_nlink:
                     break
+                # Its last user has removed it, and whoever comes next makes a new one.
                 self.close()
             _holders[self.path] = threading.get_ident()
         except BaseException:
@@ -225,13 +227,6 @@ class Lock:
             os.close(fd)
             raise
         self._fd = fd
-
-    def _is_current(self) -> bool:
-        """Whether the file that is locked has its name yet: its last user removes it."""
-        try:
-            return os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(self._fd))
-        except FileNotFoundError:
-            return False
 
     def named(self) -> bytes | None:
         """The id of the stage whose drain was under way, if there is one. The lock is held."""

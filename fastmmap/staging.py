@@ -276,7 +276,7 @@ class File:
 
     def _intend(self, offset: int, length: int, extra: int, drain: int) -> None:
         """Says what is going to be written. It counts once the lock names this stage."""
-        _system.write_at(self.fd, INTENT.pack(offset, length, extra, drain % DRAINS) + WORD.pack(0), INTENT_AT)
+        self._store(INTENT.pack(offset, length, extra, drain % DRAINS) + WORD.pack(0), INTENT_AT)
 
     def _content(self, drain: int, length: int) -> memoryview:
         """The records of a drain."""
@@ -287,14 +287,22 @@ class File:
 
     def _note(self, written: int) -> None:
         """Says how much of a drain a write has written that wrote less than all: only so is it known to be ours."""
+        self._store(WORD.pack(written), PROGRESS_AT)
+
+    def _store(self, data: bytes, offset: int) -> None:
+        """Writes to the header: by a store, which takes a tenth of the time of a call, where it is mapped."""
         if self._mapping is None:
-            _system.write_at(self.fd, WORD.pack(written), PROGRESS_AT)
+            _system.write_at(self.fd, data, offset)
         else:
-            self._mapping[PROGRESS_AT : PROGRESS_AT + WORD.size] = WORD.pack(written)
+            self._mapping[offset : offset + len(data)] = data
 
     def _word(self, half: int) -> tuple[int, int]:
         """Number and length of the drain in a half."""
-        (word,) = WORD.unpack(_system.read_at(self.fd, WORD.size, WORD_AT[half]))
+        at = WORD_AT[half]
+        if self._mapping is None:
+            (word,) = WORD.unpack(_system.read_at(self.fd, WORD.size, at))
+        else:
+            (word,) = WORD.unpack(self._mapping[at : at + WORD.size])
         return word >> 32, word % DRAINS
 
     def _empty(self, drain: int) -> None:
