@@ -1,6 +1,6 @@
 """How long a single append takes, drains included: python -m bench.latency
 
-The distribution of 100 B appends by an appender and by a buffered file, in turns. The clock's own time is in all of them.
+The distribution of 100 B appends by an appender and by a buffered file, in turns. The clock's own time is in it.
 """
 
 from __future__ import annotations
