@@ -8,6 +8,7 @@ import mmap
 import os
 import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -130,3 +131,35 @@ def reachable(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def faulty(compiled, tmp_path):
+    """Runs a script of this folder with fail.c preloaded; returns how many system calls its work makes."""
+
+    def run(script, variant, number, mode):
+        if sys.platform != "linux":
+            pytest.skip("what is preloaded is for Linux")
+        library, path = compiled("fail.c"), Path(__file__).with_name(script)
+        command = [sys.executable, path, library, tmp_path, variant, str(number), str(mode)]
+        environment = {**os.environ, "LD_PRELOAD": str(library)}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout)
+
+    return run
+
+
+@pytest.fixture
+def tool():
+    """Runs a script of tools/ and returns what it says."""
+
+    def run(name, *arguments):
+        script = Path(__file__).parent.parent / "tools" / name
+        if not script.exists():
+            pytest.skip("the tools aren't here")
+        done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run

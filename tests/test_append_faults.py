@@ -6,7 +6,6 @@ import errno
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from faulty_appends import KILL_AFTER, KILL_BEFORE, ONCE, STICKY, VARIANTS
@@ -14,60 +13,39 @@ from faulty_appends import KILL_AFTER, KILL_BEFORE, ONCE, STICKY, VARIANTS
 import fastmmap
 from fastmmap import _system
 
-HERE = Path(__file__).parent
 SHORT = -1  # a write that writes half, or a read that reads half
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="stages are files on Linux alone")
 
 
-def faulty(compiled, folder, variant, number, mode):
-    """Runs faulty_appends.py; how many calls the work makes."""
-    library = compiled("fail.c")
-    command = [sys.executable, HERE / "faulty_appends.py", library, folder, variant, str(number), str(mode)]
-    environment = {**os.environ, "LD_PRELOAD": str(library)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
-
-
 @linux
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("mode", [ONCE, STICKY])
-def test_each_call_fails(compiled, tmp_path, variant, mode):
+def test_each_call_fails(faulty, variant, mode):
     for number in (errno.ENOSPC, errno.EIO, errno.EINTR, errno.EDQUOT, errno.EACCES, SHORT):
-        assert faulty(compiled, tmp_path, variant, number, mode) > 20
+        assert faulty("faulty_appends.py", variant, number, mode) > 20
 
 
 @linux
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("mode", [KILL_BEFORE, KILL_AFTER])
-def test_killed_at_each_call(compiled, tmp_path, variant, mode):
-    assert faulty(compiled, tmp_path, variant, 0, mode) > 20
-
-
-def run_tool(name, *arguments):
-    """Runs a script of tools/ and returns what it says."""
-    script = HERE.parent / "tools" / name
-    if not script.exists():
-        pytest.skip("the tools aren't here")
-    done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def test_killed_at_each_call(faulty, variant, mode):
+    assert faulty("faulty_appends.py", variant, 0, mode) > 20
 
 
 @linux
-def test_killed_at_any_step():
-    assert "every record once and in order" in run_tool("append_steps.py", "--runs", "1500")
+def test_killed_at_any_step(tool):
+    assert "every record once and in order" in tool("append_steps.py", "--runs", "1500")
 
 
 @linux
-def test_killed_at_any_time():
-    assert "each once, whole, in order" in run_tool("append_kills.py")
+def test_killed_at_any_time(tool):
+    assert "each once, whole, in order" in tool("append_kills.py")
 
 
 @linux
-def test_a_crowd_of_writers():
-    assert "none lost, doubled or torn" in run_tool("append_crowd.py", "--records", "30000")
+def test_a_crowd_of_writers(tool):
+    assert "none lost, doubled or torn" in tool("append_crowd.py", "--records", "30000")
 
 
 @pytest.fixture(params=["file", "memory"])

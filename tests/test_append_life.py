@@ -305,7 +305,7 @@ def test_a_parent_that_dies_before_its_child(tmp_path, stage):
         os.close(write)
         log = fastmmap.Appender(path, interval=None)
         log.append(b"parent's\n")
-        kept = memoryview(log._stage._mapping)  # as a thread may have had one that is no more in the child
+        kept = log._stage._mapping.view()  # as a thread may have had one that is no more in the child
         if os.fork() == 0:
             os.write(tell, b"!")
             os.read(read, 1)  # lives until the test ends

@@ -23,39 +23,24 @@ SHORT = -1  # a write that writes half
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what is preloaded is for Linux")
 
 
-def faulty(compiled, folder, variant, number, mode):
-    """Runs faulty_edits.py; how many calls an edit makes."""
-    library = compiled("fail.c")
-    command = [sys.executable, HERE / "faulty_edits.py", library, folder, variant, str(number), str(mode)]
-    environment = {**os.environ, "LD_PRELOAD": str(library)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
-
-
 @linux
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("mode", [ONCE, STICKY])
-def test_each_call_fails(compiled, tmp_path, variant, mode):
+def test_each_call_fails(faulty, variant, mode):
     for number in (errno.ENOSPC, errno.EIO, errno.EINTR, errno.EDQUOT, errno.EACCES, SHORT):
-        assert faulty(compiled, tmp_path, variant, number, mode) > 15
+        assert faulty("faulty_edits.py", variant, number, mode) > 15
 
 
 @linux
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("mode", [KILL_BEFORE, KILL_AFTER])
-def test_killed_at_each_call(compiled, tmp_path, variant, mode):
-    assert faulty(compiled, tmp_path, variant, 0, mode) > 15
+def test_killed_at_each_call(faulty, variant, mode):
+    assert faulty("faulty_edits.py", variant, 0, mode) > 15
 
 
 @linux
-def test_killed_at_any_time():
-    script = HERE.parent / "tools" / "edit_kills.py"
-    if not script.exists():
-        pytest.skip("the tools aren't here")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "old or new" in done.stdout
+def test_killed_at_any_time(tool):
+    assert "old or new" in tool("edit_kills.py")
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace shows the order")
