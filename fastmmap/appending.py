@@ -284,7 +284,7 @@ class Appender(Stage):
             try:
                 self._write(NOTHING, last=True)
             except BaseException:
-                if self._failure is None:
+                if self._failure is None and self._sync != "always":
                     self.wake()
                     self._arm()
                 raise

@@ -149,6 +149,23 @@ def test_always_in_sync(tmp_path, syncs):
         assert log.position == log.size == 100_029
 
 
+def test_always_in_sync_after_a_close_that_failed(tmp_path, syncs, monkeypatch):
+    path = tmp_path / "log"
+    log = fastmmap.Appender(path, sync="always")
+    log.append(b"one\n")
+    with monkeypatch.context() as patched:
+
+        def fails(self, *arguments):
+            raise OSError(errno.EIO, "Input/output error")
+
+        patched.setattr(type(log._stage), "length", fails)
+        with pytest.raises(OSError, match="Input/output error"):
+            log.close()
+    log.append(b"two\n")
+    assert (syncs.calls, path.read_bytes()) == ([4, 8], b"one\ntwo\n")
+    log.close()
+
+
 def test_in_sync_after_an_interval(tmp_path, syncs):
     path = tmp_path / "log"
     with fastmmap.Appender(path, sync="interval", interval=0.03) as log:
