@@ -18,6 +18,7 @@ from typing import Any
 _CAN_SYNC_RANGE = sys.platform == "linux"
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+_EMPTY_PATH, _NOFOLLOW, _BIRTH = 0x1000, 0x100, 0x800  # AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, STATX_BTIME
 
 # What advise() may say. No other advice of madvise is here: some of them change what the memory holds.
 ADVICE = ("normal", "random", "sequential", "willneed", "dontneed", "hugepage", "nohugepage")
@@ -239,6 +240,24 @@ def is_local(fd: int) -> bool:
         if number != errno.EINTR:
             raise OSError(number, os.strerror(number))
     return status[0] & 0xFFFFFFFF in _LOCAL
+
+
+def birth(file: int | str) -> int:
+    """When a file was made, in nanoseconds, by its descriptor or path; 0 where that isn't known.
+
+    It tells a file from another that got its inode after it.
+    """
+    if sys.platform != "linux" or not hasattr(_libc(), "statx"):
+        return 0
+    import ctypes
+    import struct
+
+    block = ctypes.create_string_buffer(256)  # a struct statx
+    at, path, flags = (file, b"", _EMPTY_PATH) if isinstance(file, int) else (_HERE, os.fsencode(file), _NOFOLLOW)
+    if _libc().statx(at, path, flags, _BIRTH, block) != 0:
+        return 0
+    mask, seconds, nanoseconds = struct.unpack_from("=I76xqI", block)
+    return seconds * 10**9 + nanoseconds if mask & _BIRTH else 0
 
 
 def boot() -> bytes:

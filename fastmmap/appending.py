@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import errno
-import math
 import operator
 import os
 import sys
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _system, ticking
 from ._backend import chosen
-from .draining import Lock, Log, Untrusted, forget_holders
+from .draining import Lock, Log, Untrusted, is_draining, let_go_in_child, running
 from .recovering import adopt
 from .reference.arguments import export
 from .staging import LARGEST_HALF, File, Memory
@@ -74,8 +73,9 @@ class Appender(Stage):
             raise ValueError(f"stage_size must be from 1 to {LARGEST_HALF}, not {stage_size}")
         if sync not in SYNCS:
             raise ValueError(f"sync must be one of {', '.join(map(repr, SYNCS))}, not {sync!r}")
-        if interval is not None and not (0 < interval < math.inf):
-            raise ValueError(f"interval must be None or a number of seconds above 0, not {interval!r}")
+        if interval is not None and not (0 < interval <= threading.TIMEOUT_MAX):
+            most = threading.TIMEOUT_MAX
+            raise ValueError(f"interval must be None or seconds above 0 and at most {most:.0f}, not {interval!r}")
         if sync == "interval" and interval is None:
             raise ValueError("sync='interval' needs an interval")
         super().__init__()
@@ -83,7 +83,7 @@ class Appender(Stage):
         self.interval = interval
         self.largest = min(LARGE - 1, stage_size)
         self._sync, self._half = sync, stage_size
-        self._stage_dir = None if stage_dir is None else os.fsdecode(os.fspath(stage_dir))
+        self._stage_dir = None if stage_dir is None else os.path.realpath(os.fsdecode(os.fspath(stage_dir)))
         self._stage: File | Memory | None = None
         self._first = 0  # the turn at which the stage's drain 0 began
         self._survives = self._armed = self._busy = False
@@ -115,9 +115,11 @@ class Appender(Stage):
         try:
             if not self._log.readable or not _system.boot():
                 return None
-            return self._make_stage(os.path.realpath(self._stage_dir or os.path.dirname(self._log.path)))
+            return self._make_stage(self._stage_dir or os.path.dirname(self._log.path))
         except Untrusted as error:
-            warnings.warn(f"{error}. The records of {self.name!r} are staged in memory", RuntimeWarning, stacklevel=5)
+            warnings.warn(
+                f"{error.strerror}. The records of {self.name!r} are staged in memory", RuntimeWarning, stacklevel=5
+            )
         except OSError as error:
             if self._stage_dir or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
@@ -192,7 +194,7 @@ class Appender(Stage):
     def write(self, data: Data) -> int:
         """append, for those who expect a file: returns how many bytes were taken."""
         if isinstance(data, str):
-            data = data.encode()
+            data = str.encode(data)
         self.append(data)
         with export(data) as view:
             return len(view)
@@ -204,7 +206,7 @@ class Appender(Stage):
                 self._append_through(data)
                 self._make_durable()
                 return
-            with export(data.encode() if isinstance(data, str) else data) as view:
+            with export(str.encode(data) if isinstance(data, str) else data) as view:
                 self._get_ready()
                 while not self.take(view):
                     if len(view) > self.largest or self._stage is None:
@@ -214,7 +216,7 @@ class Appender(Stage):
 
     def _append_through(self, data: Data) -> None:
         """Appends one record to the file itself."""
-        with export(data.encode() if isinstance(data, str) else data) as view:
+        with export(str.encode(data) if isinstance(data, str) else data) as view:
             self._get_ready()
             self._write(view)
 
@@ -232,8 +234,8 @@ class Appender(Stage):
     def _arm(self) -> None:
         """Has the stage drained in an interval's time, at the latest."""
         if self.interval is not None and not self._armed:
-            self._armed = True
             ticking.arm(self)
+            self._armed = True
 
     # --- writing ---
 
@@ -304,7 +306,7 @@ class Appender(Stage):
 
         Where that fails, what was staged waits and the record isn't taken. After the last time no record is.
         """
-        if self._busy:
+        if self._busy and running({Appender._write.__code__}) > 1:
             raise RuntimeError(f"the appender of {self.name!r} is being used by this very thread, in a signal handler")
         self._busy = True
         try:
@@ -374,11 +376,12 @@ class Appender(Stage):
     def __del__(self) -> None:
         if getattr(self, "_closed", True):
             return
+        if is_draining():
+            # Forgotten in the midst of a drain of this very thread's: another one can wait for a lock.
+            threading.Thread(target=self.close).start()
+            return
         try:
             self.close()
-        except RuntimeError:
-            # Forgotten in the midst of a drain of this very thread's: another one can wait for the lock.
-            threading.Thread(target=self.close).start()
         except BaseException:
             if self._stage is not None:
                 self._let_go()
@@ -423,7 +426,7 @@ def _end_with_child() -> None:
 
 def _start_anew_in_child() -> None:
     """After a fork the parent writes what is staged; the child's stage is its own, made with its first record."""
-    forget_holders()
+    let_go_in_child()
     ticking.forget()
     for appender in list(_appenders):
         appender._lock = threading.RLock()

@@ -6,9 +6,12 @@ import errno
 import os
 import stat
 import struct
+import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import CodeType, FrameType
 from typing import Any
 
 from . import _system
@@ -18,11 +21,11 @@ MAGIC, VERSION = b"fmlock\0\0", 1
 LOCK, NAME_AT, NO_NAME = struct.Struct("=8sQ16s"), 16, bytes(16)
 
 
-class Untrusted(Exception):
+class Untrusted(OSError):
     """A file that has a name of ours, but isn't, or may not be: it is left alone, with a warning."""
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path!r} is ignored: {reason}")
+        super().__init__(errno.EPERM, f"{os.path.basename(path)!r} is ignored: {reason}", path)
 
 
 class StageError(OSError):
@@ -65,10 +68,36 @@ def open_trusted(path: str, log: os.stat_result, mode: int | None = None) -> int
 
 
 def adapt(fd: int, log: os.stat_result) -> None:
-    """Gives a file beside a log the log's owner, where we may, and its permissions."""
+    """Gives a file beside a log the log's owner and group, where we may, and to those who may write to the log rights.
+
+    Who may only read the log gets none: a reader could lock the file, and so hold writers up.
+    """
     with suppress(OSError):
         _system.keep_owner(fd, log)
-    os.fchmod(fd, log.st_mode & 0o666 | 0o600)
+    if os.fstat(fd).st_gid != log.st_gid:
+        with suppress(OSError):
+            os.fchown(fd, -1, log.st_gid)
+    mode = permissions(log)
+    os.fchmod(fd, mode if os.fstat(fd).st_gid == log.st_gid else mode & ~0o070)
+
+
+def permissions(log: os.stat_result) -> int:
+    """The mode of a file beside a log: to read and write for those who may write to the log."""
+    return log.st_mode & 0o222 | (log.st_mode & 0o222) << 1 | 0o600
+
+
+class Held:
+    """What has descriptors that carry locks: a forked child must not keep them."""
+
+    def __init__(self) -> None:
+        _held.add(self)
+
+    def close(self) -> None:
+        """Closes what is open."""
+        raise NotImplementedError
+
+
+_held: weakref.WeakSet[Held] = weakref.WeakSet()
 
 
 class Log:
@@ -79,6 +108,7 @@ class Log:
         self.fd = os.open(path, os.O_WRONLY | flags | (os.O_CREAT if create else 0), 0o666)
         try:
             self.status = os.fstat(self.fd)
+            self.birth = _system.birth(self.fd)
             self.path = os.path.realpath(path)
             self.readable = self.is_regular and self._reopen(os.O_RDWR | flags)
         except BaseException:
@@ -153,7 +183,7 @@ class Log:
             os.close(fd)
 
 
-class Lock:
+class Lock(Held):
     """The lock of one log in one folder: a file, locked during drains alone, that names the stage being drained.
 
     A name that stands there when the lock is taken is that of a writer that died, or failed, while it drained. It is
@@ -161,6 +191,7 @@ class Lock:
     """
 
     def __init__(self, folder: str, log: Log) -> None:
+        super().__init__()
         self.folder, self._log = folder, log
         # Of one filesystem, a log's number is enough, and it stays the same when that is mounted anew.
         device = "" if os.stat(folder).st_dev == log.status.st_dev else f"{log.status.st_dev:x}-"
@@ -173,45 +204,63 @@ class Lock:
         return os.path.join(self.folder, f"{self._prefix}-{identity.hex()}.stage")
 
     def __enter__(self) -> None:
-        self._check_reentry()
-        try:
+        self.check_reentry(1)
+        with self._claimed():
             while True:
                 if self._fd < 0:
-                    self.open()
+                    self._open()
                 _system.lock(self._fd)
                 if os.fstat(self._fd).st_nlink:
                     break
                 # Its last user has removed it, and whoever comes next makes a new one.
                 self.close()
-            _holders[self.path] = threading.get_ident()
-        except BaseException:
-            self._give_back()
-            raise
 
     def __exit__(self, *exception: Any) -> None:
-        _holders.pop(self.path, None)
-        self._give_back()
+        self.give_back()
 
-    def _check_reentry(self) -> None:
-        """A signal handler, or the end of a forgotten appender, in the midst of a drain would wait for itself."""
-        if _holders.get(self.path) == threading.get_ident():
-            raise RuntimeError(f"{self._log.path!r} is being written to by this very thread")
+    def check_reentry(self, frames: int) -> None:
+        """RuntimeError in the midst of a drain of this thread's, where a signal handler would wait for itself.
 
-    def _give_back(self) -> None:
-        if self._fd < 0:
+        `frames` of ours are the caller's own. What an interrupt has left without such a drain is given back.
+        """
+        if (self.path, threading.get_ident()) not in _holders:
             return
+        if running(self._users()) > frames:
+            raise RuntimeError(f"{self._log.path!r} is being written to by this very thread")
+        self.give_back()
+
+    def _users(self) -> set[CodeType]:
+        return {Lock.remove.__code__, Lock.open.__code__, *drains}
+
+    @contextmanager
+    def _claimed(self) -> Iterator[None]:
+        """Notes that this thread has the lock, or waits for it: before it does, so that no signal comes in between."""
+        _holders.add((self.path, threading.get_ident()))
         try:
-            _system.unlock(self._fd)
+            yield
+        except BaseException:
+            self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """Gives the lock back, if this thread has it. An interrupt may have kept it from being so before."""
+        try:
+            if self._fd >= 0:
+                _system.unlock(self._fd)
         except OSError:
             self.close()  # which gives it back, too
+        _holders.discard((self.path, threading.get_ident()))
 
     def open(self) -> None:
         """Opens the file, or makes it. Untrusted where somebody else has put something there."""
-        if self._fd >= 0:
-            return
-        self._check_reentry()
+        self.check_reentry(1)
+        with self._claimed():
+            self._open()
+        _holders.discard((self.path, threading.get_ident()))
+
+    def _open(self) -> None:
         status = self._log.status
-        fd = open_trusted(self.path, status, status.st_mode & 0o666 | 0o600)
+        fd = open_trusted(self.path, status, permissions(status))
         try:
             _system.lock(fd)  # not for long: whoever makes it writes its first bytes
             if os.fstat(fd).st_size == 0:
@@ -238,9 +287,9 @@ class Lock:
         _system.write_at(self._fd, identity or NO_NAME, NAME_AT)
 
     def remove(self) -> None:
-        """Removes the file, unless a drain stands in it: whoever needs it makes it anew."""
-        with suppress(OSError, Untrusted, RuntimeError), self:
-            if self.named() is None:
+        """Removes the file, unless it is somebody else's, or a drain stands in it: whoever needs it makes it anew."""
+        with suppress(OSError, RuntimeError), self:
+            if self.named() is None and os.fstat(self._fd).st_uid in (os.geteuid(), self._log.status.st_uid):
                 _system.remove(self.path)
         self.close()
 
@@ -250,10 +299,31 @@ class Lock:
             os.close(fd)
 
 
-# Which thread holds which lock. Two appenders of one process have two descriptors, and wait for each other.
-_holders: dict[str, int] = {}
+# Which thread holds which lock, or waits for it. Two appenders of one process have two descriptors, and wait for each
+# other.
+_holders: set[tuple[str, int]] = set()
+
+# The functions in which a lock is held, besides those of Lock.
+drains: set[CodeType] = set()
 
 
-def forget_holders() -> None:
-    """In a forked child: what threads of the parent hold isn't ours."""
+def running(codes: set[CodeType]) -> int:
+    """How many calls of these functions this thread is in."""
+    frame: FrameType | None = sys._getframe(1)
+    number = 0
+    while frame is not None:
+        number += frame.f_code in codes
+        frame = frame.f_back
+    return number
+
+
+def is_draining() -> bool:
+    """Whether this thread holds a lock, or waits for one: it had better not wait for another."""
+    return any(thread == threading.get_ident() for _, thread in list(_holders))
+
+
+def let_go_in_child() -> None:
+    """In a forked child: the locks, and those who hold them, are the parent's."""
     _holders.clear()
+    for each in list(_held):
+        each.close()

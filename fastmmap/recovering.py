@@ -71,7 +71,7 @@ def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
         try:
             done |= _recover_stage(path, wanted)
         except Untrusted as error:
-            warnings.warn(str(error), RuntimeWarning, stacklevel=4)
+            warnings.warn(str(error.strerror), RuntimeWarning, stacklevel=4)
         except StageError as error:
             if not strict:
                 warnings.warn(f"{path!r} is left alone: {error.strerror}", RuntimeWarning, stacklevel=4)
@@ -87,7 +87,7 @@ def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
 
 def _is_wanted(path: str, wanted: Wanted) -> bool:
     """Whether a stage is one of a log's, as far as it can be read."""
-    with suppress(OSError, Untrusted):
+    with suppress(OSError):
         fd = _system.open_ours(path)
         try:
             header = Header.read(fd, path)
@@ -108,9 +108,15 @@ def _recover_stage(path: str, wanted: Wanted) -> bool:
             raise
         raise Untrusted(path, str(error.strerror)) from None
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
             raise Untrusted(path, "it is not a regular file")
-        header = Header.read(fd, path)
+        try:
+            header = Header.read(fd, path)
+        except StageError as error:
+            if status.st_uid == os.geteuid():
+                raise
+            raise Untrusted(path, f"it belongs to user {status.st_uid}. {error.strerror}") from None
         if header is None:
             return _remove_unfinished(fd, path)
         found = _find_log(header, path, fd)
@@ -126,7 +132,7 @@ def _recover_stage(path: str, wanted: Wanted) -> bool:
 def _drain(path: str, found: str, header: Header) -> bool:
     """Takes a dead writer's stage to its log, and removes it."""
     with closing(Log(found)) as log, closing(Lock(os.path.dirname(path), log)) as lock:
-        with File.open(path, lock, log.status) as stage:
+        with File.open(path, lock, log) as stage:
             if header.boot != _system.boot():
                 return _set_aside(path, found)
             stage.drain_all(log)
@@ -181,4 +187,4 @@ def _has_log(path: str, header: Header, stage: os.stat_result, end: int = 0) -> 
         status = os.stat(path, follow_symlinks=False)
     except OSError:
         return False
-    return stat.S_ISREG(status.st_mode) and header.is_of(status, stage) and status.st_size >= end
+    return stat.S_ISREG(status.st_mode) and header.is_of(status, _system.birth(path), stage) and status.st_size >= end

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _system
-from .draining import Log, StageError, Untrusted, adapt, open_trusted
+from .draining import Held, Log, StageError, Untrusted, adapt, drains, open_trusted
 from .mapped import MappedFile
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 MAGIC, VERSION = b"fmstage\0", 1
 
-# The first page: magic, version, whether the log is on the stage's filesystem, id, boot, device and inode of the log,
-# bytes of a half, bytes of the log's path. Then, by themselves, the intent of a drain, how much of it was written, and
-# the word of each half in a cache line of its own. The second page has the path; the halves follow.
-HEADER = struct.Struct("=8sII16s16sQQQQ")
+# The first page: magic, version, whether the log is on the stage's filesystem, id, boot, device, inode and birth of the
+# log, bytes of a half, bytes of the log's path. Then, by themselves, the intent of a drain, how much of it was written,
+# and the word of each half in a cache line of its own. The second page has the path; the halves follow.
+HEADER = struct.Struct("=8sII16s16sQQQQQ")
 INTENT, WORD = struct.Struct("=QQQQ"), struct.Struct("=Q")
 INTENT_AT, PROGRESS_AT, WORD_AT, PATH_AT, HALVES_AT = 128, 160, (256, 320), 4096, 8192
 LONGEST_PATH = HALVES_AT - PATH_AT
@@ -50,6 +50,7 @@ class Memory:
         # Private ("c"): a forked child must not store into its parent's.
         self._mapping = MappedFile(None, "c", size=2 * (half + WORD.size))
         self._written = 0  # how much of the drain that waits is in the log: one that couldn't be taken back
+        self._began: int | None = None  # where in the log a write began of which nothing is known, but an interrupt
         self._empty(-2)
         self._empty(-1)
 
@@ -67,17 +68,23 @@ class Memory:
     def drain(self, log: Log, drain: int, record: memoryview) -> None:
         """Writes what a drain has to the log, and a record behind it: all of it, or none."""
         _, start, _, _ = self.place(drain)
-        length, offset = self.length(drain), log.size()
+        length = self.length(drain)
         with self._mapping.view() as view:
+            content = view[start : start + length]
+            if self._began is not None and log.readable:
+                present = log.read(length - self._written, self._began)
+                self._written += len(present) if present == content[self._written :][: len(present)] else 0
+            self._began = offset = log.size()
             try:
-                log.write([view[start + self._written : start + length], record])
+                log.write([content[self._written :], record])
             except OSError:
                 if not log.take_back(offset):
                     self._written += min(log.written, length - self._written)
+                self._began = None
                 raise
-        self._written = 0
         if length:
             self._empty(drain)
+        self._written, self._began = 0, None
 
     def _empty(self, drain: int) -> None:
         """Ends a drain: its half has another number, and no bytes."""
@@ -105,6 +112,7 @@ class Header:
     boot: bytes  # since the machine has started anew, nothing is known of what the file holds
     device: int
     inode: int
+    birth: int  # in nanoseconds, 0 where it isn't known
     same: bool  # whether log and stage are on one filesystem: its device number may be another the next time
     half: int
     path: str  # of the log, when the stage was made
@@ -112,7 +120,7 @@ class Header:
     def write(self, fd: int) -> None:
         """Makes a file a stage: until then it is unfinished, and nobody's."""
         path = os.fsencode(self.path)
-        fields = self.id, self.boot, self.device, self.inode, self.half, len(path)
+        fields = self.id, self.boot, self.device, self.inode, self.birth, self.half, len(path)
         _system.write_at(fd, path, PATH_AT)
         _system.write_at(fd, HEADER.pack(MAGIC, VERSION, self.same, *fields), 0)
 
@@ -121,7 +129,8 @@ class Header:
         """A new stage's, in a folder."""
         path = log.path if len(os.fsencode(log.path)) <= LONGEST_PATH else ""
         same = folder.st_dev == log.status.st_dev
-        return cls(os.urandom(16), _system.boot(), log.status.st_dev, log.status.st_ino, same, half, path)
+        status = log.status
+        return cls(os.urandom(16), _system.boot(), status.st_dev, status.st_ino, log.birth, same, half, path)
 
     @classmethod
     def read(cls, fd: int, path: str) -> Header | None:
@@ -131,30 +140,33 @@ class Header:
             return None
         if len(block) < HALVES_AT or not block.startswith(MAGIC):
             raise Untrusted(path, "it is no stage")
-        _, version, same, identity, boot, device, inode, half, length = HEADER.unpack_from(block)
+        _, version, same, identity, boot, device, inode, birth, half, length = HEADER.unpack_from(block)
         if version != VERSION:
             raise StageError(path, f"Version {version} of the stage is unknown to this fastmmap")
         if not 0 < half <= LARGEST_HALF or length > LONGEST_PATH or os.fstat(fd).st_size != HALVES_AT + 2 * half:
             raise StageError(path, "The stage is damaged")
         name = os.fsdecode(block[PATH_AT : PATH_AT + length])
-        return cls(identity, boot, device, inode, bool(same), half, name)
+        return cls(identity, boot, device, inode, birth, bool(same), half, name)
 
     @staticmethod
     def known_end(fd: int) -> int:
         """Where in the log the last drain of a stage began: the log has never been shorter since."""
         return int(INTENT.unpack(_system.read_at(fd, INTENT.size, INTENT_AT))[0])
 
-    def is_of(self, log: os.stat_result, stage: os.stat_result) -> bool:
-        """Whether a file has the device and inode of the log."""
-        return log.st_ino == self.inode and log.st_dev == (stage.st_dev if self.same else self.device)
+    def is_of(self, log: os.stat_result, birth: int, stage: os.stat_result) -> bool:
+        """Whether a file is the log: by device and inode, and by its birth, for inodes are used again."""
+        if log.st_ino != self.inode or log.st_dev != (stage.st_dev if self.same else self.device):
+            return False
+        return not birth or not self.birth or birth == self.birth
 
 
-class File:
+class File(Held):
     """A stage in a file, mapped by the writer that holds its lock. Whoever else opens it reads and writes it."""
 
     survives_kill = True
 
     def __init__(self, path: str, fd: int, header: Header, lock: Lock) -> None:
+        super().__init__()
         self.path, self.fd, self.header = path, fd, header
         self.id, self.half = header.id, header.half
         self._lock = lock
@@ -193,17 +205,17 @@ class File:
             _system.name_file(self.fd, self.path)
 
     @classmethod
-    def open(cls, path: str, lock: Lock, log: os.stat_result) -> File:
+    def open(cls, path: str, lock: Lock, log: Log) -> File:
         """A stage that somebody has made. FileNotFoundError, Untrusted or StageError where it can't be used."""
         try:
-            fd = open_trusted(path, log)
+            fd = open_trusted(path, log.status)
         except PermissionError as error:
             raise Untrusted(path, str(error.strerror)) from None
         try:
             header = Header.read(fd, path)
             if header is None:
                 raise FileNotFoundError(path)
-            if not header.is_of(log, os.fstat(fd)):
+            if not header.is_of(log.status, log.birth, os.fstat(fd)):
                 raise Untrusted(path, "it is another log's")
         except BaseException:
             os.close(fd)
@@ -234,28 +246,37 @@ class File:
 
         The record is in no stage: when this process is killed, the part of it that was written is taken back.
         """
-        with self._lock:
-            self._finish_standing(log)
-            length = self.length(drain)
-            if not length and not len(record):
-                return
-            offset = log.size()
-            self._intend(offset, length, len(record), drain)
-            self._lock.name(self.id)
-            content = self._content(drain, length)
-            try:
-                log.write([content, record], self._note)
-            except OSError:
-                if log.take_back(offset):
-                    self._lock.name(None)
-                raise
-            finally:
-                content.release()
-            # The bytes are in the log. Where what follows fails, whoever takes the lock next finds that out.
-            with suppress(OSError):
-                if length:
-                    self._empty(drain)
+        self._lock.check_reentry(1)
+        try:
+            with self._lock:
+                self._drain(log, drain, record)
+        except BaseException:
+            self._lock.give_back()  # an interrupt may have come before the end of the with statement
+            raise
+
+    def _drain(self, log: Log, drain: int, record: memoryview) -> None:
+        """What is done with the lock held."""
+        self._finish_standing(log)
+        length = self.length(drain)
+        if not length and not len(record):
+            return
+        offset = log.size()
+        self._intend(offset, length, len(record), drain)
+        self._lock.name(self.id)
+        content = self._content(drain, length)
+        try:
+            log.write([content, record], self._note)
+        except OSError:
+            if log.take_back(offset):
                 self._lock.name(None)
+            raise
+        finally:
+            content.release()
+        # The bytes are in the log. Where what follows fails, whoever takes the lock next finds that out.
+        with suppress(OSError):
+            if length:
+                self._empty(drain)
+            self._lock.name(None)
 
     def _finish_standing(self, log: Log) -> None:
         """Ends the drain that the lock names: its writer died in it, or failed and couldn't take it back."""
@@ -264,13 +285,13 @@ class File:
             self.finish(log)
         elif identity is not None:
             try:
-                with File.open(self._lock.stage_path(identity), self._lock, log.status) as stage:
+                with File.open(self._lock.stage_path(identity), self._lock, log) as stage:
                     if stage.header.boot == self.header.boot:
                         stage.finish(log)
             except FileNotFoundError:
                 pass  # its writer had drained it, and removed it
             except Untrusted as error:
-                warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+                warnings.warn(str(error.strerror), RuntimeWarning, stacklevel=2)
         if identity is not None:
             self._lock.name(None)
 
@@ -372,3 +393,6 @@ class File:
             _system.remove(self.path)
         self.close()
         self._lock.remove()
+
+
+drains.add(File.drain.__code__)

@@ -560,6 +560,129 @@ def test_a_lock_that_somebody_removes(tmp_path):
     assert os.listdir(tmp_path) == ["log"]
 
 
+@linux
+def test_a_lock_that_somebody_has_put_there(tmp_path, stage):
+    """It is an OSError, in time as well, and no longer than it is there."""
+    if stage == "memory":
+        pytest.skip("memory has no lock")
+    path = tmp_path / "log"
+    with fastmmap.Appender(path, interval=0.02) as log:
+        (lock,) = (tmp_path / name for name in os.listdir(tmp_path) if name.endswith(".lock"))
+        lock.unlink()
+        lock.symlink_to("/etc/passwd")
+        log.append(b"one\n")
+        with pytest.raises(OSError, match="is ignored: it is not a regular file.*log"):
+            log.flush()
+        time.sleep(0.1)
+        assert path.read_bytes() == b""
+        lock.unlink()
+        wait_until(lambda: path.read_bytes() == b"one\n")
+
+
+def test_interrupts_at_any_time(tmp_path, stage):
+    """Real ones, in the midst of drains: each record is there once."""
+    path = tmp_path / "log"
+    code = (
+        "import random, signal, sys, fastmmap\n"
+        "from fastmmap import _system\n"
+        "if sys.argv[3] == 'memory': _system.is_local = lambda fd: False\n"
+        "signal.signal(signal.SIGALRM, signal.default_int_handler)\n"
+        "log = fastmmap.Appender(sys.argv[1], interval=None)\n"
+        "rng, hits, accepted = random.Random(), 0, []\n"
+        "while hits < int(sys.argv[2]):\n"
+        "    log.append(b'%d\\n' % len(accepted))\n"
+        "    accepted.append(len(accepted))\n"
+        "    try:\n"
+        "        signal.setitimer(signal.ITIMER_REAL, rng.random() * 60e-6 + 1e-6)\n"
+        "        log.flush()\n"
+        "        signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "        for _ in range(9): pass  # one that is on its way arrives here\n"
+        "    except KeyboardInterrupt:\n"
+        "        hits += 1\n"
+        "log.close()\n"
+        "print(len(accepted))\n"
+    )
+    status, out, err = run(code, path, 500, stage)
+    assert (status, err) == (0, "")
+    assert path.read_bytes() == b"".join(b"%d\n" % i for i in range(int(out)))
+    assert os.listdir(tmp_path) == ["log"]
+
+
+@linux
+@pytest.mark.parametrize("step", ["lock", "unlock"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_signal_handler_beside_a_lock(tmp_path, monkeypatch, stage, step, moment):
+    """It would wait for a lock that its own thread has, or waits for."""
+    if stage == "memory":
+        pytest.skip("memory has no lock")
+    path = tmp_path / "log"
+    said = []
+    with fastmmap.Appender(path, interval=None) as log, fastmmap.Appender(path, interval=None) as other:
+        real = getattr(_system, step)
+
+        def interrupted(fd, *arguments):
+            monkeypatch.setattr(_system, step, real)
+            if moment == "after":
+                answer = real(fd, *arguments)
+            other.append(b"handler's\n")
+            try:
+                other.flush()
+            except RuntimeError as error:
+                said.append(str(error))
+            return answer if moment == "after" else real(fd, *arguments)
+
+        log.append(b"mine\n")
+        monkeypatch.setattr(_system, step, interrupted)
+        log.flush()
+        assert ["this very thread" in text for text in said] == [True]
+    assert sorted(path.read_bytes().splitlines()) == [b"handler's", b"mine"]
+
+
+@fork
+@linux
+def test_forks_while_appenders_are_made(tmp_path, stage):
+    if stage == "memory":
+        pytest.skip("memory has no descriptors")
+    stop = threading.Event()
+
+    def make():
+        while not stop.is_set():
+            fastmmap.Appender(tmp_path / "log", interval=None).close()
+
+    maker = threading.Thread(target=make)
+    maker.start()
+    kept = 0
+    for _ in range(100):
+        child = os.fork()
+        if child == 0:
+            names = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if int(fd) > 2
+                     and os.path.lexists(f"/proc/self/fd/{fd}")]  # fmt: skip
+            os._exit(any(".lock" in name for name in names))
+        kept += os.waitpid(child, 0)[1] != 0
+    stop.set()
+    maker.join()
+    assert kept <= 20, "but for the moment between opening and noting it"
+
+
+@fork
+@linux
+def test_a_relative_stage_dir(tmp_path, monkeypatch, stage):
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("stages")
+    if stage == "memory":
+        pytest.skip("a stage_dir is for files")
+    log = fastmmap.Appender("log", stage_dir="stages", interval=None)
+    child = os.fork()
+    if child == 0:
+        os.chdir("/")
+        log.append(b"child's\n")
+        log.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    log.close()
+    assert (tmp_path / "log").read_bytes() == b"child's\n"
+
+
 def test_pipes_and_devices(tmp_path):
     read, write = os.pipe()
     with fastmmap.Appender(f"/proc/self/fd/{write}") as log:

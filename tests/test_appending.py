@@ -107,6 +107,7 @@ def test_refusals(tmp_path):
         ({"interval": 0}, ValueError, "interval"),
         ({"interval": -1.0}, ValueError, "interval"),
         ({"interval": float("inf")}, ValueError, "interval"),
+        ({"interval": 1e10}, ValueError, "interval must be None or seconds above 0 and at most"),
         ({"interval": float("nan")}, ValueError, "interval"),
         ({"sync": "interval", "interval": None}, ValueError, "sync='interval' needs an interval"),
     ]:

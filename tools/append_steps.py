@@ -175,6 +175,7 @@ def run(seed: int, folder: Path, counted: collections.Counter) -> str | None:
             fate.arm(-1, False)
     for writer in writers:
         writer.die() if rng.random() < 0.5 else writer.appender.close()
+    draining._holders.clear()
     fastmmap.recover(folder)
     return wrong(path.read_bytes(), ended + writers) or left(folder)
 
