@@ -92,8 +92,8 @@ class Held:
     def __init__(self) -> None:
         _held.add(self)
 
-    def close(self) -> None:
-        """Closes what is open."""
+    def drop(self) -> None:
+        """Closes those, and takes no lock: a thread that is no more in the child may have it."""
         raise NotImplementedError
 
 
@@ -286,14 +286,21 @@ class Lock(Held):
         """Says whose drain is under way, or that none is. The lock is held."""
         _system.write_at(self._fd, identity or NO_NAME, NAME_AT)
 
-    def remove(self) -> None:
-        """Removes the file, unless it is somebody else's, or a drain stands in it: whoever needs it makes it anew."""
+    def remove(self, drained: bytes | None = None) -> None:
+        """Removes the file, unless it is somebody else's, or names a stage that isn't `drained`.
+
+        Whoever needs it makes it anew.
+        """
         with suppress(OSError, RuntimeError), self:
-            if self.named() is None and os.fstat(self._fd).st_uid in (os.geteuid(), self._log.status.st_uid):
+            if self.named() in (None, drained) and os.fstat(self._fd).st_uid in (os.geteuid(), self._log.status.st_uid):
                 _system.remove(self.path)
         self.close()
 
     def close(self) -> None:
+        """Closes the file; the next drain opens it anew."""
+        self.drop()
+
+    def drop(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -326,4 +333,4 @@ def let_go_in_child() -> None:
     """In a forked child: the locks, and those who hold them, are the parent's."""
     _holders.clear()
     for each in list(_held):
-        each.close()
+        each.drop()

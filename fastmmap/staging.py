@@ -49,8 +49,9 @@ class Memory:
         self.half = half
         # Private ("c"): a forked child must not store into its parent's.
         self._mapping = MappedFile(None, "c", size=2 * (half + WORD.size))
-        self._written = 0  # how much of the drain that waits is in the log: one that couldn't be taken back
-        self._began: int | None = None  # where in the log a write began of which nothing is known, but an interrupt
+        # Of the drain `_of`: how much is in the log, as it couldn't be taken back; and where in the log a write began
+        # of which no more is known, since it was interrupted.
+        self._of, self._written, self._began = -1, 0, -1
         self._empty(-2)
         self._empty(-1)
 
@@ -71,20 +72,28 @@ class Memory:
         length = self.length(drain)
         with self._mapping.view() as view:
             content = view[start : start + length]
-            if self._began is not None and log.readable:
-                present = log.read(length - self._written, self._began)
-                self._written += len(present) if present == content[self._written :][: len(present)] else 0
-            self._began = offset = log.size()
+            written, offset = self._known(log, drain, content), log.size()
+            self._of, self._written, self._began = drain, written, offset
             try:
-                log.write([content[self._written :], record])
+                log.write([content[written:], record])
             except OSError:
                 if not log.take_back(offset):
-                    self._written += min(log.written, length - self._written)
-                self._began = None
+                    written += min(log.written, length - written)
+                self._written, self._began = written, -1
                 raise
         if length:
             self._empty(drain)
-        self._written, self._began = 0, None
+        else:
+            self._of = -1
+
+    def _known(self, log: Log, drain: int, content: memoryview) -> int:
+        """How much of a drain is in the log already."""
+        if self._of != drain:
+            return 0
+        if self._began < 0 or not log.readable:
+            return self._written
+        present = log.read(len(content) - self._written, self._began)
+        return self._written + len(present) if content[self._written :][: len(present)] == present else self._written
 
     def _empty(self, drain: int) -> None:
         """Ends a drain: its half has another number, and no bytes."""
@@ -375,6 +384,10 @@ class File(Held):
         """Lets go of memory and file, and with it of the lock that says that its writer lives."""
         if self._mapping is not None:
             self._mapping.close()
+        self.drop()
+
+    def drop(self) -> None:
+        """Closes the descriptor that carries the lock."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
@@ -392,7 +405,7 @@ class File(Held):
         with suppress(OSError):
             _system.remove(self.path)
         self.close()
-        self._lock.remove()
+        self._lock.remove(self.id)
 
 
 drains.add(File.drain.__code__)
