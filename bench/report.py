@@ -19,21 +19,21 @@ def table(row: dict[str, Any]) -> Table:
     return append_table(row) if "lost" in row["timings"][0] else plain_table(row)
 
 
+def titled(row: dict[str, Any], numbers: tuple[str, ...], words: tuple[str, ...] = ()) -> Table:
+    """An empty table: an engine, its numbers, and what else is to be said of it."""
+    result = Table(title=row["title"], title_justify="left", title_style="bold", show_edge=False)
+    result.add_column("engine")
+    for heading in numbers:
+        result.add_column(heading, justify="right")
+    for heading in words:
+        result.add_column(heading)
+    return result
+
+
 def append_table(row: dict[str, Any]) -> Table:
     """A case of append: what a record costs, and what it is worth."""
-    result = Table(title=row["title"], title_justify="left", title_style="bold", show_edge=False)
-    for heading in (
-        "engine",
-        "ns a record",
-        "spread",
-        "GB/s",
-        "of the best file.write",
-        "a kill loses",
-        "a reader sees",
-    ):
-        result.add_column(
-            heading, justify="left" if heading in ("engine", "a kill loses", "a reader sees") else "right"
-        )
+    numbers = ("ns a record", "spread", "GB/s", "of the best file.write")
+    result = titled(row, numbers, words=("a kill loses", "a reader sees"))
     best = min(timing["seconds"] for timing in row["timings"] if timing["engine"].startswith("file.write"))
     for timing in sorted(row["timings"], key=lambda timing: timing["seconds"]):
         result.add_row(
@@ -53,19 +53,8 @@ def spread(timing: dict[str, Any]) -> str:
 
 
 def plain_table(row: dict[str, Any]) -> Table:
-    result = Table(title=row["title"], title_justify="left", title_style="bold", show_edge=False)
-    for heading in (
-        "engine",
-        "seconds",
-        "spread",
-        "GB/s",
-        "of memory speed",
-        "vs slowest",
-        "anonymous",
-        "faults",
-        "written",
-    ):
-        result.add_column(heading, justify="left" if heading == "engine" else "right")
+    numbers = ("seconds", "spread", "GB/s", "of memory speed", "vs slowest", "anonymous", "faults", "written")
+    result = titled(row, numbers)
     slowest = max(timing["seconds"] for timing in row["timings"])
     speed = f"{row['limit'] / 1e9:.1f}", f"{row['limit_all'] / 1e9:.1f}"
     result.add_row("[dim]the machine's limit, 1 thread / all[/]", "", "", "[dim]" + " / ".join(speed) + "[/]")

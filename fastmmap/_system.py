@@ -260,6 +260,7 @@ def birth(file: int | str) -> int:
     return seconds * 10**9 + nanoseconds if mask & _BIRTH else 0
 
 
+@functools.cache
 def boot() -> bytes:
     """16 bytes that are others after the machine has started anew; none where the system doesn't tell."""
     try:

@@ -18,7 +18,7 @@ from . import _system, ticking
 from ._backend import chosen
 from .draining import Lock, Log, Untrusted, is_draining, let_go_in_child, running
 from .recovering import adopt
-from .reference.arguments import export
+from .reference.arguments import export, export_data
 from .staging import LARGEST_HALF, File, Memory
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class Appender(Stage):
                 self._append_through(data)
                 self._make_durable()
                 return
-            with export(str.encode(data) if isinstance(data, str) else data) as view:
+            with export_data(data) as view:
                 self._get_ready()
                 while not self.take(view):
                     if len(view) > self.largest or self._stage is None:
@@ -216,7 +216,7 @@ class Appender(Stage):
 
     def _append_through(self, data: Data) -> None:
         """Appends one record to the file itself."""
-        with export(str.encode(data) if isinstance(data, str) else data) as view:
+        with export_data(data) as view:
             self._get_ready()
             self._write(view)
 

@@ -87,14 +87,17 @@ def permissions(log: os.stat_result) -> int:
 
 
 class Held:
-    """What has descriptors that carry locks: a forked child must not keep them."""
+    """What has a descriptor that carries a lock: a forked child must not keep it."""
 
-    def __init__(self) -> None:
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
         _held.add(self)
 
     def drop(self) -> None:
-        """Closes those, and takes no lock: a thread that is no more in the child may have it."""
-        raise NotImplementedError
+        """Closes it, and takes no lock of Python's: a thread that is no more in the child may have it."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
 
 
 _held: weakref.WeakSet[Held] = weakref.WeakSet()
@@ -191,26 +194,25 @@ class Lock(Held):
     """
 
     def __init__(self, folder: str, log: Log) -> None:
-        super().__init__()
+        super().__init__(-1)
         self.folder, self._log = folder, log
         # Of one filesystem, a log's number is enough, and it stays the same when that is mounted anew.
         device = "" if os.stat(folder).st_dev == log.status.st_dev else f"{log.status.st_dev:x}-"
         self._prefix = f"{_system.OURS}{device}{log.status.st_ino:x}"
         self.path = os.path.join(folder, f"{self._prefix}.lock")
-        self._fd = -1
 
     def stage_path(self, identity: bytes) -> str:
         """Where the stage of that id is."""
         return os.path.join(self.folder, f"{self._prefix}-{identity.hex()}.stage")
 
     def __enter__(self) -> None:
-        self.check_reentry(1)
+        self.check_reentry()
         with self._claimed():
             while True:
-                if self._fd < 0:
+                if self.fd < 0:
                     self._open()
-                _system.lock(self._fd)
-                if os.fstat(self._fd).st_nlink:
+                _system.lock(self.fd)
+                if os.fstat(self.fd).st_nlink:
                     break
                 # Its last user has removed it, and whoever comes next makes a new one.
                 self.close()
@@ -218,24 +220,24 @@ class Lock(Held):
     def __exit__(self, *exception: Any) -> None:
         self.give_back()
 
-    def check_reentry(self, frames: int) -> None:
+    def check_reentry(self) -> None:
         """RuntimeError in the midst of a drain of this thread's, where a signal handler would wait for itself.
 
-        `frames` of ours are the caller's own. What an interrupt has left without such a drain is given back.
+        What an interrupt has left without such a drain is given back. The caller is one of the `takers`.
         """
-        if (self.path, threading.get_ident()) not in _holders:
+        if self._claim() not in _holders:
             return
-        if running(self._users()) > frames:
+        if running(takers) > 1:
             raise RuntimeError(f"{self._log.path!r} is being written to by this very thread")
         self.give_back()
 
-    def _users(self) -> set[CodeType]:
-        return {Lock.remove.__code__, Lock.open.__code__, *drains}
+    def _claim(self) -> tuple[str, int]:
+        return self.path, threading.get_ident()
 
     @contextmanager
     def _claimed(self) -> Iterator[None]:
         """Notes that this thread has the lock, or waits for it: before it does, so that no signal comes in between."""
-        _holders.add((self.path, threading.get_ident()))
+        _holders.add(self._claim())
         try:
             yield
         except BaseException:
@@ -245,18 +247,18 @@ class Lock(Held):
     def give_back(self) -> None:
         """Gives the lock back, if this thread has it. An interrupt may have kept it from being so before."""
         try:
-            if self._fd >= 0:
-                _system.unlock(self._fd)
+            if self.fd >= 0:
+                _system.unlock(self.fd)
         except OSError:
             self.close()  # which gives it back, too
-        _holders.discard((self.path, threading.get_ident()))
+        _holders.discard(self._claim())
 
     def open(self) -> None:
         """Opens the file, or makes it. Untrusted where somebody else has put something there."""
-        self.check_reentry(1)
+        self.check_reentry()
         with self._claimed():
             self._open()
-        _holders.discard((self.path, threading.get_ident()))
+        _holders.discard(self._claim())
 
     def _open(self) -> None:
         status = self._log.status
@@ -275,16 +277,16 @@ class Lock(Held):
         except BaseException:
             os.close(fd)
             raise
-        self._fd = fd
+        self.fd = fd
 
     def named(self) -> bytes | None:
         """The id of the stage whose drain was under way, if there is one. The lock is held."""
-        name = _system.read_at(self._fd, len(NO_NAME), NAME_AT)
+        name = _system.read_at(self.fd, len(NO_NAME), NAME_AT)
         return name if any(name) else None
 
     def name(self, identity: bytes | None) -> None:
         """Says whose drain is under way, or that none is. The lock is held."""
-        _system.write_at(self._fd, identity or NO_NAME, NAME_AT)
+        _system.write_at(self.fd, identity or NO_NAME, NAME_AT)
 
     def remove(self, drained: bytes | None = None) -> None:
         """Removes the file, unless it is somebody else's, or names a stage that isn't `drained`.
@@ -292,7 +294,7 @@ class Lock(Held):
         Whoever needs it makes it anew.
         """
         with suppress(OSError, RuntimeError), self:
-            if self.named() in (None, drained) and os.fstat(self._fd).st_uid in (os.geteuid(), self._log.status.st_uid):
+            if self.named() in (None, drained) and os.fstat(self.fd).st_uid in (os.geteuid(), self._log.status.st_uid):
                 _system.remove(self.path)
         self.close()
 
@@ -300,18 +302,13 @@ class Lock(Held):
         """Closes the file; the next drain opens it anew."""
         self.drop()
 
-    def drop(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
 
 # Which thread holds which lock, or waits for it. Two appenders of one process have two descriptors, and wait for each
 # other.
 _holders: set[tuple[str, int]] = set()
 
-# The functions in which a lock is held, besides those of Lock.
-drains: set[CodeType] = set()
+# The functions that take a lock. Who drains under one adds its own.
+takers: set[CodeType] = {Lock.open.__code__, Lock.remove.__code__}
 
 
 def running(codes: set[CodeType]) -> int:

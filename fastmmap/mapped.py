@@ -15,7 +15,7 @@ from . import _system
 from ._backend import Mapping, chosen
 from .lines import Lines
 from .parallel import aligned_ranges
-from .reference.arguments import export
+from .reference.arguments import export_data
 from .verbs import Verbs
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ class MappedFile(Verbs, Mapping):
         The errors are those of resize; a full disk is an OSError, with nothing appended. For many small records there
         is Appender.
         """
-        with self._lock, _system.naming(self.name), export(data.encode() if isinstance(data, str) else data) as view:
+        with self._lock, _system.naming(self.name), export_data(data) as view:
             before = self._check_resizable()
             size = before + len(view)
             if self.descriptor < 0:

@@ -72,15 +72,14 @@ def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
             done |= _recover_stage(path, wanted)
         except Untrusted as error:
             warnings.warn(str(error.strerror), RuntimeWarning, stacklevel=4)
-        except StageError as error:
-            if not strict:
-                warnings.warn(f"{path!r} is left alone: {error.strerror}", RuntimeWarning, stacklevel=4)
-            failure = failure or error
         except OSError as error:
-            failure = failure or error
-            if not strict:
+            if strict:
+                failure = failure or error
+            elif isinstance(error, StageError):
+                warnings.warn(f"{path!r} is left alone: {error.strerror}", RuntimeWarning, stacklevel=4)
+            else:
                 raise
-    if strict and failure is not None:
+    if failure is not None:
         raise failure
     return done
 

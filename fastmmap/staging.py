@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _system
-from .draining import Held, Log, StageError, Untrusted, adapt, drains, open_trusted
+from .draining import Held, Log, StageError, Untrusted, adapt, open_trusted, takers
 from .mapped import MappedFile
 
 if TYPE_CHECKING:
@@ -175,8 +175,8 @@ class File(Held):
     survives_kill = True
 
     def __init__(self, path: str, fd: int, header: Header, lock: Lock) -> None:
-        super().__init__()
-        self.path, self.fd, self.header = path, fd, header
+        super().__init__(fd)
+        self.path, self.header = path, header
         self.id, self.half = header.id, header.half
         self._lock = lock
         self._mapping: MappedFile | None = None
@@ -255,7 +255,7 @@ class File(Held):
 
         The record is in no stage: when this process is killed, the part of it that was written is taken back.
         """
-        self._lock.check_reentry(1)
+        self._lock.check_reentry()
         try:
             with self._lock:
                 self._drain(log, drain, record)
@@ -386,14 +386,8 @@ class File(Held):
             self._mapping.close()
         self.drop()
 
-    def drop(self) -> None:
-        """Closes the descriptor that carries the lock."""
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
-
     def let_go(self) -> None:
-        """close, and closes the lock of drains too: a forked child would keep it from others."""
+        """close, and closes the lock of drains too, but removes neither."""
         self.close()
         self._lock.close()
 
@@ -408,4 +402,4 @@ class File(Held):
         self._lock.remove(self.id)
 
 
-drains.add(File.drain.__code__)
+takers.add(File.drain.__code__)

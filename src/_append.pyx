@@ -115,12 +115,11 @@ cdef class Stage:
 
     def append(self, data):
         """Stores one record, bytes-like or str; nothing is added to it."""
-        cdef Py_buffer record
         if PyBytes_CheckExact(data):
             if not self.store(data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
                 self.overflow(data)
             return
-        if not self.take_export(data, &record):
+        if not self.take_export(data):
             self.overflow(data)
 
     def append_many(self, records):
@@ -142,10 +141,9 @@ cdef class Stage:
 
     def take(self, data):
         """Stores one record if it fits, and returns whether it does."""
-        cdef Py_buffer record
         if PyBytes_CheckExact(data):
             return self.store(data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        return self.take_export(data, &record)
+        return self.take_export(data)
 
     def overflow(self, data):
         """Called with a record that doesn't fit."""
@@ -195,13 +193,14 @@ cdef class Stage:
         with cython.critical_section(self):
             self.limit = self.room
 
-    cdef bint take_export(self, object data, Py_buffer *record) except -1:
+    cdef bint take_export(self, object data) except -1:
         """take, of what has to be exported first."""
-        take_data(data, record)
+        cdef Py_buffer record
+        take_data(data, &record)
         try:
             return self.store(<object> record.obj, <const char *> record.buf, record.len)
         finally:
-            PyBuffer_Release(record)
+            PyBuffer_Release(&record)
 
     cdef bint store(self, object owner, const char *record, Py_ssize_t length) except -1:
         """Stores a record, which `owner` exports, if it fits. No Python code runs until the tail is stored; a fault

@@ -38,8 +38,7 @@ class Fate:
     """Lets the k-th step from `arm` on be the last, or fail."""
 
     def __init__(self, rng: random.Random) -> None:
-        self.rng, self.left, self.deadly, self.dead = rng, -1, True, False
-        self.fails = False
+        self.rng, self.left, self.dead, self.fails = rng, -1, False, False
         for name in STEPS:
             setattr(_system, name, self.wrap(name, getattr(_system, name)))
 
@@ -187,7 +186,7 @@ def forget_open(folder: Path) -> None:
     for appender in appending._appenders:
         living.add(appender._log.fd)
         if appender._stage is not None:
-            living |= {appender._stage.fd, appender._stage._lock._fd, appender._stage._mapping.descriptor}
+            living |= {appender._stage.fd, appender._stage._lock.fd, appender._stage._mapping.descriptor}
     nowhere = os.open(os.devnull, os.O_RDWR)
     for name in os.listdir("/proc/self/fd"):
         try:

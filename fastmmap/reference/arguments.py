@@ -54,6 +54,11 @@ def export(source: Any) -> memoryview:
     return buffer.raw()
 
 
+def export_data(data: Data) -> memoryview:
+    """The memory of a record: bytes-like, or str as UTF-8."""
+    return export(str.encode(data) if isinstance(data, str) else data)
+
+
 @contextmanager
 def readable(source: Any) -> Iterator[memoryview]:
     """The bytes of a haystack, until the end of the with statement."""
