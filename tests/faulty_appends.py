@@ -17,10 +17,11 @@ import sys
 import warnings
 from pathlib import Path
 
+from fail import STICKY
+
 import fastmmap
 from fastmmap import _system
 
-ONCE, STICKY, KILL_BEFORE, KILL_AFTER = range(4)
 MOST = 2000  # calls that the work never comes to
 
 VARIANTS = {

@@ -13,12 +13,13 @@ import os
 import sys
 from pathlib import Path
 
+from fail import STICKY
+
 import fastmmap
 from fastmmap import _system, parallel
 
 OLD = b"the cat sat on the mat\n" * 400
 NEW = OLD.replace(b"cat", b"leopard")
-ONCE, STICKY, KILL_BEFORE, KILL_AFTER = range(4)
 MOST = 500  # calls that an edit never comes to
 
 VARIANTS = {

@@ -8,29 +8,18 @@ import subprocess
 import sys
 
 import pytest
-from faulty_appends import KILL_AFTER, KILL_BEFORE, ONCE, STICKY, VARIANTS
+from fail import MODES
+from faulty_appends import VARIANTS
 
 import fastmmap
-from fastmmap import _system
-
-SHORT = -1  # a write that writes half, or a read that reads half
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="stages are files on Linux alone")
 
 
-@linux
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("mode", [ONCE, STICKY])
-def test_each_call_fails(faulty, variant, mode):
-    for number in (errno.ENOSPC, errno.EIO, errno.EINTR, errno.EDQUOT, errno.EACCES, SHORT):
-        assert faulty("faulty_appends.py", variant, number, mode) > 20
-
-
-@linux
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("mode", [KILL_BEFORE, KILL_AFTER])
-def test_killed_at_each_call(faulty, variant, mode):
-    assert faulty("faulty_appends.py", variant, 0, mode) > 20
+@pytest.mark.parametrize("mode", MODES)
+def test_each_call_fails_or_is_the_last(faulty, variant, mode):
+    assert faulty("faulty_appends.py", variant, mode) > 20
 
 
 @linux
@@ -46,13 +35,6 @@ def test_killed_at_any_time(tool):
 @linux
 def test_a_crowd_of_writers(tool):
     assert "none lost, doubled or torn" in tool("append_crowd.py", "--records", "30000")
-
-
-@pytest.fixture(params=["file", "memory"])
-def stage(request, monkeypatch):
-    if request.param == "memory":
-        monkeypatch.setattr(_system, "is_local", lambda fd: False)
-    return request.param
 
 
 @linux

@@ -21,11 +21,7 @@ fork = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:Depr
 linux = pytest.mark.skipif(sys.platform != "linux", reason="stages are files on Linux alone")
 
 
-@pytest.fixture(params=["file", "memory"], autouse=True)
-def stage(request, monkeypatch):
-    if request.param == "memory":
-        monkeypatch.setattr(_system, "is_local", lambda fd: False)
-    return request.param
+pytestmark = pytest.mark.usefixtures("stage")
 
 
 def wait_until(condition, seconds=10):
@@ -291,9 +287,7 @@ def test_a_forked_child_has_its_own_stage(tmp_path, stage):
 
 @fork
 @linux
-def test_a_forked_child_that_is_killed_loses_nothing(tmp_path, stage):
-    if stage == "memory":
-        pytest.skip("memory is lost")
+def test_a_forked_child_that_is_killed_loses_nothing(tmp_path, in_file):
     path = tmp_path / "log"
     with fastmmap.Appender(path, interval=None) as log:
         log.append(b"parent's\n")
@@ -310,10 +304,8 @@ def test_a_forked_child_that_is_killed_loses_nothing(tmp_path, stage):
 
 @fork
 @linux
-def test_a_parent_that_dies_before_its_child(tmp_path, stage):
+def test_a_parent_that_dies_before_its_child(tmp_path, in_file):
     """The child holds no lock of the parent's stage."""
-    if stage == "memory":
-        pytest.skip("memory is lost")
     path = tmp_path / "log"
     read, write = os.pipe()
     forked, tell = os.pipe()
@@ -526,10 +518,8 @@ def test_an_interrupt_in_the_midst_of_a_drain(tmp_path, monkeypatch, stage, at):
 
 
 @linux
-def test_a_stage_that_somebody_cuts(tmp_path, stage):
+def test_a_stage_that_somebody_cuts(tmp_path, in_file):
     """No signal ends the process: the append says what happened."""
-    if stage == "memory":
-        pytest.skip("nobody can cut memory")
     if not fastmmap._backend.NATIVE:
         pytest.skip("the guard is an extension")
     path = tmp_path / "log"
@@ -561,10 +551,8 @@ def test_a_lock_that_somebody_removes(tmp_path):
 
 
 @linux
-def test_a_lock_that_somebody_has_put_there(tmp_path, stage):
+def test_a_lock_that_somebody_has_put_there(tmp_path, in_file):
     """It is an OSError, in time as well, and no longer than it is there."""
-    if stage == "memory":
-        pytest.skip("memory has no lock")
     path = tmp_path / "log"
     with fastmmap.Appender(path, interval=0.02) as log:
         (lock,) = (tmp_path / name for name in os.listdir(tmp_path) if name.endswith(".lock"))
@@ -611,10 +599,8 @@ def test_interrupts_at_any_time(tmp_path, stage):
 @linux
 @pytest.mark.parametrize("step", ["lock", "unlock"])
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_signal_handler_beside_a_lock(tmp_path, monkeypatch, stage, step, moment):
+def test_a_signal_handler_beside_a_lock(tmp_path, monkeypatch, in_file, step, moment):
     """It would wait for a lock that its own thread has, or waits for."""
-    if stage == "memory":
-        pytest.skip("memory has no lock")
     path = tmp_path / "log"
     said = []
     with fastmmap.Appender(path, interval=None) as log, fastmmap.Appender(path, interval=None) as other:
@@ -640,9 +626,7 @@ def test_a_signal_handler_beside_a_lock(tmp_path, monkeypatch, stage, step, mome
 
 @fork
 @linux
-def test_forks_while_appenders_are_made(tmp_path, stage):
-    if stage == "memory":
-        pytest.skip("memory has no descriptors")
+def test_forks_while_appenders_are_made(tmp_path, in_file):
     stop = threading.Event()
 
     def make():
@@ -666,11 +650,9 @@ def test_forks_while_appenders_are_made(tmp_path, stage):
 
 @fork
 @linux
-def test_a_relative_stage_dir(tmp_path, monkeypatch, stage):
+def test_a_relative_stage_dir(tmp_path, monkeypatch, in_file):
     monkeypatch.chdir(tmp_path)
     os.mkdir("stages")
-    if stage == "memory":
-        pytest.skip("a stage_dir is for files")
     log = fastmmap.Appender("log", stage_dir="stages", interval=None)
     child = os.fork()
     if child == 0:

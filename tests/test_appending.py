@@ -11,18 +11,8 @@ import pytest
 import fastmmap
 from fastmmap import _system
 
-
-@pytest.fixture(params=["file", "memory"], autouse=True)
-def stage(request, monkeypatch):
-    """Where the stages are: what is promised of records doesn't depend on it, as long as nobody is killed."""
-    if request.param == "memory":
-        monkeypatch.setattr(_system, "is_local", lambda fd: False)
-    return request.param
-
-
-def ours(folder):
-    """The names of files of ours in a folder."""
-    return [name for name in os.listdir(folder) if name.startswith(".fastmmap-")]
+# What is promised of records doesn't depend on where the stages are, as long as nobody is killed.
+pytestmark = pytest.mark.usefixtures("stage")
 
 
 def test_records_in_order(tmp_path):

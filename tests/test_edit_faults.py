@@ -8,34 +8,22 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from faulty_edits import KILL_AFTER, KILL_BEFORE, ONCE, STICKY, VARIANTS
+from fail import MODES
+from faulty_edits import VARIANTS
 from users import as_somebody, as_user
 
 import fastmmap
 from fastmmap import _backend, _system
 
-HERE = Path(__file__).parent
-SHORT = -1  # a write that writes half
-
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what is preloaded is for Linux")
 
 
-@linux
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("mode", [ONCE, STICKY])
-def test_each_call_fails(faulty, variant, mode):
-    for number in (errno.ENOSPC, errno.EIO, errno.EINTR, errno.EDQUOT, errno.EACCES, SHORT):
-        assert faulty("faulty_edits.py", variant, number, mode) > 15
-
-
-@linux
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("mode", [KILL_BEFORE, KILL_AFTER])
-def test_killed_at_each_call(faulty, variant, mode):
-    assert faulty("faulty_edits.py", variant, 0, mode) > 15
+@pytest.mark.parametrize("mode", MODES)
+def test_each_call_fails_or_is_the_last(faulty, variant, mode):
+    assert faulty("faulty_edits.py", variant, mode) > 15
 
 
 @linux
