@@ -17,9 +17,10 @@ SOURCES = {
     "_lines": SCAN,
     "_replace": SCAN,
     "_append": [],
+    "_drain": [],
 }
 HEADERS = ["kernel.h", "scan.h", "agree.h", "ahead.h", "copy.h", "guard.h"]
-HEADERS += ["kernel.pxd", "twoway.pxd", "walk.pxd", "offsets.pxd"]
+HEADERS += ["kernel.pxd", "twoway.pxd", "walk.pxd", "offsets.pxd", "descriptor.pxd"]
 
 
 def extensions():

@@ -35,6 +35,7 @@ FUNCTIONS = {
     "lines": ("line_starts", "gather"),
     "replace": ("replace", "substitution"),
     "append": ("append", "Stage"),
+    "drain": ("drain", "settle", "send"),
 }
 
 

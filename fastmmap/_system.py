@@ -15,6 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+if sys.platform != "win32":
+    import fcntl  # not when it is needed: that may be while the interpreter ends
+
 _CAN_SYNC_RANGE = sys.platform == "linux"
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
@@ -212,8 +215,6 @@ def read_at(fd: int, size: int, offset: int) -> bytes:
 
 def lock(fd: int, wait: bool = True) -> bool:
     """Takes the lock of an open file (flock), which goes with its last descriptor; False where another has it."""
-    import fcntl
-
     try:
         fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -223,8 +224,6 @@ def lock(fd: int, wait: bool = True) -> bool:
 
 def unlock(fd: int) -> None:
     """Gives it back."""
-    import fcntl
-
     fcntl.flock(fd, fcntl.LOCK_UN)
 
 
@@ -273,8 +272,6 @@ def boot() -> bytes:
 def make_durable(fd: int) -> None:
     """Returns when the file's bytes, and its size, would survive a power loss."""
     if sys.platform == "darwin":
-        import fcntl
-
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync there leaves them in the drive's cache
     else:
         os.fdatasync(fd)
@@ -393,7 +390,15 @@ def open_ours(path: str, mode: int | None = None) -> int:
     With a mode it is made where it isn't there.
     """
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-    return os.open(path, flags if mode is None else flags | os.O_CREAT, mode or 0)
+    while True:
+        try:
+            return os.open(path, flags)
+        except FileNotFoundError:
+            if mode is None:
+                raise
+        # Where everybody may write, Linux refuses O_CREAT for a file that is somebody else's (fs.protected_regular).
+        with suppress(FileExistsError):
+            return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
 
 
 def name_file(fd: int, path: str) -> None:

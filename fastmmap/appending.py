@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import _system, ticking
 from ._backend import chosen
-from .draining import Lock, Log, Untrusted, is_draining, let_go_in_child, running
+from .draining import Descriptor, Lock, Log, Untrusted, let_go_in_child
 from .recovering import adopt
 from .reference.arguments import export, export_data
+from .reference.drain import NOTHING
 from .staging import LARGEST_HALF, File, Memory
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ else:
 LARGE = 1 << 16
 
 SYNCS = (None, "interval", "always")
-
-NOTHING = memoryview(b"")
 
 
 class Appender(Stage):
@@ -85,37 +84,60 @@ class Appender(Stage):
         self._sync, self._half = sync, stage_size
         self._stage_dir = None if stage_dir is None else os.path.realpath(os.fsdecode(os.fspath(stage_dir)))
         self._stage: File | Memory | None = None
-        self._first = 0  # the turn at which the stage's drain 0 began
-        self._survives = self._armed = self._busy = False
-        self._beside = 0  # bytes accepted that went to the file beside the stage
+        self._survives = self._armed = False
+        self._opening = self._ending = False  # a stage is being made, or drained for the last time
         self._unsynced = self._named = False  # whether there is something to sync; whether the file's name is safe
         self._failure: OSError | None = None  # of a sync
         self._lock = threading.RLock()
         with _system.naming(self.name):
             self._log = Log(os.fsdecode(self.name), create=True)
+            if not self._log.is_regular:
+                self.largest = stage_size  # what a pipe has taken of a record can't be taken back: all go by the stage
             try:
+                if sync is not None and not self._log.is_regular:
+                    self._check_sync()
                 self._open_stage()
             except BaseException:
-                self._log.close()
+                self._log.file.close()
                 raise
         self._closed = False
         _appenders.add(self)
 
+    def _check_sync(self) -> None:
+        """OSError for what can't be synced, as a pipe can't."""
+        try:
+            _system.make_durable(self._log.file.fd)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                error.strerror = f"sync={self._sync!r} is for files, and this isn't one"
+            raise
+
     def _open_stage(self) -> None:
-        stage = self._stage_in_file() or Memory(self._half)
-        self._first = self.turn + 1
-        self.switch(*stage.place(0), rests=True)
-        self._stage, self._survives = stage, stage.survives_kill
+        """Gives it a stage, if it may have one. What a signal handler appends meanwhile goes to the file itself."""
+        if self._opening or self._ending or _ended:
+            return
+        self._opening = True
+        try:
+            if self._stage is None:
+                number = self.turn + 1  # drains are numbered by the turns in which they are filled
+                stage = self._stage_in_file(number) or Memory(self._half, number)
+                self._stage, self._survives = stage, stage.survives_kill
+                if self._ending:  # a handler has closed the appender
+                    self._remove_stage()
+                    return
+                self.switch(*stage.place(number), rests=True, turn=number - 1)
+                _end_with_child()
+        finally:
+            self._opening = False
         if self.interval is None and self._sync != "always":
             self.wake()
-        _end_with_child()
 
-    def _stage_in_file(self) -> File | None:
+    def _stage_in_file(self, number: int) -> File | None:
         """A stage that outlives this process, None where there can't be one."""
         try:
             if not self._log.readable or not _system.boot():
                 return None
-            return self._make_stage(self._stage_dir or os.path.dirname(self._log.path))
+            return self._make_stage(self._stage_dir or os.path.dirname(self._log.path), number)
         except Untrusted as error:
             warnings.warn(
                 f"{error.strerror}. The records of {self.name!r} are staged in memory", RuntimeWarning, stacklevel=5
@@ -125,16 +147,13 @@ class Appender(Stage):
                 raise
         return None
 
-    def _make_stage(self, folder: str) -> File | None:
+    def _make_stage(self, folder: str, number: int) -> File | None:
         """A stage in a folder, after those of dead writers were recovered; None where the filesystem isn't ours."""
-        directory = _system.open_directory(folder)
-        try:
-            if not _system.is_local(directory) or (not self._stage_dir and not _system.is_local(self._log.fd)):
-                if self._stage_dir:
-                    raise OSError(errno.EOPNOTSUPP, "A stage needs a filesystem of this machine", self._stage_dir)
-                return None
-        finally:
-            os.close(directory)
+        directory = Descriptor(_system.open_directory(folder))
+        if not _system.is_local(directory.fd) or (not self._stage_dir and not _system.is_local(self._log.file.fd)):
+            if self._stage_dir:
+                raise OSError(errno.EOPNOTSUPP, "A stage needs a filesystem of this machine", self._stage_dir)
+            return None
         adopt(self._log, folder)
         if self._stage_dir:
             with suppress(PermissionError):
@@ -142,7 +161,7 @@ class Appender(Stage):
         lock = Lock(folder, self._log)
         try:
             lock.open()
-            return File.create(self._log, lock, self._half)
+            return File.create(self._log, lock, self._half, number)
         except BaseException:
             lock.remove()
             raise
@@ -162,14 +181,14 @@ class Appender(Stage):
     @property
     def position(self) -> int:
         """How many bytes this appender has accepted."""
-        return self.stored + self._beside
+        return self.stored
 
     @property
     def size(self) -> int:
         """How many bytes the file has, with those that wait in the stage."""
-        with self._lock:
-            self._check_open()
-            waiting = 0 if self._stage is None else self._stage.length(self._number() - 1)
+        with self._lock, _Open(self):
+            stage = self._stage
+            waiting = 0 if stage is None else stage.length(self.turn - 1)
             return self._log.size() + waiting + self.tail
 
     # --- appending ---
@@ -182,7 +201,7 @@ class Appender(Stage):
         if self._sync != "always":
             return super().append_many(records)
         number = 0
-        with self._lock:
+        with self._lock, _Open(self):
             try:
                 for record in records:
                     self._append_through(record)
@@ -201,18 +220,20 @@ class Appender(Stage):
 
     def overflow(self, data: Data) -> None:
         """A record that the stage doesn't take: because it rests, is full, or isn't for records so large."""
-        with self._lock:
+        with self._lock, _Open(self):
             if self._sync == "always":
                 self._append_through(data)
                 self._make_durable()
                 return
             with export_data(data) as view:
-                self._get_ready()
-                while not self.take(view):
-                    if len(view) > self.largest or self._stage is None:
-                        self._write(view)
-                        return
+                self._get_ready(len(view))
+                if self.take(view):
+                    return
+                if len(view) <= self.largest:
                     self._write(NOTHING)
+                    if self.take(view):
+                        return
+                self._write(view)  # which makes no room, or none that others leave: so nobody waits for any
 
     def _append_through(self, data: Data) -> None:
         """Appends one record to the file itself."""
@@ -220,35 +241,45 @@ class Appender(Stage):
             self._get_ready()
             self._write(view)
 
-    def _get_ready(self) -> None:
-        """Makes the stage take records, if this appender may. The lock is held."""
-        self._check_open()
+    def _get_ready(self, length: int = 0) -> None:
+        """Makes the stage take records, a pipe's one of that length too, if this appender may. The lock is held."""
         self._check_synced()
-        if self._stage is None and not _ended:
+        if length > self._half and not self._log.is_regular:
+            self._enlarge(length)
+        if self._stage is None:
             with _system.naming(self.name):
                 self._open_stage()
-        if self._stage is not None and self._sync != "always" and self.rest():
+        if self._stage is not None and not self._ending and self._sync != "always" and self.rest():
             self.wake()
             self._arm()
+
+    def _enlarge(self, length: int) -> None:
+        """Has a pipe's stage, which is memory, made anew for a record of that length."""
+        if length > LARGEST_HALF:
+            raise ValueError(
+                f"a record of {length} bytes is too large for what is not a file: {LARGEST_HALF} is the most"
+            )
+        if not self._ending and not self._opening:
+            self._end_stage()
+            self._half = self.largest = length
+            self._ending = False
 
     def _arm(self) -> None:
         """Has the stage drained in an interval's time, at the latest."""
         if self.interval is not None and not self._armed:
-            ticking.arm(self)
-            self._armed = True
+            self._armed = ticking.arm(self)
 
     # --- writing ---
 
     def flush(self) -> None:
         """Writes the stage to the file: what was appended before is visible to its readers."""
-        with self._lock:
-            self._check_open()
+        with self._lock, _Open(self):
             self._check_synced()
             self._write(NOTHING)
 
     def sync(self) -> None:
         """flush, and returns when the file would survive a power loss."""
-        with self._lock:
+        with self._lock, _Open(self):
             self.flush()
             self._make_durable()
 
@@ -266,70 +297,79 @@ class Appender(Stage):
 
     def _has_to_do(self) -> bool:
         """Whether anything is staged, or has to be synced in time."""
-        if self._closed or self._stage is None or self._failure is not None:
+        stage = self._stage
+        if self._closed or stage is None or self._failure is not None:
             return False
-        return not self.rest() or self._stage.length(self._number() - 1) > 0 or self._is_to_be_synced()
+        return not self.rest() or stage.length(self.turn - 1) > 0 or self._is_to_be_synced()
 
     def close(self) -> None:
         """Flushes and closes, and removes the stage. A flush that fails leaves the appender open, with its records."""
         with self._lock:
             if self._closed:
                 return
-            self._end_stage()
+            try:
+                with _Open(self):
+                    self._end_stage()
+            except ValueError:
+                if self._closed:
+                    return
+                raise
             self._closed = True
-            self._log.close()
+            self._log.file.close()
             self._check_synced()
 
     def _end_stage(self) -> None:
-        """Drains the stage for the last time, and removes it."""
-        if self._stage is not None:
-            try:
-                self._write(NOTHING, last=True)
-            except BaseException:
-                if self._failure is None and self._sync != "always":
-                    self.wake()
-                    self._arm()
-                raise
-            if self._failure is None and self._is_to_be_synced():
-                with suppress(OSError):  # which is raised by close
-                    self._make_durable()
-            self.switch(None)
-            stage, self._stage = self._stage, None
+        """Drains the stage for the last time, and removes it. From then on records go to the file itself.
+
+        A signal handler may append at any point of this, and even close. An interrupt leaves the appender open, with
+        its records where they are.
+        """
+        self._ending = True
+        try:
+            self._write(NOTHING)
+        except BaseException:
+            self._ending = False
+            if self._failure is None and self._sync != "always":
+                self.wake()
+                self._arm()
+            raise
+        if self._failure is None and self._is_to_be_synced():
+            with suppress(OSError):  # which is raised by close
+                self._make_durable()
+        self._remove_stage()
+
+    def _remove_stage(self) -> None:
+        stage, self._stage = self._stage, None
+        self.switch(None)
+        if stage is not None:
             stage.remove()
 
-    def _number(self) -> int:
-        """The number of the drain that takes records. It is the stage's own count: no interrupt comes between."""
-        return self.turn - self._first
-
-    def _write(self, record: memoryview, last: bool = False) -> None:
+    def _write(self, record: memoryview) -> None:
         """Writes to the file what couldn't be written before, what is staged, and a record. The lock is held.
 
-        Where that fails, what was staged waits and the record isn't taken. After the last time no record is.
+        Where that fails, what was staged waits and the record isn't taken. A signal handler of this thread's may do the
+        same at any point between two steps, so each step looks at what there is.
         """
-        if self._busy and running({Appender._write.__code__}) > 1:
-            raise RuntimeError(f"the appender of {self.name!r} is being used by this very thread, in a signal handler")
-        self._busy = True
-        try:
-            with _system.naming(self.name, always=True):
-                if self._stage is None:
-                    self._log.write_whole(record)
-                else:
-                    self._drain_stage(self._stage, record, last)
-            self._beside += len(record)
-        finally:
-            self._busy = False
+        with _system.naming(self.name, always=True):
+            self._unsynced |= bool(self.tail or len(record))
+            stage = self._stage
+            if stage is None:
+                self._log.send(record, self)
+                return
+            self._make_way(stage)
+            if stage.length(self.turn - 1) or len(record):
+                stage.drain(self._log, self.turn - 1, record, self)
 
-    def _drain_stage(self, stage: File | Memory, record: memoryview, last: bool) -> None:
-        number = self._number()
-        self._unsynced |= bool(self.tail or len(record))
-        if self.tail or (last and not self.rest()):
+    def _make_way(self, stage: File | Memory) -> None:
+        """Switches the stage to its other half if it has any records; for the last time until it takes no more."""
+        while self.tail or (self._ending and not self.rest()):
+            turn = self.turn
             # The half that is to take records must be empty. A drain may leave it as it was, with its records written.
-            while stage.length(number - 1):
-                stage.drain(self._log, number - 1, NOTHING)
-            self.switch(*stage.place(number + 1), rests=last)
-            number += 1
-        if stage.length(number - 1) or len(record):
-            stage.drain(self._log, number - 1, record)
+            while stage.length(turn - 1):
+                stage.drain(self._log, turn - 1, NOTHING, self)
+            self.switch(*stage.place(turn + 1), rests=self._ending, turn=turn)
+            if not self._ending:
+                break
 
     def _is_to_be_synced(self) -> bool:
         return self._sync == "interval" and self._unsynced
@@ -337,7 +377,7 @@ class Appender(Stage):
     def _make_durable(self) -> None:
         try:
             with _system.naming(self.name, always=True):
-                _system.make_durable(self._log.fd)
+                _system.make_durable(self._log.file.fd)
                 if not self._named:
                     self._make_name_durable()
         except OSError as error:
@@ -351,11 +391,8 @@ class Appender(Stage):
     def _make_name_durable(self) -> None:
         """Once, for this appender may have made the file."""
         with suppress(PermissionError):
-            directory = _system.open_directory(os.path.dirname(self._log.path))
-            try:
-                _system.make_names_durable(directory)
-            finally:
-                os.close(directory)
+            directory = Descriptor(_system.open_directory(os.path.dirname(self._log.path)))
+            _system.make_names_durable(directory.fd)
         self._named = True
 
     def _check_open(self) -> None:
@@ -376,23 +413,35 @@ class Appender(Stage):
     def __del__(self) -> None:
         if getattr(self, "_closed", True):
             return
-        if is_draining():
-            # Forgotten in the midst of a drain of this very thread's: another one can wait for a lock.
-            threading.Thread(target=self.close).start()
-            return
         try:
             self.close()
         except BaseException:
-            if self._stage is not None:
-                self._let_go()
+            self._let_go()
+            self._log.file.close()
             raise
 
     def _let_go(self) -> None:
-        """Closes what is open and leaves the stage as it is, to be recovered, or to its writer if this is a child."""
-        self.switch(None)
+        """Closes the stage and leaves it as it is, to be recovered, or to its writer if this is a child."""
         stage, self._stage = self._stage, None
+        self.switch(None)
         if stage is not None:
             stage.let_go()
+
+
+class _Open:
+    """A block in which a signal handler may close the appender: what fails for that says that it is closed."""
+
+    __slots__ = ("_appender",)
+
+    def __init__(self, appender: Appender) -> None:
+        self._appender = appender
+
+    def __enter__(self) -> None:
+        self._appender._check_open()
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if isinstance(error, (OSError, ValueError)):
+            self._appender._check_open()
 
 
 _appenders: weakref.WeakSet[Appender] = weakref.WeakSet()
@@ -410,28 +459,37 @@ def _end_all() -> None:
     for appender in list(_appenders):
         try:
             with appender._lock:
-                appender._end_stage()
+                if not appender._closed:
+                    appender._end_stage()
         except BaseException as error:
             failure = error
     if failure is not None:
         raise failure
 
 
+# Whether the end of this process, if it is multiprocessing's, is known to us.
+_known = False
+
+
 def _end_with_child() -> None:
     """Has stages drained at the end of a process that multiprocessing has forked, which runs no exit handlers."""
+    global _known
     util: Any = sys.modules.get("multiprocessing.util")
-    if util is not None and sys.modules["multiprocessing.process"].parent_process() is not None:
+    if util is not None and not _known and sys.modules["multiprocessing.process"].parent_process() is not None:
+        _known = True
         util.Finalize(None, _end_all, exitpriority=0)
 
 
 def _start_anew_in_child() -> None:
     """After a fork the parent writes what is staged; the child's stage is its own, made with its first record."""
+    global _known
     let_go_in_child()
     ticking.forget()
+    _known = False
     for appender in list(_appenders):
         appender._lock = threading.RLock()
         appender._storing = threading.RLock()  # the reference's
-        appender._armed = appender._busy = False
+        appender._armed = appender._opening = appender._ending = False
         appender._let_go()
 
 

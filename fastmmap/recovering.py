@@ -7,14 +7,15 @@ import os
 import stat
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import _system
-from .draining import Lock, Log, StageError, Untrusted
+from .draining import Lock, Log, StageError, Untrusted, open_beside
 from .staging import File, Header
 
 if TYPE_CHECKING:
+    from .draining import Descriptor
     from .mapped import Path
 
     # Whether a stage is to be recovered, by its header and where its log is, if it was found.
@@ -64,7 +65,10 @@ def stages_in(folder: str) -> Iterator[str]:
 
 
 def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
-    """Recovers each wanted stage. With `strict` the first that can't be used is an error, after the others."""
+    """Recovers each wanted stage. With `strict` the first that can't be is an error, after the others.
+
+    Else it is warned of, unless the system has failed: a rotated log may be nobody's to write to any more.
+    """
     done = False
     failure: OSError | None = None
     for path in stages_in(folder):
@@ -75,7 +79,7 @@ def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
         except OSError as error:
             if strict:
                 failure = failure or error
-            elif isinstance(error, StageError):
+            elif isinstance(error, StageError) or error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
                 warnings.warn(f"{path!r} is left alone: {error.strerror}", RuntimeWarning, stacklevel=4)
             else:
                 raise
@@ -87,56 +91,59 @@ def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
 def _is_wanted(path: str, wanted: Wanted) -> bool:
     """Whether a stage is one of a log's, as far as it can be read."""
     with suppress(OSError):
-        fd = _system.open_ours(path)
-        try:
-            header = Header.read(fd, path)
-            return header is not None and wanted(header, _find_log(header, path, fd))
-        finally:
-            os.close(fd)
+        file = open_beside(path)
+        header = Header.read(file.fd, path)
+        return header is not None and wanted(header, _find_log(header, path, file.fd))
     return False
 
 
 def _recover_stage(path: str, wanted: Wanted) -> bool:
     """Recovers a stage whose writer is dead. Whether it was, and was wanted."""
     try:
-        fd = _system.open_ours(path)
+        file = open_beside(path)
     except FileNotFoundError:
         return False
-    except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES):
-            raise
-        raise Untrusted(path, str(error.strerror)) from None
     try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise Untrusted(path, "it is not a regular file")
-        try:
-            header = Header.read(fd, path)
-        except StageError as error:
-            if status.st_uid == os.geteuid():
-                raise
-            raise Untrusted(path, f"it belongs to user {status.st_uid}. {error.strerror}") from None
-        if header is None:
-            return _remove_unfinished(fd, path)
-        found = _find_log(header, path, fd)
-        if not wanted(header, found) or not _system.lock(fd, wait=False) or os.fstat(fd).st_nlink == 0:
-            return False  # another log's; or its writer lives; or it was drained and removed just now
-        if found is None:
-            raise StageError(path, f"The log {header.path!r} of this stage is gone; its records are in here yet")
-        return _drain(path, found, header)
+        return _recover_open(path, file, wanted)
+    except StageError as error:
+        # What somebody has put there who doesn't own the folder may say anything.
+        user = os.fstat(file.fd).st_uid
+        if user in (os.geteuid(), os.stat(os.path.dirname(path)).st_uid):
+            raise
+        raise Untrusted(path, f"it belongs to user {user}. {error.strerror}") from None
     finally:
-        os.close(fd)
+        file.close()
 
 
-def _drain(path: str, found: str, header: Header) -> bool:
+def _recover_open(path: str, file: Descriptor, wanted: Wanted) -> bool:
+    if not stat.S_ISREG(os.fstat(file.fd).st_mode):
+        raise Untrusted(path, "it is not a regular file")
+    header = Header.read(file.fd, path)
+    if header is None:
+        return _remove_unfinished(file.fd, path)
+    found = _find_log(header, path, file.fd)
+    if not wanted(header, found) or not _system.lock(file.fd, wait=False) or os.fstat(file.fd).st_nlink == 0:
+        return False  # another log's; or its writer lives; or it was drained and removed just now
+    if found is None:
+        raise StageError(path, f"The log {header.path!r} of this stage is gone; its records are in here yet")
+    return _drain(path, file, header, found)
+
+
+def _drain(path: str, file: Descriptor, header: Header, found: str) -> bool:
     """Takes a dead writer's stage to its log, and removes it."""
-    with closing(Log(found)) as log, closing(Lock(os.path.dirname(path), log)) as lock:
-        with File.open(path, lock, log) as stage:
-            if header.boot != _system.boot():
-                return _set_aside(path, found)
-            stage.drain_all(log)
-            stage.remove()
-        return True
+    log = Log(found)
+    lock = Lock(os.path.dirname(path), log)
+    try:
+        stage = File.of_another(path, file, header, lock, log)
+        if header.boot != _system.boot():
+            return _set_aside(path, found)
+        lock.open()
+        stage.drain_all(log)
+        stage.remove()
+    finally:
+        lock.file.close()
+        log.file.close()
+    return True
 
 
 def _set_aside(path: str, log: str) -> bool:

@@ -1,43 +1,58 @@
-"""Stages: where records wait before they go to their log, and the protocol that takes them there exactly once.
+"""Stages: where records wait before they go to their log.
 
 A stage is two halves, which take records in turn: while one is written to the log, the other is filled. What a half
 holds is a drain, and drains have numbers that never come back: half 0 has the even ones, half 1 the odd ones, so the
-lower of the two numbers is the older drain. A stage that is a file says in a word of each half which drain it has and
-how many bytes of records: drain << 32 | bytes. A store to that word is what adds a record, and what empties the half.
+lower of the two numbers is the older drain. A word of each half says which drain it has and how many bytes of records:
+drain << 32 | bytes. A store to that word is what adds a record, and what empties the half.
 
-`draining.py` has the lock under which stages are written to a log, docs/appending.md the order of the steps.
+`draining.py` has the lock under which stages are written to a log, `reference/drain.py` the steps of that.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import _system
-from .draining import Held, Log, StageError, Untrusted, adapt, open_trusted, takers
+from ._backend import chosen
+from .draining import Descriptor, Held, Log, StageError, Untrusted, adapt, check_trust, open_beside
 from .mapped import MappedFile
+from .reference.drain import (
+    AGAIN,
+    DRAINS,
+    GONE,
+    HALVES_AT,
+    INTENT,
+    INTENT_AT,
+    KEPT,
+    MEMORY_HALVES_AT,
+    NOTHING,
+    OTHER,
+    WORD,
+    WORD_AT,
+)
 
 if TYPE_CHECKING:
     from .draining import Lock
+    from .reference.append import Stage
 
 MAGIC, VERSION = b"fmstage\0", 1
 
-# The first page: magic, version, whether the log is on the stage's filesystem, id, boot, device, inode and birth of the
-# log, bytes of a half, bytes of the log's path. Then, by themselves, the intent of a drain, how much of it was written,
-# and the word of each half in a cache line of its own. The second page has the path; the halves follow.
+# The first page begins with magic, version, whether the log is on the stage's filesystem, id, boot, device, inode and
+# birth of the log, bytes of a half, bytes of the log's path. The second page has the path.
 HEADER = struct.Struct("=8sII16s16sQQQQQ")
-INTENT, WORD = struct.Struct("=QQQQ"), struct.Struct("=Q")
-INTENT_AT, PROGRESS_AT, WORD_AT, PATH_AT, HALVES_AT = 128, 160, (256, 320), 4096, 8192
+PATH_AT = 4096
 LONGEST_PATH = HALVES_AT - PATH_AT
 
 # A word counts bytes in 32 bits.
 LARGEST_HALF = 1 << 31
-DRAINS = 1 << 32
+
+# Of a drain that writes nothing, but finishes what was interrupted.
+NO_DRAIN = -1
 
 
 class Memory:
@@ -45,72 +60,35 @@ class Memory:
 
     survives_kill = False
 
-    def __init__(self, half: int) -> None:
+    def __init__(self, half: int, number: int) -> None:
         self.half = half
         # Private ("c"): a forked child must not store into its parent's.
-        self._mapping = MappedFile(None, "c", size=2 * (half + WORD.size))
-        # Of the drain `_of`: how much is in the log, as it couldn't be taken back; and where in the log a write began
-        # of which no more is known, since it was interrupted.
-        self._of, self._written, self._began = -1, 0, -1
-        self._empty(-2)
-        self._empty(-1)
+        self._mapping = MappedFile(None, "c", size=MEMORY_HALVES_AT + 2 * half)
+        for drain in (number, number + 1):
+            _, _, _, at = self.place(drain)
+            self._mapping[at : at + WORD.size] = WORD.pack(drain % DRAINS << 32)
 
-    def place(self, drain: int) -> tuple[MappedFile, int, int, int]:
+    def place(self, number: int) -> tuple[MappedFile, int, int, int]:
         """Where the records of a drain go: a buffer, the bounds in it, and the offset of the word."""
-        start = 2 * WORD.size + drain % 2 * self.half
-        return self._mapping, start, start + self.half, drain % 2 * WORD.size
+        start = MEMORY_HALVES_AT + number % 2 * self.half
+        return self._mapping, start, start + self.half, number % 2 * WORD.size
 
-    def length(self, drain: int) -> int:
+    def length(self, number: int) -> int:
         """How many bytes of a drain have yet to be written."""
-        _, _, _, at = self.place(drain)
-        (word,) = WORD.unpack(self._mapping[at : at + WORD.size])
-        return word % DRAINS if word >> 32 == drain % DRAINS else 0
+        return _length(self._mapping, number, number % 2 * WORD.size)
 
-    def drain(self, log: Log, drain: int, record: memoryview) -> None:
+    def drain(self, log: Log, number: int, record: memoryview, counter: Stage) -> None:
         """Writes what a drain has to the log, and a record behind it: all of it, or none."""
-        _, start, _, _ = self.place(drain)
-        length = self.length(drain)
-        with self._mapping.view() as view:
-            content = view[start : start + length]
-            written, offset = self._known(log, drain, content), log.size()
-            self._of, self._written, self._began = drain, written, offset
-            try:
-                log.write([content[written:], record])
-            except OSError:
-                if not log.take_back(offset):
-                    written += min(log.written, length - written)
-                self._written, self._began = written, -1
-                raise
-        if length:
-            self._empty(drain)
-        else:
-            self._of = -1
+        while chosen.send(log.file.fd, self._mapping.view(), self.half, number, record, counter) == AGAIN:
+            pass
 
-    def _known(self, log: Log, drain: int, content: memoryview) -> int:
-        """How much of a drain is in the log already."""
-        if self._of != drain:
-            return 0
-        if self._began < 0 or not log.readable:
-            return self._written
-        present = log.read(len(content) - self._written, self._began)
-        return self._written + len(present) if content[self._written :][: len(present)] == present else self._written
-
-    def _empty(self, drain: int) -> None:
-        """Ends a drain: its half has another number, and no bytes."""
-        at = drain % 2 * WORD.size
-        self._mapping[at : at + WORD.size] = WORD.pack((drain + 2) % DRAINS << 32)
-
-    def close(self) -> None:
+    def let_go(self) -> None:
         """Lets go of the memory."""
         self._mapping.close()
 
-    def let_go(self) -> None:
-        """There is nothing else to let go of."""
-        self.close()
-
     def remove(self) -> None:
         """Nothing is left of memory."""
-        self.close()
+        self._mapping.close()
 
 
 @dataclass(frozen=True)
@@ -152,9 +130,15 @@ class Header:
         _, version, same, identity, boot, device, inode, birth, half, length = HEADER.unpack_from(block)
         if version != VERSION:
             raise StageError(path, f"Version {version} of the stage is unknown to this fastmmap")
-        if not 0 < half <= LARGEST_HALF or length > LONGEST_PATH or os.fstat(fd).st_size != HALVES_AT + 2 * half:
-            raise StageError(path, "The stage is damaged")
         name = os.fsdecode(block[PATH_AT : PATH_AT + length])
+        if (
+            not 0 < half <= LARGEST_HALF
+            or length > LONGEST_PATH
+            or os.fstat(fd).st_size != HALVES_AT + 2 * half
+            or "\0" in name
+            or not (os.path.isabs(name) or name == "")
+        ):
+            raise StageError(path, "The stage is damaged")
         return cls(identity, boot, device, inode, birth, bool(same), half, name)
 
     @staticmethod
@@ -169,227 +153,136 @@ class Header:
         return not birth or not self.birth or birth == self.birth
 
 
-class File(Held):
-    """A stage in a file, mapped by the writer that holds its lock. Whoever else opens it reads and writes it."""
+class File:
+    """A stage in a file, mapped by the writer that holds its lock. Whoever else opens it finishes its drains."""
 
     survives_kill = True
 
-    def __init__(self, path: str, fd: int, header: Header, lock: Lock) -> None:
-        super().__init__(fd)
-        self.path, self.header = path, header
-        self.id, self.half = header.id, header.half
-        self._lock = lock
-        self._mapping: MappedFile | None = None
+    def __init__(self, path: str, file: Descriptor, header: Header, lock: Lock, mapping: MappedFile) -> None:
+        self.path, self.file, self.header, self.lock = path, file, header, lock
+        self.half, self._mapping = header.half, mapping
 
     @classmethod
-    def create(cls, log: Log, lock: Lock, half: int) -> File:
-        """A new stage in the lock's folder, ours as long as this process has it open."""
+    def create(cls, log: Log, lock: Lock, half: int, number: int) -> File:
+        """A new stage in the lock's folder, ours as long as this process has it open; `number` is its first drain's."""
         while True:
             header = Header.of(log, os.stat(lock.folder), half)
             path = lock.stage_path(header.id)
             fd, named = _system.create_beside(lock.folder, path)
-            stage = cls(path, fd, header, lock)
+            file = Held(fd)
             try:
-                _system.lock(fd)
-                if not named or os.fstat(fd).st_nlink:
-                    stage._prepare(log, named)
-                    return stage
+                _system.lock(file.fd)
+                if not named or os.fstat(file.fd).st_nlink:
+                    return cls._prepare(path, file, header, lock, log, number, named)
             except BaseException:
-                stage.close()
+                file.close()
                 _system.remove(path)
                 raise
-            stage.close()  # somebody has found it, before it was locked, and removed it
+            file.close()  # somebody has found it, before it was locked, and removed it
 
-    def _prepare(self, log: Log, named: bool) -> None:
+    @classmethod
+    def _prepare(cls, path: str, file: Held, header: Header, lock: Lock, log: Log, number: int, named: bool) -> File:
         """Allocates the file, maps it, and gives it its name if it has none yet."""
-        adapt(self.fd, log.status)
-        _system.write_zeros(self.fd, 0, HALVES_AT + 2 * self.half)
-        self._intend(log.size(), 0, 0, 0)
-        for drain in range(2):
-            _system.write_at(self.fd, WORD.pack(drain << 32), WORD_AT[drain])
-        self.header.write(self.fd)
-        # Opened once more: a mapping keeps its descriptor's lock, and a forked child may be unable to let go of one.
-        self._mapping = MappedFile(f"/proc/self/fd/{self.fd}", "r+")
+        adapt(file.fd, log.status)
+        _system.write_zeros(file.fd, 0, HALVES_AT + 2 * header.half)
+        _system.write_at(file.fd, INTENT.pack(log.size(), 0, 0, 0, 0), INTENT_AT)
+        for drain in (number, number + 1):
+            _system.write_at(file.fd, WORD.pack(drain % DRAINS << 32), WORD_AT[drain % 2])
+        header.write(file.fd)
+        mapping = _map(file, "r+")
         if not named:
-            _system.name_file(self.fd, self.path)
+            _system.name_file(file.fd, path)
+        return cls(path, file, header, lock, mapping)
 
     @classmethod
     def open(cls, path: str, lock: Lock, log: Log) -> File:
         """A stage that somebody has made. FileNotFoundError, Untrusted or StageError where it can't be used."""
-        try:
-            fd = open_trusted(path, log.status)
-        except PermissionError as error:
-            raise Untrusted(path, str(error.strerror)) from None
-        try:
-            header = Header.read(fd, path)
-            if header is None:
-                raise FileNotFoundError(path)
-            if not header.is_of(log.status, log.birth, os.fstat(fd)):
-                raise Untrusted(path, "it is another log's")
-        except BaseException:
-            os.close(fd)
-            raise
-        return cls(path, fd, header, lock)
+        file = open_beside(path)
+        header = Header.read(file.fd, path)
+        if header is None:
+            raise FileNotFoundError(path)
+        return cls.of_another(path, file, header, lock, log)
 
-    def __enter__(self) -> File:
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self.close()
+    @classmethod
+    def of_another(cls, path: str, file: Descriptor, header: Header, lock: Lock, log: Log) -> File:
+        """A stage that somebody has made, by its open file. Untrusted where it isn't the log's."""
+        check_trust(file.fd, path, log.status)
+        if not header.is_of(log.status, log.birth, os.fstat(file.fd)):
+            raise Untrusted(path, "it is another log's")
+        if os.path.basename(path) != os.path.basename(lock.stage_path(header.id)):
+            raise Untrusted(path, "it is known by another name")
+        return cls(path, file, header, lock, _map(file, "r"))
 
     # --- as its writer ---
 
-    def place(self, drain: int) -> tuple[MappedFile, int, int, int]:
+    def place(self, number: int) -> tuple[MappedFile, int, int, int]:
         """Where the records of a drain go: a buffer, the bounds in it, and the offset of the word."""
-        assert self._mapping is not None
-        start = HALVES_AT + drain % 2 * self.half
-        return self._mapping, start, start + self.half, WORD_AT[drain % 2]
+        start = HALVES_AT + number % 2 * self.half
+        return self._mapping, start, start + self.half, WORD_AT[number % 2]
 
-    def length(self, drain: int) -> int:
+    def length(self, number: int) -> int:
         """How many bytes of a drain have yet to be written. Another process may have ended it."""
-        number, length = self._word(drain % 2)
-        return length if number == drain % DRAINS else 0
+        return _length(self._mapping, number, WORD_AT[number % 2])
 
-    def drain(self, log: Log, drain: int, record: memoryview) -> None:
+    def drain(self, log: Log, number: int, record: memoryview, counter: Stage | None) -> None:
         """Writes what a drain has to the log, and a record behind it: all of it, or none.
 
         The record is in no stage: when this process is killed, the part of it that was written is taken back.
         """
-        self._lock.check_reentry()
-        try:
-            with self._lock:
-                self._drain(log, drain, record)
-        except BaseException:
-            self._lock.give_back()  # an interrupt may have come before the end of the with statement
-            raise
+        while (outcome := self._attempt(log, number, record, counter)) > KEPT:
+            if outcome == OTHER:
+                self._finish_other(log, self.lock.name())
 
-    def _drain(self, log: Log, drain: int, record: memoryview) -> None:
-        """What is done with the lock held."""
-        self._finish_standing(log)
-        length = self.length(drain)
-        if not length and not len(record):
-            return
-        offset = log.size()
-        self._intend(offset, length, len(record), drain)
-        self._lock.name(self.id)
-        content = self._content(drain, length)
+    def _attempt(self, log: Log, number: int, record: memoryview, counter: Stage | None) -> int:
+        """A drain, if nothing comes in between. Descriptors are read last: a signal handler may close them."""
+        view, half, name = self._mapping.view(), self.half, self.header.id
+        self.lock.open()
         try:
-            log.write([content, record], self._note)
+            outcome: int = chosen.drain(
+                self.lock.file.fd, log.file.fd, self.file.fd, view, half, name, number, record, counter
+            )
         except OSError:
-            if log.take_back(offset):
-                self._lock.name(None)
+            self.lock.file.close()  # which gives it back, whatever there was
+            if self.file.fd < 0:
+                self.lock.remove()  # a handler has closed the stage, and this has made the lock anew
             raise
-        finally:
-            content.release()
-        # The bytes are in the log. Where what follows fails, whoever takes the lock next finds that out.
-        with suppress(OSError):
-            if length:
-                self._empty(drain)
-            self._lock.name(None)
+        if outcome in (KEPT, GONE):
+            self.lock.file.close()
+        return outcome
 
-    def _finish_standing(self, log: Log) -> None:
-        """Ends the drain that the lock names: its writer died in it, or failed and couldn't take it back."""
-        identity = self._lock.named()
-        if identity == self.id:
-            self.finish(log)
-        elif identity is not None:
-            try:
-                with File.open(self._lock.stage_path(identity), self._lock, log) as stage:
-                    if stage.header.boot == self.header.boot:
-                        stage.finish(log)
-            except FileNotFoundError:
-                pass  # its writer had drained it, and removed it
-            except Untrusted as error:
-                warnings.warn(str(error.strerror), RuntimeWarning, stacklevel=2)
-        if identity is not None:
-            self._lock.name(None)
-
-    def _intend(self, offset: int, length: int, extra: int, drain: int) -> None:
-        """Says what is going to be written. It counts once the lock names this stage."""
-        self._store(INTENT.pack(offset, length, extra, drain % DRAINS) + WORD.pack(0), INTENT_AT)
-
-    def _content(self, drain: int, length: int) -> memoryview:
-        """The records of a drain."""
-        start = HALVES_AT + drain % 2 * self.half
-        if self._mapping is None:
-            return memoryview(_system.read_at(self.fd, length, start))
-        return self._mapping.view()[start : start + length]
-
-    def _note(self, written: int) -> None:
-        """Says how much of a drain a write has written that wrote less than all: only so is it known to be ours."""
-        self._store(WORD.pack(written), PROGRESS_AT)
-
-    def _store(self, data: bytes, offset: int) -> None:
-        """Writes to the header: by a store, which takes a tenth of the time of a call, where it is mapped."""
-        if self._mapping is None:
-            _system.write_at(self.fd, data, offset)
-        else:
-            self._mapping[offset : offset + len(data)] = data
-
-    def _word(self, half: int) -> tuple[int, int]:
-        """Number and length of the drain in a half."""
-        at = WORD_AT[half]
-        if self._mapping is None:
-            (word,) = WORD.unpack(_system.read_at(self.fd, WORD.size, at))
-        else:
-            (word,) = WORD.unpack(self._mapping[at : at + WORD.size])
-        return word >> 32, word % DRAINS
-
-    def _empty(self, drain: int) -> None:
-        """Ends a drain, in one store: its half has another number, and no bytes."""
-        _system.write_at(self.fd, WORD.pack((drain + 2) % DRAINS << 32), WORD_AT[drain % 2])
-
-    # --- as whoever finds it ---
-
-    def finish(self, log: Log) -> None:
-        """Ends the drain that was under way, from wherever it was left. The lock's holder does so, before all else.
-
-        The log says how far it came: it was as long as the intent says when it began, and has grown by what was
-        written. What stands there is compared, because writers of other kinds take no lock: where it is something
-        else, the drain is written behind it, once more perhaps, but none of its records is lost.
-        """
-        block = _system.read_at(self.fd, INTENT.size + WORD.size, INTENT_AT)
-        offset, length, extra, drain = INTENT.unpack_from(block)
-        (progress,) = WORD.unpack_from(block, INTENT.size)
-        if length > self.half or length > self.length(drain):
-            return  # it was ended, all but its name in the lock
-        size = log.size()
-        content = self._content(drain, length)
-        present = min(max(size - offset, 0), length)
-        if log.read(present, offset) != content[:present] or size < offset:
-            present = 0
-            self._intend(size, length, 0, drain)
-        elif 0 < size - offset - length < extra and (size % mmap.PAGESIZE == 0 or size - offset == progress):
-            # A part of a record that had no place in the stage, and whose append never returned. A write that is killed
-            # ends with a page; what ends elsewhere, and wasn't noted, may be somebody else's.
-            _system.truncate(log.fd, offset + length)
-        log.write([content[present:]])
-        content.release()
-        if length:
-            self._empty(drain)
+    def _finish_other(self, log: Log, identity: bytes) -> None:
+        """Ends the drain of another stage, which the lock names: its writer died in it, or failed."""
+        path = self.lock.stage_path(identity)
+        try:
+            other = File.open(path, self.lock, log)
+            if other.header.boot == self.header.boot:
+                other._attempt(log, NO_DRAIN, NOTHING, None)
+                return
+        except FileNotFoundError:
+            pass  # its writer had drained it, and removed it
+        except Untrusted as error:
+            if _is_held(path, log):
+                raise  # its writer can still finish, and would write once more what is in the log already
+            self.lock.forget(identity)
+            warnings.warn(str(error.strerror), RuntimeWarning, stacklevel=2)
+        self.lock.forget(identity)
 
     def drain_all(self, log: Log) -> None:
         """Writes what a dead writer has left, the older half first. The caller holds the stage's own lock."""
-        first, second = self._word(0), self._word(1)
-        if (first[0] - second[0]) % DRAINS < DRAINS // 2:
-            first, second = second, first
-        for drain, length in (first, second):
-            if length > self.half:
-                raise StageError(self.path, "The stage is damaged")
-            self.drain(log, drain, memoryview(b""))
+        words = [WORD.unpack(_system.read_at(self.file.fd, WORD.size, at))[0] for at in WORD_AT]
+        if any(word % DRAINS > self.half for word in words):
+            raise StageError(self.path, "The stage is damaged")
+        first, second = (word // DRAINS for word in words)
+        for number in (first, second) if (second - first) % DRAINS < DRAINS // 2 else (second, first):
+            self.drain(log, number, NOTHING, None)
 
     # --- the end ---
 
-    def close(self) -> None:
-        """Lets go of memory and file, and with it of the lock that says that its writer lives."""
-        if self._mapping is not None:
-            self._mapping.close()
-        self.drop()
-
     def let_go(self) -> None:
-        """close, and closes the lock of drains too, but removes neither."""
-        self.close()
-        self._lock.close()
+        """Lets go of memory, file and lock, and with the file of the lock that says that its writer lives."""
+        self._mapping.close()
+        self.file.close()
+        self.lock.file.close()
 
     def remove(self) -> None:
         """Removes the file, which has been drained; and the lock, which whoever needs it makes anew.
@@ -398,8 +291,26 @@ class File(Held):
         """
         with suppress(OSError):
             _system.remove(self.path)
-        self.close()
-        self._lock.remove(self.id)
+        self.lock.remove(self.header.id)
+        self.let_go()
 
 
-takers.add(File.drain.__code__)
+def _is_held(path: str, log: Log) -> bool:
+    """Whether a stage of one of the log's writers is held by one that lives."""
+    with suppress(OSError):
+        file = open_beside(path)
+        if os.fstat(file.fd).st_uid in (os.geteuid(), log.status.st_uid):
+            return not _system.lock(file.fd, wait=False)
+    return False
+
+
+def _map(file: Descriptor, mode: str) -> MappedFile:
+    """Maps a stage, opened once more: a mapping keeps its descriptor's lock, and a child can't let go of memory."""
+    return MappedFile(f"/proc/self/fd/{file.fd}", mode)
+
+
+def _length(mapping: MappedFile, number: int, at: int) -> int:
+    """How many bytes of records a drain has, by the word of its half."""
+    word: int
+    (word,) = WORD.unpack(mapping[at : at + WORD.size])
+    return word % DRAINS if word >> 32 == number % DRAINS else 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import sys
 import threading
 import time
 import weakref
-from contextlib import suppress
 from typing import Protocol
 
 
@@ -26,25 +26,37 @@ _changed = threading.Condition()
 _thread: threading.Thread | None = None
 
 
-def arm(what: Ticking) -> None:
-    """Has `what` tick in an interval's time, and go on until a tick says that it was the last."""
+def arm(what: Ticking) -> bool:
+    """Has `what` tick in an interval's time, and go on until a tick says that it was the last.
+
+    False where the system gives no thread for that.
+    """
     global _thread
     assert what.interval is not None
     with _changed:
-        heapq.heappush(_due, (time.monotonic() + what.interval, next(_order), weakref.ref(what)))
         if _thread is None or not _thread.is_alive():
             thread = threading.Thread(target=_run, name="fastmmap appenders", daemon=True)
-            # Python starts no thread any more while it ends. Stages are drained then all the same.
-            with suppress(RuntimeError):
+            try:
                 thread.start()
-                _thread = thread
+            except RuntimeError:  # as while Python ends: stages are drained then all the same
+                return False
+            _thread = thread
+        heapq.heappush(_due, (time.monotonic() + what.interval, next(_order), weakref.ref(what)))
         _changed.notify()
+    return True
 
 
 def _run() -> None:
     while True:
         what = _next()
-        if what is not None and what.tick():
+        again = False
+        try:
+            again = what is not None and what.tick()
+        except Exception:
+            # A warning that is an error, for instance. Others have to be drained all the same, and this one as well.
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+            again = True
+        if what is not None and again:
             arm(what)
         del what  # a forgotten appender goes now, not after the next one's interval
 

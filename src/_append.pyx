@@ -149,15 +149,16 @@ cdef class Stage:
         """Called with a record that doesn't fit."""
         raise ValueError(f"the record doesn't fit in a stage of {max(self.limit, 0)} bytes with {self.used} in use")
 
-    def switch(self, buffer, Py_ssize_t start=0, end=None, word=None, bint rests=False):
+    def switch(self, buffer, Py_ssize_t start=0, end=None, word=None, bint rests=False, turn=None):
         """Goes on at buffer[start:end], or nowhere without a buffer, and returns how many bytes were stored before.
 
         `word` is the offset, a multiple of 8, of an integer of 64 bits in the buffer, to which the number of bytes that
         are stored is added: it is changed after them, in one store, so that whoever shares the memory sees how far
-        the records go. With `rests` the stage takes no records yet.
+        the records go. With `rests` the stage takes no records yet. With `turn` nothing is done and -1 returned, unless
+        that is the stage's turn: else somebody, a signal handler perhaps, has switched it meanwhile.
         """
         cdef Py_buffer view, released
-        cdef Py_ssize_t used, stop = 0, room = -1
+        cdef Py_ssize_t used, stop = 0, room = -1, expected = -1 if turn is None else turn
         cdef uint64_t *counter = NULL
         memset(&view, 0, sizeof(view))
         if buffer is not None:
@@ -170,14 +171,22 @@ cdef class Stage:
                 raise
             room = stop - start
         with cython.critical_section(self):
-            released, used = self.view, self.used
-            self.view, self.place, self.used = view, <char *> view.buf + start, 0
-            self.room, self.limit = room, -1 if rests else room
-            self.word, self.base = counter, counter[0] if counter != NULL else 0
-            self.before += used
-            self.turns += 1
+            if expected in (-1, self.turns):
+                released, used = self.view, self.used
+                self.view, self.place, self.used = view, <char *> view.buf + start, 0
+                self.room, self.limit = room, -1 if rests else room
+                self.word, self.base = counter, counter[0] if counter != NULL else 0
+                self.before += used
+                self.turns += 1
+            else:
+                released, used = view, -1
         PyBuffer_Release(&released)
         return used
+
+    def count(self, Py_ssize_t length):
+        """Adds to what it has stored the bytes of a record that was stored elsewhere."""
+        with cython.critical_section(self):
+            self.before += length
 
     def rest(self, bint anyway=False):
         """Lets the next record overflow, if none is stored, or anyway; returns whether it will."""

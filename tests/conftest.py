@@ -16,6 +16,7 @@ import pytest
 from fail import NUMBERS, ONCE, STICKY
 
 from fastmmap import _backend, _system
+from fastmmap.reference import drain
 
 # These run everywhere: a suite that skipped one of them would have tested nothing.
 ALWAYS = ("scalar", "python") if _backend.NATIVE else ("python",)
@@ -163,6 +164,13 @@ def stage(request, monkeypatch):
     if request.param == "memory":
         monkeypatch.setattr(_system, "is_local", lambda fd: False)
     return request.param
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """The reference's drains, each step of which is a call in _system that a test can have fail."""
+    for name in _backend.FUNCTIONS["drain"]:
+        monkeypatch.setattr(_backend.chosen, name, getattr(drain, name))
 
 
 @pytest.fixture

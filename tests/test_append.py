@@ -72,6 +72,27 @@ def test_a_stage_takes_records_until_it_is_full(kernel):
         stage.append(5)
 
 
+def test_a_stage_switches_at_its_turn(kernel):
+    """Who comes too late does nothing, and keeps no buffer."""
+    first, second = bytearray(4), bytearray(4)
+    stage = kernel.Stage(first)
+    turn = stage.turn
+    assert stage.switch(second, turn=turn - 1) == stage.switch(second, turn=turn + 1) == -1
+    second.append(0)
+    stage.append(b"ab")
+    assert (stage.turn, stage.tail, first) == (turn, 2, b"ab\0\0")
+    assert stage.switch(second, rests=True, turn=turn) == 2
+    assert (stage.turn, stage.tail) == (turn + 1, 0)
+    assert not stage.take(b"")
+
+
+def test_a_stage_counts_what_went_elsewhere(kernel):
+    stage = kernel.Stage(bytearray(4))
+    stage.append(b"abc")
+    stage.count(1000)
+    assert (stage.stored, stage.tail) == (1003, 3)
+
+
 def test_a_stage_switches_buffers(kernel):
     first, second = bytearray(4), bytearray(4)
     stage = kernel.Stage(first)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 
 import pytest
 
@@ -80,7 +79,7 @@ def test_a_busy_appender_is_drained_each_interval(tmp_path):
         assert path.stat().st_size >= 50
 
 
-def test_what_an_interval_can_not_write_waits(tmp_path, monkeypatch):
+def test_what_an_interval_can_not_write_waits(tmp_path, monkeypatch, steps):
     path = tmp_path / "log"
     failed = threading.Event()
 
@@ -429,94 +428,6 @@ def test_a_cycle_that_holds_an_appender(tmp_path):
     assert os.listdir(tmp_path) == ["log"]
 
 
-@pytest.mark.parametrize("same", [True, False])
-def test_a_signal_handler_that_appends_in_the_midst_of_a_drain(tmp_path, monkeypatch, same):
-    """It can't wait for its own thread: an append that needs a drain is refused, one that finds room isn't."""
-    path = tmp_path / "log"
-    log = fastmmap.Appender(path, interval=None, stage_size=1000)
-    other = log if same else fastmmap.Appender(path, interval=None, stage_size=1000)
-    said = []
-    write = _system.write_pieces
-
-    def interrupted(fd, pieces):
-        monkeypatch.setattr(_system, "write_pieces", write)
-        other.append(b"handler's\n")
-        for use in (other.flush, lambda: other.append(b"L" * 2000 + b"\n")):
-            try:
-                use()
-            except RuntimeError as error:
-                said.append(str(error))
-        return write(fd, pieces)
-
-    monkeypatch.setattr(_system, "write_pieces", interrupted)
-    log.append(b"first\n")
-    log.flush()
-    expected = 2 if same or other.survives_kill else 0
-    assert len(said) == expected
-    assert all("this very thread" in text for text in said)
-    log.append(b"last\n")
-    log.close()
-    other.close()
-    lines = path.read_bytes().splitlines()
-    assert [line for line in lines if not line.startswith(b"L")].count(b"handler's") == 1
-    assert lines.index(b"first") < lines.index(b"last")
-
-
-def test_an_appender_forgotten_in_the_midst_of_a_drain_of_its_log(tmp_path, monkeypatch):
-    path = tmp_path / "log"
-    log = fastmmap.Appender(path, interval=None)
-    forgotten = [fastmmap.Appender(path, interval=None)]
-    forgotten[0].append(b"forgotten\n")
-    write = _system.write_pieces
-
-    def collected(fd, pieces):
-        monkeypatch.setattr(_system, "write_pieces", write)
-        forgotten.clear()
-        return write(fd, pieces)
-
-    monkeypatch.setattr(_system, "write_pieces", collected)
-    log.append(b"mine\n")
-    log.close()
-    wait_until(lambda: len(path.read_bytes()) == 15)
-    assert sorted(path.read_bytes().splitlines()) == [b"forgotten", b"mine"]
-    wait_until(lambda: os.listdir(tmp_path) == ["log"])
-
-
-@pytest.mark.parametrize("at", range(0, 60, 3))
-def test_an_interrupt_in_the_midst_of_a_drain(tmp_path, monkeypatch, stage, at):
-    """KeyboardInterrupt from any system call of ours: what was accepted is there once."""
-    path = tmp_path / "log"
-    log = fastmmap.Appender(path, interval=None, stage_size=100)
-    calls = 0
-
-    def wrap(name):
-        real = getattr(_system, name)
-
-        def call(*arguments, **options):
-            nonlocal calls
-            calls += 1
-            result = real(*arguments, **options)
-            if calls == at + 1 and not (stage == "memory" and name == "write_pieces"):
-                raise KeyboardInterrupt
-            return result
-
-        monkeypatch.setattr(_system, name, call)
-
-    for name in ("write_pieces", "write_at", "read_at", "lock", "unlock", "open_ours"):
-        wrap(name)
-    accepted = []
-    for i in range(12):
-        record = b"%d %s\n" % (i, b"x" * (i * 13 % 60))
-        before = log.position
-        with suppress(KeyboardInterrupt):
-            log.append(record)
-        if log.position > before:
-            accepted.append(record)
-    monkeypatch.undo()
-    log.close()
-    assert path.read_bytes() == b"".join(accepted)
-
-
 @linux
 def test_a_stage_that_somebody_cuts(tmp_path, in_file):
     """No signal ends the process: the append says what happened."""
@@ -565,63 +476,6 @@ def test_a_lock_that_somebody_has_put_there(tmp_path, in_file):
         assert path.read_bytes() == b""
         lock.unlink()
         wait_until(lambda: path.read_bytes() == b"one\n")
-
-
-def test_interrupts_at_any_time(tmp_path, stage):
-    """Real ones, in the midst of drains: each record is there once."""
-    path = tmp_path / "log"
-    code = (
-        "import random, signal, sys, fastmmap\n"
-        "from fastmmap import _system\n"
-        "if sys.argv[3] == 'memory': _system.is_local = lambda fd: False\n"
-        "signal.signal(signal.SIGALRM, signal.default_int_handler)\n"
-        "log = fastmmap.Appender(sys.argv[1], interval=None)\n"
-        "rng, hits, accepted = random.Random(), 0, []\n"
-        "while hits < int(sys.argv[2]):\n"
-        "    log.append(b'%d\\n' % len(accepted))\n"
-        "    accepted.append(len(accepted))\n"
-        "    try:\n"
-        "        signal.setitimer(signal.ITIMER_REAL, rng.random() * 60e-6 + 1e-6)\n"
-        "        log.flush()\n"
-        "        signal.setitimer(signal.ITIMER_REAL, 0)\n"
-        "        for _ in range(9): pass  # one that is on its way arrives here\n"
-        "    except KeyboardInterrupt:\n"
-        "        hits += 1\n"
-        "log.close()\n"
-        "print(len(accepted))\n"
-    )
-    status, out, err = run(code, path, 500, stage)
-    assert (status, err) == (0, "")
-    assert path.read_bytes() == b"".join(b"%d\n" % i for i in range(int(out)))
-    assert os.listdir(tmp_path) == ["log"]
-
-
-@linux
-@pytest.mark.parametrize("step", ["lock", "unlock"])
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_signal_handler_beside_a_lock(tmp_path, monkeypatch, in_file, step, moment):
-    """It would wait for a lock that its own thread has, or waits for."""
-    path = tmp_path / "log"
-    said = []
-    with fastmmap.Appender(path, interval=None) as log, fastmmap.Appender(path, interval=None) as other:
-        real = getattr(_system, step)
-
-        def interrupted(fd, *arguments):
-            monkeypatch.setattr(_system, step, real)
-            if moment == "after":
-                answer = real(fd, *arguments)
-            other.append(b"handler's\n")
-            try:
-                other.flush()
-            except RuntimeError as error:
-                said.append(str(error))
-            return answer if moment == "after" else real(fd, *arguments)
-
-        log.append(b"mine\n")
-        monkeypatch.setattr(_system, step, interrupted)
-        log.flush()
-        assert ["this very thread" in text for text in said] == [True]
-    assert sorted(path.read_bytes().splitlines()) == [b"handler's", b"mine"]
 
 
 @fork

@@ -115,7 +115,7 @@ def test_refusals(tmp_path):
 
 @pytest.mark.parametrize("nth", range(1, 8))
 @pytest.mark.parametrize("sticky", [False, True])
-def test_the_nth_write_fails(tmp_path, monkeypatch, nth, sticky):
+def test_the_nth_write_fails(tmp_path, monkeypatch, steps, nth, sticky):
     """Short writes and a full disk: nothing is lost, doubled or out of order once there is room again."""
     calls = 0
 
@@ -186,7 +186,7 @@ def test_a_forked_child_writes_only_its_own(tmp_path):
     assert path.read_bytes() == b"child parent parent"
 
 
-def test_a_failed_flush_keeps_what_was_accepted_in_order(tmp_path, monkeypatch):
+def test_a_failed_flush_keeps_what_was_accepted_in_order(tmp_path, monkeypatch, steps):
     """After a failed flush both halves are in use: neither may be taken again until one is written."""
     path = tmp_path / "log"
     log = fastmmap.Appender(path, stage_size=8)
@@ -212,7 +212,7 @@ def test_a_failed_flush_keeps_what_was_accepted_in_order(tmp_path, monkeypatch):
     assert path.read_bytes() == b"AAAAAAA\nBBBB\nD\nLARGE-RECORD\n"
 
 
-def test_a_large_record_that_is_half_written_is_taken_back(tmp_path, monkeypatch):
+def test_a_large_record_that_is_half_written_is_taken_back(tmp_path, monkeypatch, steps):
     """With what was staged before it, which waits."""
     path, calls = tmp_path / "log", []
 

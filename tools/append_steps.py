@@ -22,7 +22,8 @@ import warnings
 from pathlib import Path
 
 import fastmmap
-from fastmmap import _system, appending, draining
+from fastmmap import _backend, _system, appending
+from fastmmap.reference import drain
 
 STEPS = (
     "write_pieces", "write_at", "write_zeros", "read_at", "lock", "unlock", "truncate", "remove", "open_ours",
@@ -39,6 +40,8 @@ class Fate:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng, self.left, self.dead, self.fails = rng, -1, False, False
+        # The drains whose steps are calls in _system: the definition.
+        vars(_backend.chosen).update({name: getattr(drain, name) for name in _backend.FUNCTIONS["drain"]})
         for name in STEPS:
             setattr(_system, name, self.wrap(name, getattr(_system, name)))
 
@@ -118,13 +121,11 @@ class Writer:
         appender = self.appender
         appender._closed = True
         appending._appenders.discard(appender)
-        draining._holders.clear()
         stage = appender._stage
         if stage is not None:
             appender.switch(None)
-            stage._lock.close()
-            stage.close()
-        appender._log.close()
+            stage.let_go()
+        appender._log.file.close()
 
 
 def run(seed: int, folder: Path, counted: collections.Counter) -> str | None:
@@ -174,19 +175,17 @@ def run(seed: int, folder: Path, counted: collections.Counter) -> str | None:
             fate.arm(-1, False)
     for writer in writers:
         writer.die() if rng.random() < 0.5 else writer.appender.close()
-    draining._holders.clear()
     fastmmap.recover(folder)
     return wrong(path.read_bytes(), ended + writers) or left(folder)
 
 
 def forget_open(folder: Path) -> None:
     """Closes what a writer had open that died within a call. Objects that are yet to go close the number only."""
-    draining._holders.clear()
     living = set()
     for appender in appending._appenders:
-        living.add(appender._log.fd)
+        living.add(appender._log.file.fd)
         if appender._stage is not None:
-            living |= {appender._stage.fd, appender._stage._lock.fd, appender._stage._mapping.descriptor}
+            living |= {appender._stage.file.fd, appender._stage.lock.file.fd, appender._stage._mapping.descriptor}
     nowhere = os.open(os.devnull, os.O_RDWR)
     for name in os.listdir("/proc/self/fd"):
         try:

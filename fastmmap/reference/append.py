@@ -99,12 +99,14 @@ class Stage:
         end: int | None = None,
         word: int | None = None,
         rests: bool = False,
+        turn: int | None = None,
     ) -> int:
         """Goes on at buffer[start:end], or nowhere without a buffer, and returns how many bytes were stored before.
 
         `word` is the offset, a multiple of 8, of an integer of 64 bits in the buffer, to which the number of bytes that
         are stored is added: it is changed after them, in one store, so that whoever shares the memory sees how far
-        the records go. With `rests` the stage takes no records yet.
+        the records go. With `rests` the stage takes no records yet. With `turn` nothing is done and -1 returned, unless
+        that is the stage's turn: else somebody, a signal handler perhaps, has switched it meanwhile.
         """
         memory, view, counter, base = None, memoryview(b""), None, 0
         if buffer is not None:
@@ -117,13 +119,21 @@ class Stage:
                 raise
             base = 0 if counter is None else counter[0]
         with self._storing:
-            before, used = (self._memory, self._view, self._word), self._tail
-            self._memory, self._view, self._word, self._base, self._tail = memory, view, counter, base, 0
-            self._before += used
-            self._turn += 1
-            self.rest() if rests else self.wake()
+            if turn not in (None, self._turn):
+                before, used = (memory, view, counter), -1
+            else:
+                before, used = (self._memory, self._view, self._word), self._tail
+                self._memory, self._view, self._word, self._base, self._tail = memory, view, counter, base, 0
+                self._before += used
+                self._turn += 1
+                self.rest() if rests else self.wake()
         _release(*before)
         return used
+
+    def count(self, length: int) -> None:
+        """Adds to what it has stored the bytes of a record that was stored elsewhere."""
+        with self._storing:
+            self._before += length
 
     def rest(self, anyway: bool = False) -> bool:
         """Lets the next record overflow, if none is stored, or anyway; returns whether it will."""

@@ -1,0 +1,335 @@
+"""Drains, by which staged records get to a log, each once: the definition.
+
+Each of these functions is one step to whoever calls it: no signal handler of Python's runs in the midst of it. They
+know descriptors, not paths; `staging.py` has the files, docs/appending.md the order of the steps, and why it is this.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import mmap
+import os
+import stat
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from .. import _system
+
+# A stage in a file: the words of its halves, in cache lines of their own; the intent of a drain (where the log ended,
+# bytes of the half, bytes of the record behind it, number, bytes written) and the head of that record; the halves.
+WORD, INTENT = struct.Struct("=Q"), struct.Struct("=QQQQQ")
+WORD_AT, INTENT_AT, HALVES_AT = (256, 320), 512, 8192
+PROGRESS_AT, HEAD_AT = INTENT_AT + INTENT.size - WORD.size, INTENT_AT + INTENT.size
+HEAD = 4096 - HEAD_AT
+
+# A stage in memory: the words, how much of a drain is in the log already, and the halves.
+MEMORY_PROGRESS_AT, MEMORY_HALVES_AT = 16, 64
+
+# A lock: magic, version, and the id of the stage whose drain is under way, or zeros.
+MAGIC, VERSION = b"fmlock\0\0", 1
+LOCK, NAME_AT, NO_NAME = struct.Struct("=8sQ16s"), 16, bytes(16)
+
+# A word is the number of a drain, modulo this, and as many bytes of records.
+DRAINS = 1 << 32
+
+# What comes of a step. KEPT: it is DONE, but the lock has to be given back by closing it. AGAIN: a signal came before
+# anything was done. GONE: the lock's file was removed, or is none of ours. OTHER: the drain of another stage has to be
+# finished first.
+DONE, KEPT, AGAIN, GONE, OTHER = range(5)
+
+NOTHING = memoryview(b"")
+
+
+def drain(
+    lock: int, log: int, stage: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
+) -> int:
+    """Writes what a drain has to the log, and a record behind it, under the lock: all of it, or OSError and none.
+
+    lock, log, stage: descriptors, of the log for appending and reading. memory: the stage's, `half` the bytes of each
+    of its halves. number: of the drain, -1 to write none. A drain of this stage that was interrupted is finished first.
+    `counter.count` is told of the bytes of the record, which is in no stage: when this process is killed, the part of
+    it that was written is cut off.
+    """
+    _check_name(identity)
+    _check_halves(memory, half, HALVES_AT)
+    return _uninterrupted(_drain, lock, log, stage, memory, half, identity, number, record, counter)
+
+
+def settle(lock: int, identity: bytes, path: str | None) -> int:
+    """Takes a stage's name away from the lock, under it. With a path it is removed from there if it names nobody."""
+    _check_name(identity)
+    return _uninterrupted(_settle, lock, identity, path)
+
+
+def send(log: int, memory: Any, half: int, number: int, record: Any, counter: Any) -> int:
+    """Writes what a drain has to the log, and a record behind it, without a lock: the stage is in memory, or None.
+
+    OSError where not all of it was written. What can't be taken back then, as from a pipe, is written no second time,
+    but for a part of the record.
+    """
+    if memory is not None:
+        _check_halves(memory, half, MEMORY_HALVES_AT)
+    return _uninterrupted(_send, log, memory, half, number, record, counter)
+
+
+def _check_name(identity: bytes) -> None:
+    if len(identity) != len(NO_NAME):
+        raise ValueError(f"the name of a stage has {len(NO_NAME)} bytes, not {len(identity)}")
+
+
+def _check_halves(memory: Any, half: int, start: int) -> None:
+    with memoryview(memory) as view:
+        if half < 0 or half > (len(view) - start) // 2:
+            raise ValueError(f"two halves of {half} bytes from {start} on are not in {len(view)} bytes of memory")
+
+
+# Steps that are under way: several, where a signal handler has begun one while another was waited for.
+_running: list[threading.Thread] = []
+
+
+def _uninterrupted(function: Callable[..., int], *arguments: Any) -> int:
+    """Calls a function in a thread, as signal handlers run in the main thread alone: what they begin comes after it."""
+    if threading.current_thread() is not threading.main_thread():
+        return _uncollected(function, *arguments)
+    answers: list[int] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answers.append(_uncollected(function, *arguments))
+        except BaseException as error:
+            errors.append(error)
+
+    for before in list(_running):
+        _wait(before, errors)
+    thread = threading.Thread(target=run)
+    _running.append(thread)
+    try:
+        thread.start()
+    except RuntimeError:  # Python starts no thread any more while it ends
+        run()
+    _wait(thread, errors)
+    _running.remove(thread)
+    if errors:
+        raise errors[0]
+    return answers[0]
+
+
+def _uncollected(function: Callable[..., int], *arguments: Any) -> int:
+    """Calls a function, in the midst of which no forgotten appender is closed: it would wait for this one's lock."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return function(*arguments)
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _wait(thread: threading.Thread, errors: list[BaseException]) -> None:
+    """Until a thread has ended, whatever signal handlers raise meanwhile."""
+    while thread.is_alive():
+        try:
+            thread.join()
+        except BaseException as error:
+            errors.append(error)
+
+
+def _take(lock: int) -> tuple[int, bytes]:
+    """Takes the lock; the name in it."""
+    _system.lock(lock)
+    if os.fstat(lock).st_nlink == 0:
+        return GONE, NO_NAME
+    block = _system.read_at(lock, LOCK.size, 0)
+    if not block:
+        _system.write_at(lock, LOCK.pack(MAGIC, VERSION, NO_NAME), 0)
+        return DONE, NO_NAME
+    if len(block) < LOCK.size or LOCK.unpack(block)[:2] != (MAGIC, VERSION):
+        return GONE, NO_NAME
+    return DONE, block[NAME_AT:]
+
+
+def _give_back(lock: int, outcome: int) -> int:
+    try:
+        _system.unlock(lock)
+    except OSError:
+        return KEPT if outcome == DONE else outcome
+    return outcome
+
+
+def _settle(lock: int, identity: bytes, path: str | None) -> int:
+    outcome = OTHER
+    try:
+        outcome, name = _take(lock)
+        if outcome == DONE:
+            if name == identity:
+                _system.write_at(lock, NO_NAME, NAME_AT)
+            if path is not None and name in (identity, NO_NAME):
+                _system.remove(path)
+    finally:
+        outcome = _give_back(lock, outcome)
+    return outcome
+
+
+def _drain(
+    lock: int, log: int, stage: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
+) -> int:
+    outcome = OTHER
+    try:
+        outcome, name = _take(lock)
+        if outcome == DONE and name not in (identity, NO_NAME):
+            outcome = OTHER
+        if outcome == DONE:
+            if name == identity:
+                _finish(lock, log, stage, memory, half)
+            if number >= 0:
+                _write(lock, log, stage, memory, half, identity, number, record)
+                if len(record):
+                    counter.count(len(record))
+    finally:
+        outcome = _give_back(lock, outcome)
+    return outcome
+
+
+def _write(lock: int, log: int, stage: int, memory: Any, half: int, identity: bytes, number: int, record: Any) -> None:
+    """What a drain does when no other is unfinished."""
+    length = _length(stage, half, number)
+    if not length and not len(record):
+        return
+    offset = os.fstat(log).st_size
+    _system.write_at(stage, record[:HEAD], HEAD_AT)
+    _system.write_at(stage, INTENT.pack(offset, length, len(record), number % DRAINS, 0), INTENT_AT)
+    _system.write_at(lock, identity, NAME_AT)
+    start = HALVES_AT + number % 2 * half
+    with memoryview(memory) as view, view[start : start + length] as content:
+        written, error = _append(log, [content, record], lambda size: _note(stage, size))
+    if error is not None:
+        if _take_back(log, offset, written):
+            with suppress(OSError):
+                _system.write_at(lock, NO_NAME, NAME_AT)
+        raise error
+    # The bytes are in the log. Where what follows fails, whoever takes the lock next finds that out.
+    with suppress(OSError):
+        if length:
+            _empty(stage, number)
+        _system.write_at(lock, NO_NAME, NAME_AT)
+
+
+def _finish(lock: int, log: int, stage: int, memory: Any, half: int) -> None:
+    """Ends the drain that the lock names, from wherever it was left.
+
+    The log says how far it came: it was as long as the intent says when it began, and has grown by what was written.
+    What stands there is compared, because writers of other kinds take no lock: where it is something else, the drain is
+    written behind it, once more perhaps, but none of its records is lost.
+    """
+    block = _system.read_at(stage, INTENT.size + HEAD, INTENT_AT)
+    offset, length, extra, number, progress = INTENT.unpack_from(block)
+    if length <= half and length <= _length(stage, half, number):  # else it was ended, all but the name
+        size, start = os.fstat(log).st_size, HALVES_AT + number % 2 * half
+        present, behind = min(max(size - offset, 0), length), size - offset - length
+        if size < offset or _system.read_at(log, present, offset) != _system.read_at(stage, present, start):
+            present = 0
+            _system.write_at(stage, INTENT.pack(size, length, 0, number, 0), INTENT_AT)
+        elif 0 < behind < extra and (size % mmap.PAGESIZE == 0 or size - offset == progress):
+            # A part of a record that had no place in the stage, and whose append never returned. A write that is killed
+            # ends with a page, and begins as the record did; what doesn't may be somebody else's.
+            head = block[INTENT.size :][: min(behind, extra)]
+            if _system.read_at(log, len(head), offset + length) == head:
+                _system.truncate(log, offset + length)
+        with memoryview(memory) as view, view[start + present : start + length] as content:
+            _, error = _append(log, [content])
+        if error is not None:
+            raise error
+        if length:
+            _empty(stage, number)
+    _system.write_at(lock, NO_NAME, NAME_AT)
+
+
+def _length(stage: int, half: int, number: int) -> int:
+    """How many bytes a drain has: none, if its half has another. OSError if that isn't possible."""
+    block = _system.read_at(stage, WORD.size, WORD_AT[number % 2])
+    if len(block) < WORD.size:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+    (word,) = WORD.unpack(block)
+    if word >> 32 != number % DRAINS:
+        return 0
+    if word % DRAINS > half:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+    return int(word % DRAINS)
+
+
+def _empty(stage: int, number: int) -> None:
+    """Ends a drain, in one store: its half has another number, and no bytes."""
+    _system.write_at(stage, WORD.pack((number + 2) % DRAINS << 32), WORD_AT[number % 2])
+
+
+def _note(stage: int, written: int) -> None:
+    """Says how much of a drain a write has written that wrote less than all: only so is it known to be ours."""
+    _system.write_at(stage, WORD.pack(written), PROGRESS_AT)
+
+
+def _append(log: int, pieces: list[Any], note: Callable[[int], None] | None = None) -> tuple[int, OSError | None]:
+    """Appends all of the pieces; how much was written, and what kept it from being all."""
+    pieces = [piece for piece in pieces if len(piece)]
+    written = 0
+    try:
+        while pieces:
+            number = _system.write_pieces(log, pieces)
+            written += number
+            while pieces and number >= len(pieces[0]):
+                number -= len(pieces.pop(0))
+            if pieces:
+                pieces[0] = pieces[0][number:]
+                if note is not None:
+                    note(written)
+    except OSError as error:
+        return written, error
+    return written, None
+
+
+def _take_back(log: int, offset: int, written: int) -> bool:
+    """Cuts off what was written from `offset` on, if nothing stands behind it; whether nothing of it is left."""
+    if written == 0:
+        return True
+    try:
+        status = os.fstat(log)
+        if not stat.S_ISREG(status.st_mode) or status.st_size != offset + written:
+            return False
+        _system.truncate(log, offset)
+    except OSError:
+        return False
+    return True
+
+
+def _send(log: int, memory: Any, half: int, number: int, record: Any, counter: Any) -> int:
+    offset = os.fstat(log).st_size
+    if memory is None:
+        written, error = _append(log, [record])
+        if error is not None:
+            _take_back(log, offset, written)
+            raise error
+        if len(record):
+            counter.count(len(record))
+        return DONE
+    with memoryview(memory) as view:
+        at, start = number % 2 * WORD.size, MEMORY_HALVES_AT + number % 2 * half
+        (word,) = WORD.unpack(view[at : at + WORD.size])
+        length = word % DRAINS if word >> 32 == number % DRAINS else 0
+        progress = view[MEMORY_PROGRESS_AT : MEMORY_PROGRESS_AT + WORD.size]
+        before = min(WORD.unpack(progress)[0], length)
+        with view[start + before : start + length] as content:
+            written, error = _append(log, [content, record])
+        if error is not None:
+            if not _take_back(log, offset, written):
+                progress[:] = WORD.pack(min(before + written, length))
+            raise error
+        if length:
+            view[at : at + WORD.size] = WORD.pack((number + 2) % DRAINS << 32)
+            progress[:] = bytes(WORD.size)
+    if len(record):
+        counter.count(len(record))
+    return DONE
