@@ -189,7 +189,7 @@ class File:
         for drain in (number, number + 1):
             _system.write_at(file.fd, WORD.pack(drain % DRAINS << 32), WORD_AT[drain % 2])
         header.write(file.fd)
-        mapping = _map(file, "r+")
+        mapping = _map(file)
         if not named:
             _system.name_file(file.fd, path)
         return cls(path, file, header, lock, mapping)
@@ -211,7 +211,7 @@ class File:
             raise Untrusted(path, "it is another log's")
         if os.path.basename(path) != os.path.basename(lock.stage_path(header.id)):
             raise Untrusted(path, "it is known by another name")
-        return cls(path, file, header, lock, _map(file, "r"))
+        return cls(path, file, header, lock, _map(file))
 
     # --- as its writer ---
 
@@ -238,9 +238,7 @@ class File:
         view, half, name = self._mapping.view(), self.half, self.header.id
         self.lock.open()
         try:
-            outcome: int = chosen.drain(
-                self.lock.file.fd, log.file.fd, self.file.fd, view, half, name, number, record, counter
-            )
+            outcome: int = chosen.drain(self.lock.file.fd, log.file.fd, view, half, name, number, record, counter)
         except OSError:
             self.lock.file.close()  # which gives it back, whatever there was
             if self.file.fd < 0:
@@ -304,9 +302,9 @@ def _is_held(path: str, log: Log) -> bool:
     return False
 
 
-def _map(file: Descriptor, mode: str) -> MappedFile:
+def _map(file: Descriptor) -> MappedFile:
     """Maps a stage, opened once more: a mapping keeps its descriptor's lock, and a child can't let go of memory."""
-    return MappedFile(f"/proc/self/fd/{file.fd}", mode)
+    return MappedFile(f"/proc/self/fd/{file.fd}", "r+")
 
 
 def _length(mapping: MappedFile, number: int, at: int) -> int:

@@ -1,8 +1,9 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """Drains, by which staged records get to a log. Their definition is fastmmap/reference/drain.py, which has the reasons.
 
-All that is done under a lock is done without the interpreter: no signal handler of Python's can come in between. Memory
-is only written from, by the system: where a mapping was cut, that is an errno and no signal.
+All that is done under a lock is done without the interpreter: no signal handler of Python's can come in between. It is
+one step of the guard's: where a mapping was cut, that is ESTALE, and the lock is given back. What the reference reads from
+a stage and writes to it by calls are loads and stores here, which take a tenth of the time.
 """
 import os
 
@@ -10,12 +11,16 @@ from kernel cimport *
 from descriptor cimport *
 from libc.errno cimport ENOENT
 
+cdef extern from "copy.h" nogil:
+    void fm_publish(uint64_t *, uint64_t)
+
+cdef fm_guard guarded = import_guard()
+
 # Where things are in a stage, in a file or in memory, and in a lock; the halves' words stand WORDS_APART.
 cdef enum:
     WORD_AT = 256
     WORDS_APART = 64
     INTENT_AT = 512
-    PROGRESS_AT = 544
     HEAD_AT = 552
     HEAD = 4096 - HEAD_AT
     HALVES_AT = 8192
@@ -36,10 +41,6 @@ cdef extern from *:
 cdef enum:
     PAGE = 4096
 
-# How much is compared at a time.
-cdef enum:
-    BLOCK = 16384
-
 # What comes of a step, DONE for one; FAILED: `error` says why.
 cdef enum:
     KEPT = 1
@@ -58,22 +59,21 @@ cdef struct Intent:
 cdef struct Drain:
     int lock
     int log
-    int stage
     int error
-    const char *memory      # the stage's, NULL without one
+    char *memory            # the stage's, NULL without one
+    uint64_t size           # of the memory
     uint64_t half
     int64_t number          # of the drain, -1 for none
     const char *identity
     const char *record
     uint64_t extra          # bytes of the record
-    uint64_t written        # by the last `append`
 
 
-def drain(int lock, int log, int stage, memory, Py_ssize_t half, bytes identity, int64_t number, record, counter):
+def drain(int lock, int log, memory, Py_ssize_t half, bytes identity, int64_t number, record, counter):
     """Writes what a drain has to the log, and a record behind it, under the lock: all of it, or OSError and none.
 
-    lock, log, stage: descriptors, of the log for appending and reading. memory: the stage's, `half` the bytes of each
-    of its halves. number: of the drain, -1 to write none. A drain of this stage that was interrupted is finished first.
+    lock, log: descriptors, of the log for appending and reading. memory: the stage's, `half` the bytes of each of its
+    halves. number: of the drain, -1 to write none. A drain of this stage that was interrupted is finished first.
     `counter.count` is told of the bytes of the record, which is in no stage: when this process is killed, the part of
     it that was written is cut off.
     """
@@ -81,9 +81,9 @@ def drain(int lock, int log, int stage, memory, Py_ssize_t half, bytes identity,
     cdef Drain job
     cdef int outcome
     memset(&job, 0, sizeof(job))
-    job.lock, job.log, job.stage, job.number = lock, log, stage, number
+    job.lock, job.log, job.number = lock, log, number
     job.identity = name_in(identity)
-    take(memory, &staged, PyBUF_SIMPLE)
+    take(memory, &staged, PyBUF_WRITABLE)
     try:
         take_halves(&job, &staged, half, HALVES_AT)
         take(record, &extra, PyBUF_SIMPLE)
@@ -153,7 +153,7 @@ cdef const char *name_in(bytes identity) except NULL:
 cdef int take_halves(Drain *job, const Py_buffer *staged, Py_ssize_t half, Py_ssize_t start) except -1:
     if half < 0 or half > (staged.len - start) // 2:
         raise ValueError(f"two halves of {half} bytes from {start} on are not in {staged.len} bytes of memory")
-    job.memory, job.half = <const char *> staged.buf, half
+    job.memory, job.size, job.half = <char *> staged.buf, staged.len, half
     return 0
 
 
@@ -171,21 +171,38 @@ cdef int failed(Drain *job) noexcept nogil:
 
 # --- the lock ---
 
-ctypedef int (*held)(Drain *, const char *) noexcept nogil
+cdef struct Work:
+    Drain *job
+    int (*work)(Drain *, const char *) noexcept nogil
+    char block[NAME_AT + NAME]
+    int outcome
 
-cdef int under_lock(Drain *job, held work) noexcept nogil:
+
+cdef int do_work(void *context) noexcept nogil:
+    cdef Work *work = <Work *> context
+    work.outcome = work.work(work.job, work.block + NAME_AT)
+    return DONE
+
+
+cdef int under_lock(Drain *job, int (*held)(Drain *, const char *) noexcept nogil) noexcept nogil:
     """Takes the lock, does the work that depends on the name in it, and gives it back."""
-    cdef char block[NAME_AT + NAME]
-    cdef int outcome
+    cdef fm_watch watch
+    cdef Work work
     if flock(job.lock, LOCK_EX) != 0:
         return AGAIN if errno == EINTR else failed(job)
-    outcome = read_lock(job, block)
-    if outcome == DONE:
-        outcome = work(job, block + NAME_AT)
+    work.job, work.work = job, held
+    work.outcome = read_lock(job, work.block)
+    if work.outcome == DONE:
+        watch.ranges = 2
+        watch.range[0].address, watch.range[0].length = job.memory, job.size
+        watch.range[1].address, watch.range[1].length = job.record, job.extra
+        if guarded(do_work, &work, &watch) == FM_FAULT:
+            give_up(ESTALE)
+            work.outcome = failed(job)
     while flock(job.lock, LOCK_UN) != 0:
         if errno != EINTR:
-            return KEPT if outcome == DONE else outcome
-    return outcome
+            return KEPT if work.outcome == DONE else work.outcome
+    return work.outcome
 
 
 cdef int read_lock(Drain *job, char *block) noexcept nogil:
@@ -234,39 +251,43 @@ cdef int drain_held(Drain *job, const char *name) noexcept nogil:
 
 cdef int write_out(Drain *job) noexcept nogil:
     """What a drain does when no other is unfinished."""
+    cdef Intent *intent = intent_of(job)
     cdef fm_file log
-    cdef Intent intent
     cdef iovec pieces[2]
-    if length_of(job, job.number, &intent.length) != 0 or fm_look(job.log, &log) != 0:
+    cdef uint64_t written, length = length_of(job, job.number)
+    if length > job.half:
+        return stale(job)
+    if fm_look(job.log, &log) != 0:
         return failed(job)
-    if intent.length + job.extra == 0:
+    if length + job.extra == 0:
         return DONE
-    intent.offset, intent.extra, intent.number, intent.progress = log.size, job.extra, job.number & LOW, 0
-    if (write_at(job.stage, job.record, min(job.extra, <uint64_t> HEAD), HEAD_AT) != 0
-            or write_at(job.stage, &intent, sizeof(intent), INTENT_AT) != 0
-            or write_at(job.lock, job.identity, NAME, NAME_AT) != 0):
+    intent.offset, intent.length, intent.extra, intent.number = log.size, length, job.extra, job.number & LOW
+    intent.progress = 0
+    memcpy(job.memory + HEAD_AT, job.record, min(job.extra, <uint64_t> HEAD))
+    if write_at(job.lock, job.identity, NAME, NAME_AT) != 0:
         return failed(job)
-    set_piece(&pieces[0], job.memory + half_at(job, job.number), intent.length)
+    set_piece(&pieces[0], half_of(job, job.number), length)
     set_piece(&pieces[1], job.record, job.extra)
-    if append(job, pieces, True, True) != 0:
+    if append(job.log, pieces, True, &written, &intent.progress) != 0:
         failed(job)
-        if take_back(job, log.size):
+        if take_back(job.log, log.size, written):
             forget(job)
         return FAILED
     # The bytes are in the log. Where what follows fails, whoever takes the lock next finds that out.
-    if intent.length == 0 or empty(job, job.number) == 0:
-        forget(job)
+    if length:
+        empty(job, job.number)
+    forget(job)
     return DONE
 
 
 cdef int finish(Drain *job) noexcept nogil:
     """Ends the drain that the lock names, from wherever it was left."""
-    cdef Intent intent
-    cdef uint64_t length
-    if read_at(job.stage, &intent, sizeof(intent), INTENT_AT) != 0 or length_of(job, intent.number, &length) != 0:
-        return failed(job)
+    cdef Intent *intent = intent_of(job)
+    cdef uint64_t present = 0, length = length_of(job, intent.number)
+    if length > job.half:
+        return stale(job)
     # Else it was ended, all but the name.
-    if intent.length <= length and (find_rest(job, &intent, &length) != 0 or write_rest(job, &intent, length) != 0):
+    if intent.length <= length and (find_rest(job, intent, &present) != 0 or write_rest(job, intent, present) != 0):
         return failed(job)
     return DONE if forget(job) == 0 else failed(job)
 
@@ -280,14 +301,14 @@ cdef int find_rest(Drain *job, Intent *intent, uint64_t *present) noexcept nogil
         return -1
     if log.size >= intent.offset:
         present[0] = min(log.size - intent.offset, intent.length)
-        same = compare(job, intent.offset, half_at(job, intent.number), present[0])
+        same = compare(job.log, intent.offset, half_of(job, intent.number), present[0])
     if same == 0:
         present[0] = 0
         intent.offset, intent.extra, intent.progress = log.size, 0, 0
-        return write_at(job.stage, intent, sizeof(Intent), INTENT_AT)
+        return 0
     behind = log.size - intent.offset - present[0]
     if same > 0 and 0 < behind < intent.extra and (log.size % PAGE == 0 or log.size - intent.offset == intent.progress):
-        same = compare(job, intent.offset + intent.length, HEAD_AT, min(behind, <uint64_t> HEAD))
+        same = compare(job.log, intent.offset + intent.length, job.memory + HEAD_AT, min(behind, <uint64_t> HEAD))
         if same > 0:
             return cut(job.log, intent.offset + intent.length)
     return min(same, 0)
@@ -295,17 +316,20 @@ cdef int find_rest(Drain *job, Intent *intent, uint64_t *present) noexcept nogil
 
 cdef int write_rest(Drain *job, const Intent *intent, uint64_t present) noexcept nogil:
     cdef iovec pieces[2]
-    set_piece(&pieces[0], job.memory + half_at(job, intent.number) + present, intent.length - present)
+    cdef uint64_t written
+    set_piece(&pieces[0], half_of(job, intent.number) + present, intent.length - present)
     set_piece(&pieces[1], NULL, 0)
-    if append(job, pieces, False, True) != 0:
+    if append(job.log, pieces, True, &written, NULL) != 0:
         return -1
-    return empty(job, intent.number) if intent.length else 0
+    if intent.length:
+        empty(job, intent.number)
+    return 0
 
 
 cdef int send_all(Drain *job) noexcept nogil:
     cdef uint64_t *word = NULL
     cdef uint64_t *progress = NULL
-    cdef uint64_t length = 0, before = 0
+    cdef uint64_t length = 0, before = 0, written
     cdef iovec pieces[2]
     cdef fm_file log
     if fm_look(job.log, &log) != 0:
@@ -318,10 +342,10 @@ cdef int send_all(Drain *job) noexcept nogil:
         before = min(progress[0], length)
         set_piece(&pieces[0], job.memory + MEMORY_HALVES_AT + job.number % 2 * job.half + before, length - before)
     set_piece(&pieces[1], job.record, job.extra)
-    if append(job, pieces, False, log.regular) != 0:
+    if append(job.log, pieces, log.regular, &written, NULL) != 0:
         failed(job)
-        if not take_back(job, log.size) and progress != NULL:
-            progress[0] = min(before + job.written, length)
+        if not take_back(job.log, log.size, written) and progress != NULL:
+            progress[0] = min(before + written, length)
         return AGAIN if job.error == EINTR else FAILED
     if length:
         word[0], progress[0] = (job.number + 2 & LOW) << 32, 0
@@ -330,84 +354,29 @@ cdef int send_all(Drain *job) noexcept nogil:
 
 # --- what they are made of ---
 
-cdef inline void set_piece(iovec *piece, const char *data, uint64_t length) noexcept nogil:
-    piece.iov_base, piece.iov_len = <void *> data, length
+cdef inline Intent *intent_of(Drain *job) noexcept nogil:
+    return <Intent *> (job.memory + INTENT_AT)
 
 
-cdef inline uint64_t half_at(const Drain *job, uint64_t number) noexcept nogil:
-    return HALVES_AT + number % 2 * job.half
+cdef inline char *half_of(Drain *job, uint64_t number) noexcept nogil:
+    return job.memory + HALVES_AT + number % 2 * job.half
 
 
-cdef inline uint64_t word_at(uint64_t number) noexcept nogil:
-    return WORD_AT + number % 2 * WORDS_APART
+cdef inline uint64_t *word_of(Drain *job, uint64_t number) noexcept nogil:
+    return <uint64_t *> (job.memory + WORD_AT + number % 2 * WORDS_APART)
 
 
-cdef int length_of(Drain *job, uint64_t number, uint64_t *length) noexcept nogil:
-    """How many bytes a drain has: none, if its half has another. -1 with errno if that isn't possible."""
-    cdef uint64_t word
-    if read_at(job.stage, &word, sizeof(word), word_at(number)) != 0:
-        return -1
-    length[0] = word & LOW if word >> 32 == number & LOW else 0
-    return 0 if length[0] <= job.half else give_up(ESTALE)
+cdef uint64_t length_of(Drain *job, uint64_t number) noexcept nogil:
+    """How many bytes a drain has: none, if its half has another; more than a half if that is damaged."""
+    cdef uint64_t word = word_of(job, number)[0]
+    return word & LOW if word >> 32 == number & LOW else 0
 
 
-cdef int empty(Drain *job, uint64_t number) noexcept nogil:
+cdef int stale(Drain *job) noexcept nogil:
+    give_up(ESTALE)
+    return failed(job)
+
+
+cdef void empty(Drain *job, uint64_t number) noexcept nogil:
     """Ends a drain, in one store: its half has another number, and no bytes."""
-    cdef uint64_t word = (number + 2 & LOW) << 32
-    return write_at(job.stage, &word, sizeof(word), word_at(number))
-
-
-cdef int append(Drain *job, iovec *pieces, bint note, bint patient) noexcept nogil:
-    """Appends two pieces to the log; 0, or -1 with errno. `job.written` says how much was written.
-
-    With `note` the stage is told of a part, by which it is known to be ours. Where that isn't `patient`, a signal ends it
-    unless the second piece has been begun.
-    """
-    cdef uint64_t first = pieces[0].iov_len
-    cdef Py_ssize_t number
-    cdef size_t part
-    cdef int i
-    job.written = 0
-    while pieces[0].iov_len or pieces[1].iov_len:
-        number = writev(job.log, pieces, 2)
-        if number < 0:
-            if errno == EINTR and (patient or job.written > first):
-                continue
-            return -1
-        if number == 0:
-            return give_up(EIO)
-        job.written += number
-        for i in range(2):
-            part = min(<size_t> number, pieces[i].iov_len)
-            set_piece(&pieces[i], <const char *> pieces[i].iov_base + part, pieces[i].iov_len - part)
-            number -= part
-        if note and pieces[0].iov_len + pieces[1].iov_len:
-            if write_at(job.stage, &job.written, sizeof(job.written), PROGRESS_AT) != 0:
-                return -1
-    return 0
-
-
-cdef bint take_back(Drain *job, uint64_t offset) noexcept nogil:
-    """Cuts off what was written from `offset` on, if nothing stands behind it; whether nothing of it is left."""
-    cdef fm_file log
-    if job.written == 0:
-        return True
-    return (fm_look(job.log, &log) == 0 and log.regular and log.size == offset + job.written
-            and cut(job.log, offset) == 0)
-
-
-cdef int compare(Drain *job, uint64_t in_log, uint64_t in_stage, uint64_t length) noexcept nogil:
-    """Whether the log has the same as the stage; -1 with errno. Both are read: a mapping may be cut."""
-    cdef char one[BLOCK]
-    cdef char other[BLOCK]
-    cdef size_t part
-    while length:
-        part = min(length, <uint64_t> BLOCK)
-        if read_at(job.log, one, part, in_log) != 0 or read_at(job.stage, other, part, in_stage) != 0:
-            return -1
-        if memcmp(one, other, part) != 0:
-            return 0
-        in_log += part
-        in_stage += part
-        length -= part
-    return 1
+    fm_publish(word_of(job, number), (number + 2 & LOW) << 32)

@@ -4,6 +4,7 @@ They answer 0, or -1 and errno says why.
 """
 from libc.errno cimport EINTR, EIO, ESTALE, errno
 from libc.stdint cimport uint64_t
+from libc.string cimport memcmp
 
 cdef extern from *:
     """
@@ -94,3 +95,60 @@ cdef inline int cut(int fd, uint64_t size) noexcept nogil:
         if errno != EINTR:
             return -1
     return 0
+
+# How much of a file is compared at a time.
+cdef enum:
+    BLOCK = 1 << 15
+
+cdef inline int compare(int fd, uint64_t offset, const char *memory, uint64_t length) noexcept nogil:
+    """1 or 0: whether the file has the same as the memory."""
+    cdef char block[BLOCK]
+    cdef size_t part
+    while length:
+        part = min(length, <uint64_t> BLOCK)
+        if read_at(fd, block, part, offset) != 0:
+            return -1
+        if memcmp(block, memory, part) != 0:
+            return 0
+        offset += part
+        memory += part
+        length -= part
+    return 1
+
+cdef inline void set_piece(iovec *piece, const void *data, uint64_t length) noexcept nogil:
+    piece.iov_base, piece.iov_len = <void *> data, length
+
+cdef inline int append(int fd, iovec *pieces, bint patient, uint64_t *written, uint64_t *progress) noexcept nogil:
+    """Appends two pieces; `written` says how much of them there is, also after an error.
+
+    `progress`, where there is one, is told of a part before there is more. Where that isn't `patient`, a signal ends it
+    with EINTR, unless the second piece has been begun.
+    """
+    cdef uint64_t first = pieces[0].iov_len
+    cdef Py_ssize_t number
+    cdef size_t part
+    cdef int i
+    written[0] = 0
+    while pieces[0].iov_len or pieces[1].iov_len:
+        number = writev(fd, pieces, 2)
+        if number < 0:
+            if errno == EINTR and (patient or written[0] > first):
+                continue
+            return -1
+        if number == 0:
+            return give_up(EIO)
+        written[0] += number
+        for i in range(2):
+            part = min(<size_t> number, pieces[i].iov_len)
+            set_piece(&pieces[i], <char *> pieces[i].iov_base + part, pieces[i].iov_len - part)
+            number -= part
+        if progress != NULL and pieces[0].iov_len + pieces[1].iov_len:
+            progress[0] = written[0]
+    return 0
+
+cdef inline bint take_back(int fd, uint64_t offset, uint64_t written) noexcept nogil:
+    """Cuts off what was appended from `offset` on, if nothing stands behind it; whether nothing of it is left."""
+    cdef fm_file file
+    if written == 0:
+        return True
+    return fm_look(fd, &file) == 0 and file.regular and file.size == offset + written and cut(fd, offset) == 0

@@ -44,6 +44,7 @@ class Fate:
         vars(_backend.chosen).update({name: getattr(drain, name) for name in _backend.FUNCTIONS["drain"]})
         for name in STEPS:
             setattr(_system, name, self.wrap(name, getattr(_system, name)))
+        drain._store = self.wrap("store", drain._store)
 
     def arm(self, left: int, fails: bool) -> None:
         self.left, self.fails, self.dead = left, fails, False
@@ -59,6 +60,8 @@ class Fate:
                 if name == "write_pieces" and self.rng.random() < 0.5:
                     self.left = 0  # a short write, then an error
                     return self.short(real, *arguments)
+                if name == "store":
+                    return real(*arguments, **options)  # which can't fail
                 raise OSError(28, "No space left on device")
             self.dead = True
             before = self.rng.random() < 0.4

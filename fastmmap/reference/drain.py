@@ -44,19 +44,17 @@ DONE, KEPT, AGAIN, GONE, OTHER = range(5)
 NOTHING = memoryview(b"")
 
 
-def drain(
-    lock: int, log: int, stage: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
-) -> int:
+def drain(lock: int, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any) -> int:
     """Writes what a drain has to the log, and a record behind it, under the lock: all of it, or OSError and none.
 
-    lock, log, stage: descriptors, of the log for appending and reading. memory: the stage's, `half` the bytes of each
-    of its halves. number: of the drain, -1 to write none. A drain of this stage that was interrupted is finished first.
+    lock, log: descriptors, of the log for appending and reading. memory: the stage's, `half` the bytes of each of its
+    halves. number: of the drain, -1 to write none. A drain of this stage that was interrupted is finished first.
     `counter.count` is told of the bytes of the record, which is in no stage: when this process is killed, the part of
     it that was written is cut off.
     """
     _check_name(identity)
     _check_halves(memory, half, HALVES_AT)
-    return _uninterrupted(_drain, lock, log, stage, memory, half, identity, number, record, counter)
+    return _uninterrupted(_drain, lock, log, memory, half, identity, number, record, counter)
 
 
 def settle(lock: int, identity: bytes, path: str | None) -> int:
@@ -175,9 +173,7 @@ def _settle(lock: int, identity: bytes, path: str | None) -> int:
     return outcome
 
 
-def _drain(
-    lock: int, log: int, stage: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
-) -> int:
+def _drain(lock: int, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any) -> int:
     outcome = OTHER
     try:
         outcome, name = _take(lock)
@@ -185,9 +181,9 @@ def _drain(
             outcome = OTHER
         if outcome == DONE:
             if name == identity:
-                _finish(lock, log, stage, memory, half)
+                _finish(lock, log, memory, half)
             if number >= 0:
-                _write(lock, log, stage, memory, half, identity, number, record)
+                _write(lock, log, memory, half, identity, number, record)
                 if len(record):
                     counter.count(len(record))
     finally:
@@ -195,49 +191,48 @@ def _drain(
     return outcome
 
 
-def _write(lock: int, log: int, stage: int, memory: Any, half: int, identity: bytes, number: int, record: Any) -> None:
+def _write(lock: int, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any) -> None:
     """What a drain does when no other is unfinished."""
-    length = _length(stage, half, number)
+    length, offset = _length(memory, half, number), os.fstat(log).st_size
     if not length and not len(record):
         return
-    offset = os.fstat(log).st_size
-    _system.write_at(stage, record[:HEAD], HEAD_AT)
-    _system.write_at(stage, INTENT.pack(offset, length, len(record), number % DRAINS, 0), INTENT_AT)
+    _store(memory, record[:HEAD], HEAD_AT)
+    _store(memory, INTENT.pack(offset, length, len(record), number % DRAINS, 0), INTENT_AT)
     _system.write_at(lock, identity, NAME_AT)
     start = HALVES_AT + number % 2 * half
     with memoryview(memory) as view, view[start : start + length] as content:
-        written, error = _append(log, [content, record], lambda size: _note(stage, size))
+        # How much of a drain was written by a write that wrote less than all: only so is it known to be ours.
+        written, error = _append(log, [content, record], lambda part: _store(memory, WORD.pack(part), PROGRESS_AT))
     if error is not None:
         if _take_back(log, offset, written):
             with suppress(OSError):
                 _system.write_at(lock, NO_NAME, NAME_AT)
         raise error
     # The bytes are in the log. Where what follows fails, whoever takes the lock next finds that out.
+    if length:
+        _empty(memory, number)
     with suppress(OSError):
-        if length:
-            _empty(stage, number)
         _system.write_at(lock, NO_NAME, NAME_AT)
 
 
-def _finish(lock: int, log: int, stage: int, memory: Any, half: int) -> None:
+def _finish(lock: int, log: int, memory: Any, half: int) -> None:
     """Ends the drain that the lock names, from wherever it was left.
 
     The log says how far it came: it was as long as the intent says when it began, and has grown by what was written.
     What stands there is compared, because writers of other kinds take no lock: where it is something else, the drain is
     written behind it, once more perhaps, but none of its records is lost.
     """
-    block = _system.read_at(stage, INTENT.size + HEAD, INTENT_AT)
-    offset, length, extra, number, progress = INTENT.unpack_from(block)
-    if length <= half and length <= _length(stage, half, number):  # else it was ended, all but the name
+    offset, length, extra, number, progress = INTENT.unpack(_load(memory, INTENT.size, INTENT_AT))
+    if length <= _length(memory, half, number):  # else it was ended, all but the name
         size, start = os.fstat(log).st_size, HALVES_AT + number % 2 * half
         present, behind = min(max(size - offset, 0), length), size - offset - length
-        if size < offset or _system.read_at(log, present, offset) != _system.read_at(stage, present, start):
+        if size < offset or _system.read_at(log, present, offset) != _load(memory, present, start):
             present = 0
-            _system.write_at(stage, INTENT.pack(size, length, 0, number, 0), INTENT_AT)
+            _store(memory, INTENT.pack(size, length, 0, number, 0), INTENT_AT)
         elif 0 < behind < extra and (size % mmap.PAGESIZE == 0 or size - offset == progress):
             # A part of a record that had no place in the stage, and whose append never returned. A write that is killed
             # ends with a page, and begins as the record did; what doesn't may be somebody else's.
-            head = block[INTENT.size :][: min(behind, extra)]
+            head = _load(memory, min(behind, HEAD), HEAD_AT)
             if _system.read_at(log, len(head), offset + length) == head:
                 _system.truncate(log, offset + length)
         with memoryview(memory) as view, view[start + present : start + length] as content:
@@ -245,16 +240,23 @@ def _finish(lock: int, log: int, stage: int, memory: Any, half: int) -> None:
         if error is not None:
             raise error
         if length:
-            _empty(stage, number)
+            _empty(memory, number)
     _system.write_at(lock, NO_NAME, NAME_AT)
 
 
-def _length(stage: int, half: int, number: int) -> int:
-    """How many bytes a drain has: none, if its half has another. OSError if that isn't possible."""
-    block = _system.read_at(stage, WORD.size, WORD_AT[number % 2])
-    if len(block) < WORD.size:
-        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-    (word,) = WORD.unpack(block)
+def _load(memory: Any, size: int, offset: int) -> bytes:
+    with memoryview(memory) as view:
+        return bytes(view[offset : offset + size])
+
+
+def _store(memory: Any, data: Any, offset: int) -> None:
+    with memoryview(memory) as view:
+        view[offset : offset + len(data)] = data
+
+
+def _length(memory: Any, half: int, number: int) -> int:
+    """How many bytes a drain has: none, if its half has another. ESTALE if that isn't possible."""
+    (word,) = WORD.unpack(_load(memory, WORD.size, WORD_AT[number % 2]))
     if word >> 32 != number % DRAINS:
         return 0
     if word % DRAINS > half:
@@ -262,14 +264,9 @@ def _length(stage: int, half: int, number: int) -> int:
     return int(word % DRAINS)
 
 
-def _empty(stage: int, number: int) -> None:
+def _empty(memory: Any, number: int) -> None:
     """Ends a drain, in one store: its half has another number, and no bytes."""
-    _system.write_at(stage, WORD.pack((number + 2) % DRAINS << 32), WORD_AT[number % 2])
-
-
-def _note(stage: int, written: int) -> None:
-    """Says how much of a drain a write has written that wrote less than all: only so is it known to be ours."""
-    _system.write_at(stage, WORD.pack(written), PROGRESS_AT)
+    _store(memory, WORD.pack((number + 2) % DRAINS << 32), WORD_AT[number % 2])
 
 
 def _append(log: int, pieces: list[Any], note: Callable[[int], None] | None = None) -> tuple[int, OSError | None]:
