@@ -119,11 +119,7 @@ def restoring(fd: int, size: int) -> Iterator[None]:
 
 
 class naming:
-    """Gives an OSError the file's name, where the call that failed knew none, or only a descriptor.
-
-    With `always`, where it knew another as well: that of a file beside it. No generator, which would make opening a
-    file a microsecond longer.
-    """
+    """Gives an OSError from within the file's name: see `name`. No generator, which would take a microsecond."""
 
     __slots__ = ("_always", "_name")
 
@@ -134,12 +130,19 @@ class naming:
         pass
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if not isinstance(error, OSError) or self._name is None:
-            return
-        if self._always or not isinstance(error.filename, (str, bytes)):
-            error.filename = self._name
-            if error.filename2 is not None:
-                del error.filename2
+        if isinstance(error, OSError):
+            name(error, self._name, self._always)
+
+
+def name(error: OSError, name: Any, always: bool = False) -> None:
+    """Gives an OSError a file's name, where the call that failed knew none, or only a descriptor.
+
+    With `always`, where it knew another as well: that of a file beside it.
+    """
+    if name is not None and (always or not isinstance(error.filename, (str, bytes))):
+        error.filename = name
+        if error.filename2 is not None:
+            del error.filename2
 
 
 def _fallocate(fd: int, offset: int, length: int) -> bool:

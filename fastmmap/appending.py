@@ -220,20 +220,25 @@ class Appender(Stage):
 
     def overflow(self, data: Data) -> None:
         """A record that the stage doesn't take: because it rests, is full, or isn't for records so large."""
-        with self._lock, _Open(self):
-            if self._sync == "always":
-                self._append_through(data)
-                self._make_durable()
-                return
-            with export_data(data) as view:
-                self._get_ready(len(view))
-                if self.take(view):
+        with self._lock:
+            self._check_open()
+            try:
+                if self._sync == "always":
+                    self._append_through(data)
+                    self._make_durable()
                     return
-                if len(view) <= self.largest:
-                    self._write(NOTHING)
-                    if self.take(view):
-                        return
-                self._write(view)  # which makes no room, or none that others leave: so nobody waits for any
+                with export_data(data) as view:
+                    self._get_ready(len(view))
+                    if len(view) <= self.largest:
+                        if self.take(view):
+                            return
+                        self._write(NOTHING)
+                        if self.take(view):
+                            return
+                    self._write(view)  # also where there is no room, or others have taken it: so nobody waits for any
+            except (OSError, ValueError):
+                self._check_open()
+                raise
 
     def _append_through(self, data: Data) -> None:
         """Appends one record to the file itself."""
@@ -350,15 +355,20 @@ class Appender(Stage):
         Where that fails, what was staged waits and the record isn't taken. A signal handler of this thread's may do the
         same at any point between two steps, so each step looks at what there is.
         """
-        with _system.naming(self.name, always=True):
-            self._unsynced |= bool(self.tail or len(record))
-            stage = self._stage
+        try:
+            stage, tail = self._stage, self.tail
+            if tail or len(record):
+                self._unsynced = True
             if stage is None:
                 self._log.send(record, self)
                 return
-            self._make_way(stage)
-            if stage.length(self.turn - 1) or len(record):
+            if tail or self._ending:
+                self._make_way(stage)
+            if len(record) or stage.length(self.turn - 1):
                 stage.drain(self._log, self.turn - 1, record, self)
+        except OSError as error:
+            _system.name(error, self.name, always=True)
+            raise
 
     def _make_way(self, stage: File | Memory) -> None:
         """Switches the stage to its other half if it has any records; for the last time until it takes no more."""

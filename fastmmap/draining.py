@@ -155,9 +155,7 @@ class Lock:
         return os.path.join(self.folder, f"{self._prefix}-{identity.hex()}.stage")
 
     def open(self) -> None:
-        """Opens the file, or makes it, unless it is open. Untrusted where somebody else has put something there."""
-        if self.file.fd >= 0:
-            return
+        """Opens the file, or makes it. Untrusted where somebody else has put something there."""
         status = self._log.status
         file = open_trusted(self.path, status, permissions(status))
         block = _system.read_at(file.fd, LOCK.size, 0)
@@ -187,7 +185,8 @@ class Lock:
         Whoever needs it makes it anew.
         """
         with suppress(OSError):
-            self.open()
+            if self.file.fd < 0:
+                self.open()
             if os.fstat(self.file.fd).st_uid in (os.geteuid(), self._log.status.st_uid):
                 _settle(self.file, drained, self.path)
         self.file.close()

@@ -236,7 +236,8 @@ class File:
     def _attempt(self, log: Log, number: int, record: memoryview, counter: Stage | None) -> int:
         """A drain, if nothing comes in between. Descriptors are read last: a signal handler may close them."""
         view, half, name = self._mapping.view(), self.half, self.header.id
-        self.lock.open()
+        if self.lock.file.fd < 0:
+            self.lock.open()
         try:
             outcome: int = chosen.drain(self.lock.file.fd, log.file.fd, view, half, name, number, record, counter)
         except OSError:
