@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import _system
-from ._backend import chosen
+from ._backend import Mapping, chosen
 from .reference.drain import AGAIN, KEPT, LOCK, MAGIC, NAME_AT, NO_NAME, VERSION
 
 if TYPE_CHECKING:
@@ -135,6 +135,10 @@ class Log:
             pass
 
 
+# What is in a lock that isn't open.
+CLOSED = memoryview(bytearray(LOCK.size))
+
+
 class Lock:
     """The lock of one log in one folder: a file, locked during drains alone, that names the stage being drained.
 
@@ -144,6 +148,7 @@ class Lock:
 
     def __init__(self, folder: str, log: Log) -> None:
         self.file = Held(-1)
+        self.names = CLOSED  # what is in the file, mapped
         self.folder, self._log = folder, log
         # Of one filesystem, a log's number is enough, and it stays the same when that is mounted anew.
         device = "" if os.stat(folder).st_dev == log.status.st_dev else f"{log.status.st_dev:x}-"
@@ -159,21 +164,31 @@ class Lock:
         status = self._log.status
         file = open_trusted(self.path, status, permissions(status))
         block = _system.read_at(file.fd, LOCK.size, 0)
-        if not block and os.fstat(file.fd).st_uid == os.geteuid():
-            adapt(file.fd, status)
         if not block:
-            _settle(file, NO_NAME, None)  # who takes it first writes its first bytes
+            if os.fstat(file.fd).st_uid == os.geteuid():
+                adapt(file.fd, status)
+            _settle(file, NO_NAME, None)
+            if file.fd < 0:
+                file = open_trusted(self.path, status)  # it was closed, as it couldn't be given back otherwise
         elif not block.startswith(MAGIC):
             raise Untrusted(self.path, "it is no lock")
         elif (version := LOCK.unpack(block.ljust(LOCK.size))[1]) != VERSION:
             raise StageError(self.path, f"Version {version} of the lock is unknown to this fastmmap")
+        self._map(file)
+
+    def _map(self, file: Held) -> None:
+        again = Descriptor(os.open(reopened(file), os.O_RDWR | os.O_CLOEXEC))
+        self.names = Mapping(again.fd, 0, LOCK.size, "write").view()
         self.file = file
-        if file.fd < 0:  # it couldn't be given back otherwise
-            self.open()
 
     def name(self) -> bytes:
         """The id of the stage whose drain is under way, or zeros, as far as can be seen without taking the lock."""
-        return _system.read_at(self.file.fd, len(NO_NAME), NAME_AT)
+        return bytes(self.names[NAME_AT : NAME_AT + len(NO_NAME)])
+
+    def close(self) -> None:
+        """Closes the file; the next drain opens it anew. If the lock is taken, it is given back."""
+        self.file.close()
+        self.names = CLOSED
 
     def forget(self, identity: bytes) -> None:
         """Takes a stage's name away, if it is there."""
@@ -189,7 +204,7 @@ class Lock:
                 self.open()
             if os.fstat(self.file.fd).st_uid in (os.geteuid(), self._log.status.st_uid):
                 _settle(self.file, drained, self.path)
-        self.file.close()
+        self.close()
 
 
 def _settle(lock: Held, identity: bytes, path: str | None) -> None:
@@ -201,6 +216,11 @@ def _settle(lock: Held, identity: bytes, path: str | None) -> None:
     finally:
         if outcome == KEPT:
             lock.close()
+
+
+def reopened(file: Held) -> str:
+    """Where to open a file once more that is to be mapped: memory keeps its descriptor's lock, in a child as well."""
+    return f"/proc/self/fd/{file.fd}"
 
 
 def open_trusted(path: str, log: os.stat_result, mode: int | None = None) -> Held:

@@ -15,7 +15,7 @@ from .draining import Lock, Log, StageError, Untrusted, open_beside
 from .staging import File, Header
 
 if TYPE_CHECKING:
-    from .draining import Descriptor
+    from .draining import Held
     from .mapped import Path
 
     # Whether a stage is to be recovered, by its header and where its log is, if it was found.
@@ -115,7 +115,7 @@ def _recover_stage(path: str, wanted: Wanted) -> bool:
         file.close()
 
 
-def _recover_open(path: str, file: Descriptor, wanted: Wanted) -> bool:
+def _recover_open(path: str, file: Held, wanted: Wanted) -> bool:
     if not stat.S_ISREG(os.fstat(file.fd).st_mode):
         raise Untrusted(path, "it is not a regular file")
     header = Header.read(file.fd, path)
@@ -129,7 +129,7 @@ def _recover_open(path: str, file: Descriptor, wanted: Wanted) -> bool:
     return _drain(path, file, header, found)
 
 
-def _drain(path: str, file: Descriptor, header: Header, found: str) -> bool:
+def _drain(path: str, file: Held, header: Header, found: str) -> bool:
     """Takes a dead writer's stage to its log, and removes it."""
     log = Log(found)
     lock = Lock(os.path.dirname(path), log)
@@ -141,7 +141,7 @@ def _drain(path: str, file: Descriptor, header: Header, found: str) -> bool:
         stage.drain_all(log)
         stage.remove()
     finally:
-        lock.file.close()
+        lock.close()
         log.file.close()
     return True
 

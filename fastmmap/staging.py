@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from . import _system
 from ._backend import chosen
-from .draining import Descriptor, Held, Log, StageError, Untrusted, adapt, check_trust, open_beside
+from .draining import Held, Log, StageError, Untrusted, adapt, check_trust, open_beside, reopened
 from .mapped import MappedFile
 from .reference.drain import (
     AGAIN,
@@ -158,7 +158,7 @@ class File:
 
     survives_kill = True
 
-    def __init__(self, path: str, file: Descriptor, header: Header, lock: Lock, mapping: MappedFile) -> None:
+    def __init__(self, path: str, file: Held, header: Header, lock: Lock, mapping: MappedFile) -> None:
         self.path, self.file, self.header, self.lock = path, file, header, lock
         self.half, self._mapping = header.half, mapping
 
@@ -189,7 +189,7 @@ class File:
         for drain in (number, number + 1):
             _system.write_at(file.fd, WORD.pack(drain % DRAINS << 32), WORD_AT[drain % 2])
         header.write(file.fd)
-        mapping = _map(file)
+        mapping = MappedFile(reopened(file), "r+")
         if not named:
             _system.name_file(file.fd, path)
         return cls(path, file, header, lock, mapping)
@@ -204,14 +204,14 @@ class File:
         return cls.of_another(path, file, header, lock, log)
 
     @classmethod
-    def of_another(cls, path: str, file: Descriptor, header: Header, lock: Lock, log: Log) -> File:
+    def of_another(cls, path: str, file: Held, header: Header, lock: Lock, log: Log) -> File:
         """A stage that somebody has made, by its open file. Untrusted where it isn't the log's."""
         check_trust(file.fd, path, log.status)
         if not header.is_of(log.status, log.birth, os.fstat(file.fd)):
             raise Untrusted(path, "it is another log's")
         if os.path.basename(path) != os.path.basename(lock.stage_path(header.id)):
             raise Untrusted(path, "it is known by another name")
-        return cls(path, file, header, lock, _map(file))
+        return cls(path, file, header, lock, MappedFile(reopened(file), "r+"))
 
     # --- as its writer ---
 
@@ -239,14 +239,16 @@ class File:
         if self.lock.file.fd < 0:
             self.lock.open()
         try:
-            outcome: int = chosen.drain(self.lock.file.fd, log.file.fd, view, half, name, number, record, counter)
+            outcome: int = chosen.drain(
+                self.lock.file.fd, self.lock.names, log.file.fd, view, half, name, number, record, counter
+            )
         except OSError:
-            self.lock.file.close()  # which gives it back, whatever there was
+            self.lock.close()  # which gives it back, whatever there was
             if self.file.fd < 0:
                 self.lock.remove()  # a handler has closed the stage, and this has made the lock anew
             raise
         if outcome in (KEPT, GONE):
-            self.lock.file.close()
+            self.lock.close()
         return outcome
 
     def _finish_other(self, log: Log, identity: bytes) -> None:
@@ -281,7 +283,7 @@ class File:
         """Lets go of memory, file and lock, and with the file of the lock that says that its writer lives."""
         self._mapping.close()
         self.file.close()
-        self.lock.file.close()
+        self.lock.close()
 
     def remove(self) -> None:
         """Removes the file, which has been drained; and the lock, which whoever needs it makes anew.
@@ -301,11 +303,6 @@ def _is_held(path: str, log: Log) -> bool:
         if os.fstat(file.fd).st_uid in (os.geteuid(), log.status.st_uid):
             return not _system.lock(file.fd, wait=False)
     return False
-
-
-def _map(file: Descriptor) -> MappedFile:
-    """Maps a stage, opened once more: a mapping keeps its descriptor's lock, and a child can't let go of memory."""
-    return MappedFile(f"/proc/self/fd/{file.fd}", "r+")
 
 
 def _length(mapping: MappedFile, number: int, at: int) -> int:

@@ -2,8 +2,7 @@
 """Drains, by which staged records get to a log. Their definition is fastmmap/reference/drain.py, which has the reasons.
 
 All that is done under a lock is done without the interpreter: no signal handler of Python's can come in between. It is
-one step of the guard's: where a mapping was cut, that is ESTALE, and the lock is given back. What the reference reads from
-a stage and writes to it by calls are loads and stores here, which take a tenth of the time.
+one step of the guard's: where a mapping was cut, that is ESTALE, and the lock is given back.
 """
 import os
 
@@ -34,7 +33,7 @@ cdef extern from *:
     static const char fm_lock[32] = "fmlock\\0\\0\\1";
     #define FM_LOW 0xFFFFFFFFu
     """
-    const char fm_lock[NAME_AT + NAME]  # of a lock that names nobody
+    const char fm_lock[NAME_AT + NAME]  # a lock that names nobody
     const uint64_t LOW "FM_LOW"         # what a word has of the number of a drain, and of its bytes
 
 # The write of a process that is killed ends with a page.
@@ -57,7 +56,10 @@ cdef struct Intent:
     uint64_t progress
 
 cdef struct Drain:
+    int (*work)(Drain *) noexcept nogil  # what is done under the lock
+    int outcome
     int lock
+    char *names             # the lock's memory
     int log
     int error
     char *memory            # the stage's, NULL without one
@@ -65,51 +67,61 @@ cdef struct Drain:
     uint64_t half
     int64_t number          # of the drain, -1 for none
     const char *identity
-    const char *record
+    const char *record      # or a path
     uint64_t extra          # bytes of the record
 
 
-def drain(int lock, int log, memory, Py_ssize_t half, bytes identity, int64_t number, record, counter):
+def drain(int lock, names, int log, memory, Py_ssize_t half, bytes identity, int64_t number, record, counter):
     """Writes what a drain has to the log, and a record behind it, under the lock: all of it, or OSError and none.
 
-    lock, log: descriptors, of the log for appending and reading. memory: the stage's, `half` the bytes of each of its
-    halves. number: of the drain, -1 to write none. A drain of this stage that was interrupted is finished first.
-    `counter.count` is told of the bytes of the record, which is in no stage: when this process is killed, the part of
-    it that was written is cut off.
+    lock, log: descriptors, of the log for appending and reading. names, memory: those of the lock and of the stage,
+    `half` the bytes of each of its halves. number: of the drain, -1 to write none. A drain of this stage that was
+    interrupted is finished first. `counter.count` is told of the bytes of the record, which is in no stage: when this
+    process is killed, the part of it that was written is cut off.
     """
-    cdef Py_buffer staged, extra
+    cdef Py_buffer named, staged, extra
     cdef Drain job
     cdef int outcome
     memset(&job, 0, sizeof(job))
-    job.lock, job.log, job.number = lock, log, number
+    job.lock, job.log, job.number, job.work = lock, log, number, drain_held
     job.identity = name_in(identity)
-    take(memory, &staged, PyBUF_WRITABLE)
+    take(names, &named, PyBUF_WRITABLE)
     try:
-        take_halves(&job, &staged, half, HALVES_AT)
-        take(record, &extra, PyBUF_SIMPLE)
+        if named.len < NAME_AT + NAME:
+            raise ValueError(f"a lock has {NAME_AT + NAME} bytes, not {named.len}")
+        job.names = <char *> named.buf
+        take(memory, &staged, PyBUF_WRITABLE)
         try:
-            job.record, job.extra = <const char *> extra.buf, extra.len
-            with nogil:
-                outcome = under_lock(&job, drain_held)
-            if outcome <= KEPT and extra.len and number >= 0:
-                counter.count(extra.len)
+            take_halves(&job, &staged, half, HALVES_AT)
+            take(record, &extra, PyBUF_SIMPLE)
+            try:
+                job.record, job.extra = <const char *> extra.buf, extra.len
+                with nogil:
+                    outcome = under_lock(&job)
+                if outcome <= KEPT and extra.len and number >= 0:
+                    counter.count(extra.len)
+            finally:
+                PyBuffer_Release(&extra)
         finally:
-            PyBuffer_Release(&extra)
+            PyBuffer_Release(&staged)
     finally:
-        PyBuffer_Release(&staged)
+        PyBuffer_Release(&named)
     return answer(&job, outcome)
 
 
 def settle(int lock, bytes identity, path):
-    """Takes a stage's name away from the lock, under it. With a path it is removed from there if it names nobody."""
+    """Takes a stage's name away from the lock, under it. With a path it is removed from there if it names nobody.
+
+    A lock that is empty is begun.
+    """
     cdef Drain job
     cdef int outcome
     cdef bytes place = b"" if path is None else os.fsencode(path)
     memset(&job, 0, sizeof(job))
-    job.lock, job.identity = lock, name_in(identity)
+    job.lock, job.work, job.identity = lock, settle_held, name_in(identity)
     job.record, job.extra = PyBytes_AS_STRING(place), len(place)
     with nogil:
-        outcome = under_lock(&job, settle_held)
+        outcome = under_lock(&job)
     return answer(&job, outcome)
 
 
@@ -171,82 +183,87 @@ cdef int failed(Drain *job) noexcept nogil:
 
 # --- the lock ---
 
-cdef struct Work:
-    Drain *job
-    int (*work)(Drain *, const char *) noexcept nogil
-    char block[NAME_AT + NAME]
-    int outcome
-
-
 cdef int do_work(void *context) noexcept nogil:
-    cdef Work *work = <Work *> context
-    work.outcome = work.work(work.job, work.block + NAME_AT)
+    cdef Drain *job = <Drain *> context
+    job.outcome = job.work(job)
     return DONE
 
 
-cdef int under_lock(Drain *job, int (*held)(Drain *, const char *) noexcept nogil) noexcept nogil:
-    """Takes the lock, does the work that depends on the name in it, and gives it back."""
+cdef int under_lock(Drain *job) noexcept nogil:
+    """Takes the lock, does the work, and gives it back."""
+    cdef fm_file lock
     cdef fm_watch watch
-    cdef Work work
     if flock(job.lock, LOCK_EX) != 0:
         return AGAIN if errno == EINTR else failed(job)
-    work.job, work.work = job, held
-    work.outcome = read_lock(job, work.block)
-    if work.outcome == DONE:
-        watch.ranges = 2
-        watch.range[0].address, watch.range[0].length = job.memory, job.size
-        watch.range[1].address, watch.range[1].length = job.record, job.extra
-        if guarded(do_work, &work, &watch) == FM_FAULT:
-            give_up(ESTALE)
-            work.outcome = failed(job)
+    watch.ranges = 3
+    watch.range[0].address, watch.range[0].length = job.names, NAME_AT + NAME
+    watch.range[1].address, watch.range[1].length = job.memory, job.size
+    watch.range[2].address, watch.range[2].length = job.record, job.extra
+    if fm_look(job.lock, &lock) != 0:
+        job.outcome = failed(job)
+    elif lock.names == 0:
+        job.outcome = GONE
+    elif guarded(do_work, job, &watch) == FM_FAULT:
+        job.outcome = stale(job)
     while flock(job.lock, LOCK_UN) != 0:
         if errno != EINTR:
-            return KEPT if work.outcome == DONE else work.outcome
-    return work.outcome
+            return KEPT if job.outcome == DONE else job.outcome
+    return job.outcome
 
 
-cdef int read_lock(Drain *job, char *block) noexcept nogil:
-    """What a lock has in it, once it is certain that it is the one that others take."""
-    cdef fm_file file
-    cdef Py_ssize_t number
-    if fm_look(job.lock, &file) != 0:
-        return failed(job)
-    if file.names == 0:
-        return GONE
-    number = read_some(job.lock, block, sizeof(fm_lock), 0)
+cdef bint is_lock(const char *block) noexcept nogil:
+    return memcmp(block, fm_lock, NAME_AT) == 0
+
+
+cdef uint64_t first_of(const char *name) noexcept nogil:
+    """The first eight bytes of a name, which are nobody's if they are zeros."""
+    cdef uint64_t first
+    memcpy(&first, name, sizeof(first))
+    return first
+
+
+cdef int settle_held(Drain *job) noexcept nogil:
+    cdef char block[NAME_AT + NAME]
+    cdef const char *name = block + NAME_AT
+    cdef Py_ssize_t number = read_some(job.lock, block, sizeof(block), 0)
+    cdef bint mine
     if number < 0:
         return failed(job)
     if number == 0:
-        memcpy(block, fm_lock, sizeof(fm_lock))
-        return DONE if write_at(job.lock, block, sizeof(fm_lock), 0) == 0 else failed(job)
-    return DONE if number == sizeof(fm_lock) and memcmp(block, fm_lock, NAME_AT) == 0 else GONE
-
-
-cdef bint is_nobody(const char *name) noexcept nogil:
-    return memcmp(name, fm_lock + NAME_AT, NAME) == 0
-
-
-cdef int forget(Drain *job) noexcept nogil:
-    """Has the lock name nobody."""
-    return write_at(job.lock, fm_lock + NAME_AT, NAME, NAME_AT)
-
-
-cdef int settle_held(Drain *job, const char *name) noexcept nogil:
-    cdef bint own = memcmp(name, job.identity, NAME) == 0
-    if own and forget(job) != 0:
+        memcpy(block, fm_lock, sizeof(block))
+        if write_at(job.lock, block, sizeof(block), 0) != 0:
+            return failed(job)
+    elif number < <Py_ssize_t> sizeof(block) or not is_lock(block):
+        return GONE
+    mine = memcmp(name, job.identity, NAME) == 0
+    if mine and write_at(job.lock, fm_lock + NAME_AT, NAME, NAME_AT) != 0:
         return failed(job)
-    if job.extra and (own or is_nobody(name)) and unlink(job.record) != 0 and errno != ENOENT:
+    if job.extra and (mine or first_of(name) == 0) and unlink(job.record) != 0 and errno != ENOENT:
         return failed(job)
     return DONE
 
 
 # --- a drain ---
 
-cdef int drain_held(Drain *job, const char *name) noexcept nogil:
+cdef int drain_held(Drain *job) noexcept nogil:
+    cdef const char *name = job.names + NAME_AT
     cdef int outcome = DONE
-    if not is_nobody(name):
+    if not is_lock(job.names):
+        return GONE
+    if first_of(name) != 0:
         outcome = finish(job) if memcmp(name, job.identity, NAME) == 0 else OTHER
     return write_out(job) if outcome == DONE and job.number >= 0 else outcome
+
+
+cdef void enter(Drain *job) noexcept nogil:
+    """Has the lock name the stage. Half a name is nobody's: the first of it is stored last, after the intent."""
+    memcpy(job.names + NAME_AT + 8, job.identity + 8, 8)
+    fm_publish(<uint64_t *> (job.names + NAME_AT), first_of(job.identity))
+
+
+cdef void forget(Drain *job) noexcept nogil:
+    """Has the lock name nobody."""
+    fm_publish(<uint64_t *> (job.names + NAME_AT), 0)
 
 
 cdef int write_out(Drain *job) noexcept nogil:
@@ -264,8 +281,7 @@ cdef int write_out(Drain *job) noexcept nogil:
     intent.offset, intent.length, intent.extra, intent.number = log.size, length, job.extra, job.number & LOW
     intent.progress = 0
     memcpy(job.memory + HEAD_AT, job.record, min(job.extra, <uint64_t> HEAD))
-    if write_at(job.lock, job.identity, NAME, NAME_AT) != 0:
-        return failed(job)
+    enter(job)
     set_piece(&pieces[0], half_of(job, job.number), length)
     set_piece(&pieces[1], job.record, job.extra)
     if append(job.log, pieces, True, &written, &intent.progress) != 0:
@@ -273,7 +289,6 @@ cdef int write_out(Drain *job) noexcept nogil:
         if take_back(job.log, log.size, written):
             forget(job)
         return FAILED
-    # The bytes are in the log. Where what follows fails, whoever takes the lock next finds that out.
     if length:
         empty(job, job.number)
     forget(job)
@@ -289,7 +304,8 @@ cdef int finish(Drain *job) noexcept nogil:
     # Else it was ended, all but the name.
     if intent.length <= length and (find_rest(job, intent, &present) != 0 or write_rest(job, intent, present) != 0):
         return failed(job)
-    return DONE if forget(job) == 0 else failed(job)
+    forget(job)
+    return DONE
 
 
 cdef int find_rest(Drain *job, Intent *intent, uint64_t *present) noexcept nogil:

@@ -15,7 +15,7 @@ typedef struct {
 } fm_range;
 
 /* What no step may touch more of: a haystack, and a buffer that is written. */
-#define FM_RANGES 2
+#define FM_RANGES 3
 
 /* What is watched while a step runs. */
 typedef struct {

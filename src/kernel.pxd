@@ -155,7 +155,7 @@ cdef inline int64_t now() noexcept nogil:
 
 cdef struct Watch:
     fm_watch memory
-    void *owner[2]              # who exports the range (FM_RANGES of them); the caller holds the export
+    void *owner[2]              # who exports the range; the caller holds the export
     const char *origin[2]       # the owner's byte 0
     const Py_ssize_t *position  # how far in the first range the steps are, as the owner's offset; NULL: they don't tell
     Py_ssize_t reach            # how many bytes behind that position they have read

@@ -56,9 +56,9 @@ class Files:
             "log": os.open(self.paths["log"], os.O_RDWR | os.O_APPEND),
             "stage": os.open(self.paths["stage"], os.O_RDWR),
         }
-        with mmap.mmap(fds["stage"], 0) as memory:
+        with mmap.mmap(fds["stage"], 0) as memory, mmap.mmap(fds["lock"], 0) as names:
             try:
-                yield fds, memory
+                yield {**fds, "names": names}, memory
             finally:
                 for fd in fds.values():
                     os.close(fd)
@@ -66,7 +66,7 @@ class Files:
     def drain(self, kernel, number=0, record=b"", identity=OWN):
         with self.opened() as (fds, memory):
             return kernel.drain(
-                fds["lock"], fds["log"], memory, HALF, identity, number, memoryview(record), self.counter
+                fds["lock"], fds["names"], fds["log"], memory, HALF, identity, number, memoryview(record), self.counter
             )
 
     def content(self):
@@ -90,7 +90,7 @@ def test_a_drain(kernel, tmp_path):
     data = files.content()
     assert data["log"] == b"before\n" + bytes_of(3, 50) + bytes_of(4, 100) + b"record"
     assert (word(data["stage"], 0), word(data["stage"], 1)) == ((6, 0), (5, 0))
-    assert data["lock"][definition.NAME_AT :] == definition.NO_NAME
+    assert data["lock"][definition.NAME_AT :][:8] == bytes(8)
     assert files.counter.counted == 6
 
 
@@ -142,20 +142,17 @@ def test_a_record_that_was_interrupted(kernel, tmp_path, there, staged):
 def test_other_locks(kernel, tmp_path):
     files = Files(tmp_path / "a", words=((0, 10), (1, 0)), named=OTHER)
     assert files.drain(kernel) == definition.OTHER
-    files.paths["lock"].write_bytes(b"")
-    assert files.drain(kernel) == definition.DONE, "an empty one is begun"
-    assert files.content()["lock"] == definition.LOCK.pack(definition.MAGIC, definition.VERSION, definition.NO_NAME)
-    for content in (
-        b"short",
-        b"fmlock\0\0" + struct.pack("=Q", 2) + bytes(16),
-        b"nothing of the kind, but long enough",
-    ):
+    for content in (b"fmlock\0\0" + struct.pack("=Q", 2) + bytes(16), b"nothing of the kind, but long enough"):
         files.paths["lock"].write_bytes(content)
         assert files.drain(kernel) == definition.GONE
         assert files.content()["lock"] == content
+    # Half a name, as a killed process may leave it, is nobody's.
+    begun = definition.LOCK.pack(definition.MAGIC, definition.VERSION, bytes(8) + OTHER[8:])
+    files.paths["lock"].write_bytes(begun)
+    assert files.drain(kernel) == definition.DONE
     with files.opened() as (fds, memory):
         files.paths["lock"].unlink()
-        arguments = fds["lock"], fds["log"], memory, HALF, OWN, 0, memoryview(b"r"), files.counter
+        arguments = fds["lock"], fds["names"], fds["log"], memory, HALF, OWN, 0, memoryview(b"r"), files.counter
         assert kernel.drain(*arguments) == definition.GONE
         files.paths["lock"].touch()
     assert files.content()["log"] == bytes_of(0, 10)
@@ -165,6 +162,7 @@ def test_other_locks(kernel, tmp_path):
 def test_settle(kernel, tmp_path):
     files = Files(tmp_path / "a", named=OTHER)
     path = str(files.paths["lock"])
+    empty = definition.LOCK.pack(definition.MAGIC, definition.VERSION, definition.NO_NAME)
 
     def settle(identity, path=None):
         fd = os.open(files.paths["lock"], os.O_RDWR)
@@ -177,6 +175,13 @@ def test_settle(kernel, tmp_path):
     assert files.content()["lock"][definition.NAME_AT :] == OTHER, "somebody has to finish that"
     assert settle(OTHER) == definition.DONE
     assert files.content()["lock"][definition.NAME_AT :] == definition.NO_NAME
+    for content in (b"short", b"nothing of the kind, but long enough"):
+        files.paths["lock"].write_bytes(content)
+        assert settle(OWN, path) == definition.GONE
+        assert files.content()["lock"] == content
+    files.paths["lock"].write_bytes(b"")
+    assert settle(OWN) == definition.DONE
+    assert files.content()["lock"] == empty, "it is begun"
     assert settle(OWN, path) == definition.DONE
     assert not files.paths["lock"].exists()
 
@@ -188,8 +193,10 @@ def test_what_can_not_be(kernel, tmp_path):
     assert caught.value.errno == errno.ESTALE
     with pytest.raises(ValueError, match="the name of a stage has 16 bytes, not 3"):
         files.drain(kernel, 0, identity=b"own")
+    with pytest.raises(ValueError, match="a lock has 32 bytes, not 31"):
+        kernel.drain(-1, bytearray(31), -1, bytearray(9000), HALF, OWN, 0, memoryview(b""), None)
     with pytest.raises(ValueError, match="two halves of 300 bytes"):
-        kernel.drain(-1, -1, bytearray(99), HALF, OWN, 0, memoryview(b""), None)
+        kernel.drain(-1, bytearray(32), -1, bytearray(99), HALF, OWN, 0, memoryview(b""), None)
     with pytest.raises(ValueError, match="two halves of -1 bytes"):
         kernel.send(1, bytearray(99), -1, 0, memoryview(b""), None)
     assert files.content()["log"] == b"x"
@@ -197,7 +204,7 @@ def test_what_can_not_be(kernel, tmp_path):
         with files.opened() as (fds, memory):
             os.truncate(fds["stage"], 0)
             with pytest.raises(OSError, match="handle"):
-                kernel.drain(fds["lock"], fds["log"], memory, HALF, OWN, 0, memoryview(b"record"), None)
+                kernel.drain(fds["lock"], fds["names"], fds["log"], memory, HALF, OWN, 0, memoryview(b"record"), None)
     assert files.content()["log"] == b"x"
 
 

@@ -14,7 +14,6 @@ import stat
 import struct
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from .. import _system
@@ -29,7 +28,7 @@ HEAD = 4096 - HEAD_AT
 # A stage in memory: the words, how much of a drain is in the log already, and the halves.
 MEMORY_PROGRESS_AT, MEMORY_HALVES_AT = 16, 64
 
-# A lock: magic, version, and the id of the stage whose drain is under way, or zeros.
+# A lock: magic, version, and the id of the stage whose drain is under way. It is nobody's if its first half is zeros.
 MAGIC, VERSION = b"fmlock\0\0", 1
 LOCK, NAME_AT, NO_NAME = struct.Struct("=8sQ16s"), 16, bytes(16)
 
@@ -44,21 +43,29 @@ DONE, KEPT, AGAIN, GONE, OTHER = range(5)
 NOTHING = memoryview(b"")
 
 
-def drain(lock: int, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any) -> int:
+def drain(
+    lock: int, names: Any, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
+) -> int:
     """Writes what a drain has to the log, and a record behind it, under the lock: all of it, or OSError and none.
 
-    lock, log: descriptors, of the log for appending and reading. memory: the stage's, `half` the bytes of each of its
-    halves. number: of the drain, -1 to write none. A drain of this stage that was interrupted is finished first.
-    `counter.count` is told of the bytes of the record, which is in no stage: when this process is killed, the part of
-    it that was written is cut off.
+    lock, log: descriptors, of the log for appending and reading. names, memory: those of the lock and of the stage,
+    `half` the bytes of each of its halves. number: of the drain, -1 to write none. A drain of this stage that was
+    interrupted is finished first. `counter.count` is told of the bytes of the record, which is in no stage: when this
+    process is killed, the part of it that was written is cut off.
     """
     _check_name(identity)
+    with memoryview(names) as view:
+        if len(view) < LOCK.size:
+            raise ValueError(f"a lock has {LOCK.size} bytes, not {len(view)}")
     _check_halves(memory, half, HALVES_AT)
-    return _uninterrupted(_drain, lock, log, memory, half, identity, number, record, counter)
+    return _uninterrupted(_drain, lock, names, log, memory, half, identity, number, record, counter)
 
 
 def settle(lock: int, identity: bytes, path: str | None) -> int:
-    """Takes a stage's name away from the lock, under it. With a path it is removed from there if it names nobody."""
+    """Takes a stage's name away from the lock, under it. With a path it is removed from there if it names nobody.
+
+    A lock that is empty is begun.
+    """
     _check_name(identity)
     return _uninterrupted(_settle, lock, identity, path)
 
@@ -137,18 +144,10 @@ def _wait(thread: threading.Thread, errors: list[BaseException]) -> None:
             errors.append(error)
 
 
-def _take(lock: int) -> tuple[int, bytes]:
-    """Takes the lock; the name in it."""
+def _take(lock: int) -> int:
+    """Takes the lock, and finds out whether others take that one, too."""
     _system.lock(lock)
-    if os.fstat(lock).st_nlink == 0:
-        return GONE, NO_NAME
-    block = _system.read_at(lock, LOCK.size, 0)
-    if not block:
-        _system.write_at(lock, LOCK.pack(MAGIC, VERSION, NO_NAME), 0)
-        return DONE, NO_NAME
-    if len(block) < LOCK.size or LOCK.unpack(block)[:2] != (MAGIC, VERSION):
-        return GONE, NO_NAME
-    return DONE, block[NAME_AT:]
+    return DONE if os.fstat(lock).st_nlink else GONE
 
 
 def _give_back(lock: int, outcome: int) -> int:
@@ -159,63 +158,88 @@ def _give_back(lock: int, outcome: int) -> int:
     return outcome
 
 
+def _is_lock(block: bytes) -> bool:
+    return len(block) == LOCK.size and LOCK.unpack(block)[:2] == (MAGIC, VERSION)
+
+
 def _settle(lock: int, identity: bytes, path: str | None) -> int:
     outcome = OTHER
     try:
-        outcome, name = _take(lock)
+        outcome = _take(lock)
         if outcome == DONE:
-            if name == identity:
+            block = _system.read_at(lock, LOCK.size, 0)
+            if not block:
+                block = LOCK.pack(MAGIC, VERSION, NO_NAME)
+                _system.write_at(lock, block, 0)
+            name = block[NAME_AT:]
+            if not _is_lock(block):
+                outcome = GONE
+            elif name == identity:
                 _system.write_at(lock, NO_NAME, NAME_AT)
-            if path is not None and name in (identity, NO_NAME):
+            if outcome == DONE and path is not None and (name == identity or _is_nobody(name)):
                 _system.remove(path)
     finally:
         outcome = _give_back(lock, outcome)
     return outcome
 
 
-def _drain(lock: int, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any) -> int:
+def _is_nobody(name: bytes) -> bool:
+    return name[:8] == NO_NAME[:8]
+
+
+def _drain(
+    lock: int, names: Any, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
+) -> int:
     outcome = OTHER
     try:
-        outcome, name = _take(lock)
-        if outcome == DONE and name not in (identity, NO_NAME):
-            outcome = OTHER
+        outcome = _take(lock)
         if outcome == DONE:
-            if name == identity:
-                _finish(lock, log, memory, half)
-            if number >= 0:
-                _write(lock, log, memory, half, identity, number, record)
-                if len(record):
-                    counter.count(len(record))
+            block = _load(names, LOCK.size, 0)
+            name = block[NAME_AT:]
+            if not _is_lock(block):
+                outcome = GONE
+            elif name == identity:
+                _finish(names, log, memory, half)
+            elif not _is_nobody(name):
+                outcome = OTHER
+        if outcome == DONE and number >= 0:
+            _write(names, log, memory, half, identity, number, record)
+            if len(record):
+                counter.count(len(record))
     finally:
         outcome = _give_back(lock, outcome)
     return outcome
 
 
-def _write(lock: int, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any) -> None:
+def _write(names: Any, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any) -> None:
     """What a drain does when no other is unfinished."""
     length, offset = _length(memory, half, number), os.fstat(log).st_size
     if not length and not len(record):
         return
     _store(memory, record[:HEAD], HEAD_AT)
     _store(memory, INTENT.pack(offset, length, len(record), number % DRAINS, 0), INTENT_AT)
-    _system.write_at(lock, identity, NAME_AT)
+    # Half a name is nobody's: the first half is stored last, after the intent.
+    _store(names, identity[8:], NAME_AT + 8)
+    _store(names, identity[:8], NAME_AT)
     start = HALVES_AT + number % 2 * half
     with memoryview(memory) as view, view[start : start + length] as content:
         # How much of a drain was written by a write that wrote less than all: only so is it known to be ours.
         written, error = _append(log, [content, record], lambda part: _store(memory, WORD.pack(part), PROGRESS_AT))
     if error is not None:
         if _take_back(log, offset, written):
-            with suppress(OSError):
-                _system.write_at(lock, NO_NAME, NAME_AT)
+            _forget(names)
         raise error
-    # The bytes are in the log. Where what follows fails, whoever takes the lock next finds that out.
     if length:
         _empty(memory, number)
-    with suppress(OSError):
-        _system.write_at(lock, NO_NAME, NAME_AT)
+    _forget(names)
 
 
-def _finish(lock: int, log: int, memory: Any, half: int) -> None:
+def _forget(names: Any) -> None:
+    """Has the lock name nobody."""
+    _store(names, NO_NAME[:8], NAME_AT)
+
+
+def _finish(names: Any, log: int, memory: Any, half: int) -> None:
     """Ends the drain that the lock names, from wherever it was left.
 
     The log says how far it came: it was as long as the intent says when it began, and has grown by what was written.
@@ -241,7 +265,7 @@ def _finish(lock: int, log: int, memory: Any, half: int) -> None:
             raise error
         if length:
             _empty(memory, number)
-    _system.write_at(lock, NO_NAME, NAME_AT)
+    _forget(names)
 
 
 def _load(memory: Any, size: int, offset: int) -> bytes:
