@@ -254,8 +254,9 @@ class Appender(Stage):
         if self._stage is None:
             with _system.naming(self.name):
                 self._open_stage()
-        if self._stage is not None and not self._ending and self._sync != "always" and self.rest():
-            self.wake()
+        if self._stage is not None and not self._ending and self._sync != "always":
+            if self.rest():
+                self.wake()
             self._arm()
 
     def _enlarge(self, length: int) -> None:
@@ -281,6 +282,8 @@ class Appender(Stage):
         with self._lock, _Open(self):
             self._check_synced()
             self._write(NOTHING)
+            if self.interval is not None and not self._armed:
+                self.rest()  # the next append tries to arm it
 
     def sync(self) -> None:
         """flush, and returns when the file would survive a power loss."""

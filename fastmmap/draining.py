@@ -82,7 +82,8 @@ class Descriptor:
             os.close(fd)
 
     def __del__(self) -> None:
-        self.close()
+        if os is not None:  # when Python ends, it closes everything
+            self.close()
 
 
 class Held(Descriptor):

@@ -108,6 +108,47 @@ def test_a_forgotten_appender_is_no_longer_waited_for(tmp_path):
     wait_until(lambda: not ticking._due)
 
 
+def test_what_goes_wrong_in_time_keeps_no_other_from_being_drained(tmp_path, monkeypatch):
+    """A warning that is an error, for instance: the thread reports it, and goes on."""
+    reported = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: reported.set())
+    tick = fastmmap.Appender.tick
+
+    def fails(self):
+        if self is first and not reported.is_set():
+            raise RuntimeWarning("no OSError")
+        return tick(self)
+
+    monkeypatch.setattr(fastmmap.Appender, "tick", fails)
+    with (
+        fastmmap.Appender(tmp_path / "first", interval=0.02) as first,
+        fastmmap.Appender(tmp_path / "second", interval=0.04) as second,
+    ):
+        first.append(b"x")
+        second.append(b"x")
+        assert reported.wait(10)
+        wait_until(lambda: (tmp_path / "second").read_bytes() == b"x")
+        wait_until(lambda: (tmp_path / "first").read_bytes() == b"x")
+
+
+def test_a_thread_that_can_not_be_started(tmp_path, monkeypatch):
+    """The next append that finds an empty stage tries again."""
+    path = tmp_path / "log"
+    monkeypatch.setattr(ticking, "_thread", None)
+    with fastmmap.Appender(path, interval=0.02) as log:
+
+        def refuse(thread):
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            log.append(b"one\n")
+        assert not log._armed
+        log.flush()
+        log.append(b"two\n")
+        wait_until(lambda: path.read_bytes() == b"one\ntwo\n")
+
+
 # --- syncs ---
 
 
@@ -418,6 +459,46 @@ def test_drained_at_the_end_of_the_interpreter(tmp_path):
     assert os.listdir(tmp_path) == ["log"]
 
 
+@pytest.mark.parametrize("options", [{}, {"interval": None}, {"sync": "always"}])
+def test_an_appender_that_is_opened_at_the_end_of_the_interpreter(tmp_path, options):
+    """In an exit handler that runs after ours: what it appends goes to the file itself."""
+    code = (
+        "import atexit, sys\n"
+        "def last():\n"
+        "    import fastmmap\n"
+        "    sys.log = fastmmap.Appender(sys.argv[1], **eval(sys.argv[2]))\n"
+        "    sys.log.append_many([b'one\\n', 'two\\n'])\n"
+        "atexit.register(last)\n"
+        "import fastmmap\n"
+    )
+    assert run(code, tmp_path / "log", options) == (0, "", "")
+    assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"
+    assert os.listdir(tmp_path) == ["log"]
+
+
+@linux
+def test_a_forgotten_appender_that_can_not_drain(tmp_path, in_file, steps, monkeypatch):
+    """It keeps no descriptor, and its records are in its stage yet."""
+    path = tmp_path / "log"
+    before = len(os.listdir("/proc/self/fd"))
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: said.append(unraisable.exc_value.errno))
+    log = fastmmap.Appender(path, interval=None)
+    log.append(b"record\n")
+
+    def full(fd, pieces):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_system, "write_pieces", full)
+        del log
+        gc.collect()
+    assert said == [errno.ENOSPC]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert fastmmap.recover(path)
+    assert path.read_bytes() == b"record\n"
+
+
 def test_a_cycle_that_holds_an_appender(tmp_path):
     log = fastmmap.Appender(tmp_path / "log", interval=None)
     log.append(b"x")
@@ -535,6 +616,46 @@ def test_pipes_and_devices(tmp_path):
     with fastmmap.Appender(os.devnull) as log:
         log.append_many([b"x" * 1000] * 5000)
         assert log.position == 5_000_000
+
+
+def test_what_can_not_be_synced_says_so_at_once(tmp_path):
+    read, write = os.pipe()
+    for sync in ("always", "interval"):
+        with pytest.raises(OSError, match=f"sync='{sync}' is for files, and this isn't one.*fd") as caught:
+            fastmmap.Appender(f"/proc/self/fd/{write}", sync=sync)
+        assert caught.value.errno == errno.EINVAL
+    os.close(write)
+    assert os.read(read, 9) == b""
+    os.close(read)
+
+
+def test_a_pipe_that_blocks_nobody(tmp_path):
+    """What it has no room for waits, large records as well; none comes twice, or in part."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    log = fastmmap.Appender(f"/proc/self/fd/{write}", interval=None, stage_size=50_000)
+    os.set_blocking(write, True)  # the appender has opened it anew
+    os.set_blocking(log._log.file.fd, False)
+    os.close(write)
+    accepted, got, refused = [], [], 0
+    for i in range(60):
+        record = b"%03d" % i + b"x" * (10_000 if i % 7 else 300_000) + b"\n"
+        try:
+            log.append(record)
+            accepted.append(record)
+        except BlockingIOError:
+            refused += 1
+            got.append(os.read(read, 40_000))
+    assert refused > 5
+    assert log.position == sum(map(len, accepted))
+    os.set_blocking(log._log.file.fd, True)
+    closer = threading.Thread(target=log.close)
+    closer.start()
+    while part := os.read(read, 1 << 16):
+        got.append(part)
+    closer.join()
+    os.close(read)
+    assert b"".join(got) == b"".join(accepted)
 
 
 def test_a_fifo_waits_for_its_reader(tmp_path):

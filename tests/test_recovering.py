@@ -99,7 +99,9 @@ def test_globs_of_the_log_miss_what_is_beside_it(tmp_path):
         assert modes == {0o644, 0o600}, "who may only read the log could lock them"
 
 
-@pytest.mark.parametrize(("mode", "beside"), [(0o600, 0o600), (0o644, 0o600), (0o664, 0o660), (0o666, 0o666)])
+@pytest.mark.parametrize(
+    ("mode", "beside"), [(0o600, 0o600), (0o644, 0o600), (0o664, 0o660), (0o666, 0o666), (0o622, 0o600)]
+)
 def test_a_stage_is_for_those_who_may_write_to_the_log(tmp_path, mode, beside):
     path = tmp_path / "log"
     path.touch()
@@ -140,6 +142,109 @@ def test_a_planted_stage_of_somebody_else_s_version(tmp_path):
     with pytest.warns(RuntimeWarning, match="belongs to user 4321"):
         assert fastmmap.recover(tmp_path) is True
     assert path.read_bytes() == b"staged\n"
+
+
+@as_somebody
+@pytest.mark.parametrize("says", ["a path with NUL", "a relative path", "our log, with another inode"])
+def test_a_planted_header(tmp_path, says):
+    """What is in a stage is believed when it is known whose it is."""
+    path = tmp_path / "log"
+    path.touch()
+    planted = tmp_path / f".fastmmap-{path.stat().st_ino:x}-{'0' * 32}.stage"
+    name = {"a path with NUL": b"/a\0b", "a relative path": b"log"}.get(says, os.fsencode(path))
+    header = staging.HEADER.pack(staging.MAGIC, staging.VERSION, 1, bytes(16), bytes(16), 0, 77, 0, 1, len(name))
+    planted.write_bytes(header.ljust(4096, b"\0") + name.ljust(4096, b"\0") + bytes(2))
+    os.chown(planted, 4321, 4321)
+    ignored(path, "belongs to user 4321")
+    if "path" in says:
+        os.chown(planted, 0, 0)
+        path.write_bytes(b"")
+        refuses(path, planted, "damaged")
+
+
+def test_a_renamed_stage(tmp_path):
+    path = tmp_path / "log"
+    stage_file(path).rename(tmp_path / f".fastmmap-{path.stat().st_ino:x}-{'0' * 32}.stage")
+    ignored(path, "known by another name")
+
+
+@as_somebody
+def test_a_stage_of_another_group(tmp_path):
+    """Which may write to it, but not to the log."""
+    path = tmp_path / "log"
+    path.touch()
+    os.chmod(path, 0o664)
+    stage = stage_file(path)
+    assert stat.S_IMODE(stage.stat().st_mode) == 0o660
+    os.chown(stage, 0, 4321)
+    ignored(path, "others may write to it who may not write to the log")
+
+
+@as_somebody
+def test_a_rotated_log_that_nobody_may_write_to(reachable):
+    """Its records wait; the new log's appender has a stage of its own all the same."""
+    os.chmod(reachable, 0o777)
+
+    def work(path):
+        killed(path, b"old\n")
+        path.rename(path.with_name("log.1"))
+        os.chmod(path.with_name("log.1"), 0o440)
+        with pytest.warns(RuntimeWarning, match="left alone: Permission denied"):
+            log = fastmmap.Appender(path)
+        assert log.survives_kill
+        log.append(b"new\n")
+        log.close()
+
+    assert as_user(reachable / "log", work) == "done"
+    assert (reachable / "log").read_bytes() == b"new\n"
+    os.chmod(reachable / "log.1", 0o640)
+    os.chown(reachable / "log.1", 4321, 4321)
+    assert fastmmap.recover(reachable) is True
+    assert (reachable / "log.1").read_bytes() == b"old\n"
+
+
+def test_a_second_name_of_a_stage_in_a_drain(tmp_path, monkeypatch, steps):
+    """As `cp -al` makes one: others wait for its writer, who alone knows that its drain is in the log."""
+    path = tmp_path / "log"
+    first, second = (fastmmap.Appender(path, interval=None) for _ in range(2))
+    first.append(b"first\n")
+    second.append(b"second\n")
+    write = _system.write_pieces
+
+    def part(fd, pieces):
+        if part.calls:
+            raise OSError(28, "No space left on device")
+        part.calls += 1
+        return write(fd, [memoryview(b"".join(pieces)[:3])])
+
+    part.calls = 0
+    with monkeypatch.context() as patched:
+        patched.setattr(_system, "write_pieces", part)
+        patched.setattr(_system, "truncate", lambda fd, size: part(fd, []))
+        with pytest.raises(OSError, match="No space"):
+            first.flush()
+    assert path.read_bytes() == b"fir"
+    stage = first._stage.path
+    os.link(stage, tmp_path / "copy")
+    with pytest.raises(OSError, match="several names"):
+        second.flush()
+    first.flush()
+    second.close()
+    first.close()
+    assert path.read_bytes() == b"first\nsecond\n"
+
+
+def test_a_dead_writer_s_stage_in_a_drain_has_a_second_name(tmp_path):
+    """It is ignored, with a warning, and others go on."""
+    path = tmp_path / "log"
+    with fastmmap.Appender(path, interval=None) as log:
+        interrupted(path, 50)
+        stages = [name for name in ours(tmp_path, ".stage") if name != os.path.basename(log._stage.path)]
+        os.link(tmp_path / stages[0], tmp_path / "copy")
+        log.append(b"mine\n")
+        with pytest.warns(RuntimeWarning, match="is ignored: it has several names"):
+            log.flush()
+    assert path.read_bytes() == b"s" * 50 + b"mine\n"
 
 
 @pytest.mark.parametrize("name", ["log.1", "log-20261125", "older"])
