@@ -255,9 +255,9 @@ class Appender(Stage):
             with _system.naming(self.name):
                 self._open_stage()
         if self._stage is not None and not self._ending and self._sync != "always":
+            self._arm()
             if self.rest():
                 self.wake()
-            self._arm()
 
     def _enlarge(self, length: int) -> None:
         """Has a pipe's stage, which is memory, made anew for a record of that length."""
@@ -338,8 +338,8 @@ class Appender(Stage):
         except BaseException:
             self._ending = False
             if self._failure is None and self._sync != "always":
-                self.wake()
                 self._arm()
+                self.wake()
             raise
         if self._failure is None and self._is_to_be_synced():
             with suppress(OSError):  # which is raised by close
@@ -388,18 +388,19 @@ class Appender(Stage):
         return self._sync == "interval" and self._unsynced
 
     def _make_durable(self) -> None:
+        self._unsynced = False
         try:
             with _system.naming(self.name, always=True):
                 _system.make_durable(self._log.file.fd)
                 if not self._named:
                     self._make_name_durable()
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # what a pipe answers, or a device
+        except BaseException as error:
+            self._unsynced = True
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # what a pipe answers, or a device
                 # The system may have dropped what it couldn't write, and say so once alone.
                 self._failure = error
                 self.rest(anyway=True)
             raise
-        self._unsynced = False
 
     def _make_name_durable(self) -> None:
         """Once, for this appender may have made the file."""

@@ -171,9 +171,9 @@ class Lock:
             _settle(file, NO_NAME, None)
             if file.fd < 0:
                 file = open_trusted(self.path, status)  # it was closed, as it couldn't be given back otherwise
-        elif not block.startswith(MAGIC):
+        elif len(block) < LOCK.size or not block.startswith(MAGIC):
             raise Untrusted(self.path, "it is no lock")
-        elif (version := LOCK.unpack(block.ljust(LOCK.size))[1]) != VERSION:
+        elif (version := LOCK.unpack(block)[1]) != VERSION:
             raise StageError(self.path, f"Version {version} of the lock is unknown to this fastmmap")
         self._map(file)
 

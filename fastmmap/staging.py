@@ -211,7 +211,10 @@ class File:
             raise Untrusted(path, "it is another log's")
         if os.path.basename(path) != os.path.basename(lock.stage_path(header.id)):
             raise Untrusted(path, "it is known by another name")
-        return cls(path, file, header, lock, MappedFile(reopened(file), "r+"))
+        mapping = MappedFile(reopened(file), "r+")
+        if len(mapping) < HALVES_AT + 2 * header.half:
+            raise StageError(path, "The stage is damaged")
+        return cls(path, file, header, lock, mapping)
 
     # --- as its writer ---
 

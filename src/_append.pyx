@@ -160,12 +160,15 @@ cdef class Stage:
         cdef Py_buffer view, released
         cdef Py_ssize_t used, stop = 0, room = -1, expected = -1 if turn is None else turn
         cdef uint64_t *counter = NULL
+        cdef uint64_t base = 0
         memset(&view, 0, sizeof(view))
         if buffer is not None:
             take_writable(buffer, &view, "Stage")
             try:
                 stop = view.len if end is None else end
                 counter = word_at(&view, start, stop, word)
+                if counter != NULL:
+                    base = load(&view, counter)
             except BaseException:
                 PyBuffer_Release(&view)
                 raise
@@ -175,7 +178,7 @@ cdef class Stage:
                 released, used = self.view, self.used
                 self.view, self.place, self.used = view, <char *> view.buf + start, 0
                 self.room, self.limit = room, -1 if rests else room
-                self.word, self.base = counter, counter[0] if counter != NULL else 0
+                self.word, self.base = counter, base
                 self.before += used
                 self.turns += 1
             else:
@@ -264,6 +267,27 @@ cdef class Stage:
 
     def __dealloc__(self):
         PyBuffer_Release(&self.view)
+
+
+cdef struct Load:
+    const uint64_t *word
+    uint64_t value
+
+cdef int load_step(void *context) noexcept nogil:
+    cdef Load *loading = <Load *> context
+    loading.value = loading.word[0]
+    return DONE
+
+
+cdef uint64_t load(const Py_buffer *view, const uint64_t *word) except? 0:
+    """What a word of a buffer holds, which may be cut."""
+    cdef Watch watching
+    cdef Load loading
+    loading.word = word
+    watch_view(&watching, view)
+    if (guarded(load_step, &loading, &watching.memory) if watching.memory.ranges else load_step(&loading)) == FM_FAULT:
+        raise_fault(&watching)
+    return loading.value
 
 
 cdef uint64_t *word_at(const Py_buffer *view, Py_ssize_t start, Py_ssize_t end, object word) except? NULL:

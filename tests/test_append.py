@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import numpy
 import pytest
+
+import fastmmap
 
 
 def test_append(kernel):
@@ -84,6 +87,23 @@ def test_a_stage_switches_at_its_turn(kernel):
     assert stage.switch(second, rests=True, turn=turn) == 2
     assert (stage.turn, stage.tail) == (turn + 1, 0)
     assert not stage.take(b"")
+
+
+def test_a_stage_switches_to_memory_that_was_cut(kernel, tmp_path):
+    """Its word is read: where its file is gone, that is an error, and the stage stays where it was."""
+    if kernel.name == "python":
+        pytest.skip("the reference reads without the guard")
+    path = tmp_path / "file"
+    path.write_bytes(bytes(8192))
+    stage = kernel.Stage(bytearray(4))
+    with fastmmap.open(path, "r+") as mapping:
+        os.truncate(path, 0)
+        with pytest.raises(fastmmap.MappedFileError, match="truncated"):
+            stage.switch(mapping, 64, 128, word=8)
+        os.truncate(path, 8192)
+        mapping.resize(0)  # which no view keeps from it
+    stage.append(b"abcd")
+    assert stage.tail == 4
 
 
 def test_a_stage_counts_what_went_elsewhere(kernel):
