@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import queue
 import sys
 import threading
 import time
@@ -20,10 +21,11 @@ class Ticking(Protocol):
         """Does it, and returns whether it is to be done again."""
 
 
-_due: list[tuple[float, int, weakref.ref[Ticking]]] = []
+# What is armed, for the thread. Not a Condition: an interrupt in the midst of one would leave it locked.
+_armed: queue.SimpleQueue[tuple[float, int, weakref.ref[Ticking]]] = queue.SimpleQueue()
 _order = itertools.count()  # of what is due at the same time
-_changed = threading.Condition()
 _thread: threading.Thread | None = None
+_starting = threading.RLock()
 
 
 def arm(what: Ticking) -> bool:
@@ -31,46 +33,53 @@ def arm(what: Ticking) -> bool:
 
     False where the system gives no thread for that.
     """
-    global _thread
+    if not _is_there():
+        return False
     assert what.interval is not None
-    with _changed:
-        if _thread is None or not _thread.is_alive():
-            thread = threading.Thread(target=_run, name="fastmmap appenders", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # as while Python ends: stages are drained then all the same
-                return False
-            _thread = thread
-        heapq.heappush(_due, (time.monotonic() + what.interval, next(_order), weakref.ref(what)))
-        _changed.notify()
+    _armed.put((time.monotonic() + what.interval, next(_order), weakref.ref(what)))
     return True
 
 
-def _run() -> None:
+def _is_there() -> bool:
+    """Whether the thread is, or somebody is just starting it."""
+    global _thread
+    if (_thread is not None and _thread.is_alive()) or not _starting.acquire(blocking=False):
+        return True
+    try:
+        thread = threading.Thread(target=_run, args=(_armed,), name="fastmmap appenders", daemon=True)
+        thread.start()
+        _thread = thread
+    except RuntimeError:  # as while Python ends: stages are drained then all the same
+        return False
+    finally:
+        _starting.release()
+    return True
+
+
+def _run(armed: queue.SimpleQueue[tuple[float, int, weakref.ref[Ticking]]]) -> None:
+    due: list[tuple[float, int, weakref.ref[Ticking]]] = []
     while True:
-        what = _next()
-        again = False
         try:
-            again = what is not None and what.tick()
-        except Exception:
-            # A warning that is an error, for instance. Others have to be drained all the same, and this one as well.
-            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
-            again = True
-        if what is not None and again:
-            arm(what)
-        del what  # a forgotten appender goes now, not after the next one's interval
+            wait = None if not due else max(due[0][0] - time.monotonic(), 0)
+            heapq.heappush(due, armed.get(timeout=wait))
+        except queue.Empty:
+            _tick(heapq.heappop(due)[2]())
 
 
-def _next() -> Ticking | None:
-    """Waits until something is due; None where it is gone."""
-    with _changed:
-        while not _due or _due[0][0] > time.monotonic():
-            _changed.wait(_due[0][0] - time.monotonic() if _due else None)
-        return heapq.heappop(_due)[2]()
+def _tick(what: Ticking | None) -> None:
+    """Lets tick what is due, unless it is gone. Nobody keeps it then until the next one is due."""
+    again = False
+    try:
+        again = what is not None and what.tick()
+    except Exception:
+        # A warning that is an error, for instance. Others have to be drained all the same, and this one as well.
+        threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
+        again = True
+    if what is not None and again:
+        arm(what)
 
 
 def forget() -> None:
     """In a forked child: the thread is the parent's, and so is what it was to do."""
-    global _thread, _changed
-    _thread, _changed = None, threading.Condition()
-    _due.clear()
+    global _thread, _armed, _starting
+    _thread, _armed, _starting = None, queue.SimpleQueue(), threading.RLock()
