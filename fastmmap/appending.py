@@ -358,20 +358,26 @@ class Appender(Stage):
         Where that fails, what was staged waits and the record isn't taken. A signal handler of this thread's may do the
         same at any point between two steps, so each step looks at what there is.
         """
-        try:
+        while True:
             stage, tail = self._stage, self.tail
             if tail or len(record):
                 self._unsynced = True
-            if stage is None:
-                self._log.send(record, self)
+            try:
+                if stage is None:
+                    self._log.send(record, self)
+                    return
+                if tail or self._ending:
+                    self._make_way(stage)
+                if len(record) or stage.length(self.turn - 1):
+                    stage.drain(self._log, self.turn - 1, record, self)
                 return
-            if tail or self._ending:
-                self._make_way(stage)
-            if len(record) or stage.length(self.turn - 1):
-                stage.drain(self._log, self.turn - 1, record, self)
-        except OSError as error:
-            _system.name(error, self.name, always=True)
-            raise
+            except OSError as error:
+                _system.name(error, self.name, always=True)
+                raise
+            except ValueError:
+                if self._closed or self._stage is stage:
+                    raise
+                # The stage is closed, for a handler has had another made, as for a large record to a pipe.
 
     def _make_way(self, stage: File | Memory) -> None:
         """Switches the stage to its other half if it has any records; for the last time until it takes no more."""

@@ -86,8 +86,14 @@ class Descriptor:
             self.close()
 
 
+# What is in a lock that isn't open.
+CLOSED = memoryview(bytearray(LOCK.size))
+
+
 class Held(Descriptor):
     """What has a descriptor that carries a lock: a forked child must not keep it."""
+
+    names = CLOSED  # what is in it, mapped, if it is a lock's
 
     def __init__(self, fd: int) -> None:
         super().__init__(fd)
@@ -136,10 +142,6 @@ class Log:
             pass
 
 
-# What is in a lock that isn't open.
-CLOSED = memoryview(bytearray(LOCK.size))
-
-
 class Lock:
     """The lock of one log in one folder: a file, locked during drains alone, that names the stage being drained.
 
@@ -149,7 +151,6 @@ class Lock:
 
     def __init__(self, folder: str, log: Log) -> None:
         self.file = Held(-1)
-        self.names = CLOSED  # what is in the file, mapped
         self.folder, self._log = folder, log
         # Of one filesystem, a log's number is enough, and it stays the same when that is mounted anew.
         device = "" if os.stat(folder).st_dev == log.status.st_dev else f"{log.status.st_dev:x}-"
@@ -163,14 +164,16 @@ class Lock:
     def open(self) -> None:
         """Opens the file, or makes it. Untrusted where somebody else has put something there."""
         status = self._log.status
-        file = open_trusted(self.path, status, permissions(status))
+        file = open_beside(self.path, permissions(status))
+        check_trust(file.fd, self.path, status)
         block = _system.read_at(file.fd, LOCK.size, 0)
         if not block:
             if os.fstat(file.fd).st_uid == os.geteuid():
                 adapt(file.fd, status)
             _settle(file, NO_NAME, None)
             if file.fd < 0:
-                file = open_trusted(self.path, status)  # it was closed, as it couldn't be given back otherwise
+                self.open()  # it was closed, as it couldn't be given back otherwise
+                return
         elif len(block) < LOCK.size or not block.startswith(MAGIC):
             raise Untrusted(self.path, "it is no lock")
         elif (version := LOCK.unpack(block)[1]) != VERSION:
@@ -179,17 +182,17 @@ class Lock:
 
     def _map(self, file: Held) -> None:
         again = Descriptor(os.open(reopened(file), os.O_RDWR | os.O_CLOEXEC))
-        self.names = Mapping(again.fd, 0, LOCK.size, "write").view()
+        file.names = Mapping(again.fd, 0, LOCK.size, "write").view()
         self.file = file
 
     def name(self) -> bytes:
         """The id of the stage whose drain is under way, or zeros, as far as can be seen without taking the lock."""
-        return bytes(self.names[NAME_AT : NAME_AT + len(NO_NAME)])
+        return bytes(self.file.names[NAME_AT : NAME_AT + len(NO_NAME)])
 
     def close(self) -> None:
         """Closes the file; the next drain opens it anew. If the lock is taken, it is given back."""
         self.file.close()
-        self.names = CLOSED
+        self.file.names = CLOSED
 
     def forget(self, identity: bytes) -> None:
         """Takes a stage's name away, if it is there."""
@@ -222,13 +225,6 @@ def _settle(lock: Held, identity: bytes, path: str | None) -> None:
 def reopened(file: Held) -> str:
     """Where to open a file once more that is to be mapped: memory keeps its descriptor's lock, in a child as well."""
     return f"/proc/self/fd/{file.fd}"
-
-
-def open_trusted(path: str, log: os.stat_result, mode: int | None = None) -> Held:
-    """Opens a file beside a log that may be trusted; with a mode it is made where it isn't there."""
-    file = open_beside(path, mode)
-    check_trust(file.fd, path, log)
-    return file
 
 
 def open_beside(path: str, mode: int | None = None) -> Held:

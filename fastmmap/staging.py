@@ -241,10 +241,9 @@ class File:
         view, half, name = self._mapping.view(), self.half, self.header.id
         if self.lock.file.fd < 0:
             self.lock.open()
+        lock = self.lock.file
         try:
-            outcome: int = chosen.drain(
-                self.lock.file.fd, self.lock.names, log.file.fd, view, half, name, number, record, counter
-            )
+            outcome: int = chosen.drain(lock.fd, lock.names, log.file.fd, view, half, name, number, record, counter)
         except OSError:
             self.lock.close()  # which gives it back, whatever there was
             if self.file.fd < 0:

@@ -12,6 +12,7 @@ from libc.errno cimport ENOENT
 
 cdef extern from "copy.h" nogil:
     void fm_publish(uint64_t *, uint64_t)
+    uint64_t fm_read_once(const uint64_t *)
 
 cdef fm_guard guarded = import_guard()
 
@@ -69,6 +70,8 @@ cdef struct Drain:
     const char *identity
     const char *record      # or a path
     uint64_t extra          # bytes of the record
+    bint taken              # the record is in the log,
+    bint ended              # and the half is empty
 
 
 def drain(int lock, names, int log, memory, Py_ssize_t half, bytes identity, int64_t number, record, counter):
@@ -98,7 +101,7 @@ def drain(int lock, names, int log, memory, Py_ssize_t half, bytes identity, int
                 job.record, job.extra = <const char *> extra.buf, extra.len
                 with nogil:
                     outcome = under_lock(&job)
-                if outcome <= KEPT and extra.len and number >= 0:
+                if job.taken and extra.len:
                     counter.count(extra.len)
             finally:
                 PyBuffer_Release(&extra)
@@ -204,7 +207,7 @@ cdef int under_lock(Drain *job) noexcept nogil:
     elif lock.names == 0:
         job.outcome = GONE
     elif guarded(do_work, job, &watch) == FM_FAULT:
-        job.outcome = stale(job)
+        job.outcome = KEPT if job.ended else stale(job)  # the lock was cut when all was done but to leave it
     while flock(job.lock, LOCK_UN) != 0:
         if errno != EINTR:
             return KEPT if job.outcome == DONE else job.outcome
@@ -289,26 +292,33 @@ cdef int write_out(Drain *job) noexcept nogil:
         if take_back(job.log, log.size, written):
             forget(job)
         return FAILED
+    job.taken = True
     if length:
         empty(job, job.number)
+    job.ended = True
     forget(job)
     return DONE
 
 
 cdef int finish(Drain *job) noexcept nogil:
-    """Ends the drain that the lock names, from wherever it was left."""
-    cdef Intent *intent = intent_of(job)
-    cdef uint64_t present = 0, length = length_of(job, intent.number)
+    """Ends the drain that the lock names, from wherever it was left. Its stage may be somebody else's to write to."""
+    cdef Intent *stored = intent_of(job)
+    cdef Intent intent
+    cdef uint64_t present = 0, length
+    intent.offset, intent.length = fm_read_once(&stored.offset), fm_read_once(&stored.length)
+    intent.extra, intent.number = fm_read_once(&stored.extra), fm_read_once(&stored.number)
+    intent.progress = fm_read_once(&stored.progress)
+    length = length_of(job, intent.number)
     if length > job.half:
         return stale(job)
     # Else it was ended, all but the name.
-    if intent.length <= length and (find_rest(job, intent, &present) != 0 or write_rest(job, intent, present) != 0):
+    if intent.length <= length and (find_rest(job, &intent, &present) != 0 or write_rest(job, &intent, present) != 0):
         return failed(job)
     forget(job)
     return DONE
 
 
-cdef int find_rest(Drain *job, Intent *intent, uint64_t *present) noexcept nogil:
+cdef int find_rest(Drain *job, const Intent *intent, uint64_t *present) noexcept nogil:
     """How much of a half is in the log. What there is of a record behind it is cut off."""
     cdef fm_file log
     cdef uint64_t behind
@@ -320,7 +330,7 @@ cdef int find_rest(Drain *job, Intent *intent, uint64_t *present) noexcept nogil
         same = compare(job.log, intent.offset, half_of(job, intent.number), present[0])
     if same == 0:
         present[0] = 0
-        intent.offset, intent.extra, intent.progress = log.size, 0, 0
+        intent_of(job).offset, intent_of(job).extra, intent_of(job).progress = log.size, 0, 0
         return 0
     behind = log.size - intent.offset - present[0]
     if same > 0 and 0 < behind < intent.extra and (log.size % PAGE == 0 or log.size - intent.offset == intent.progress):
@@ -384,7 +394,7 @@ cdef inline uint64_t *word_of(Drain *job, uint64_t number) noexcept nogil:
 
 cdef uint64_t length_of(Drain *job, uint64_t number) noexcept nogil:
     """How many bytes a drain has: none, if its half has another; more than a half if that is damaged."""
-    cdef uint64_t word = word_of(job, number)[0]
+    cdef uint64_t word = fm_read_once(word_of(job, number))
     return word & LOW if word >> 32 == number & LOW else 0
 
 

@@ -62,6 +62,16 @@ static inline void fm_publish(uint64_t *word, uint64_t value)
 #endif
 }
 
+/* Reads a word once: what somebody else may change is checked and used as one value. */
+static inline uint64_t fm_read_once(const uint64_t *word)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+#else
+    return *(const volatile uint64_t *)word;
+#endif
+}
+
 /* Whether pages can be made writable ahead of the stores to them. Kernels before 6.9 may never return from it when the
  * disk fails. */
 static inline int fm_can_make_writable(void)

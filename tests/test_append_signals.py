@@ -19,6 +19,8 @@ from fastmmap.reference import drain
 
 pytestmark = [
     pytest.mark.usefixtures("stage"),
+    # Whose stages are stored into line by line.
+    pytest.mark.skipif(fastmmap.kernel == "python", reason="the reference doesn't promise that"),
     pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that send signals"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]

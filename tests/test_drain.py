@@ -8,6 +8,7 @@ import os
 import random
 import struct
 import sys
+import threading
 from contextlib import contextmanager
 
 import pytest
@@ -206,6 +207,32 @@ def test_what_can_not_be(kernel, tmp_path):
             with pytest.raises(OSError, match="handle"):
                 kernel.drain(fds["lock"], fds["names"], fds["log"], memory, HALF, OWN, 0, memoryview(b"record"), None)
     assert files.content()["log"] == b"x"
+
+
+def test_a_lock_that_is_cut_when_all_else_is_done(kernel, tmp_path):
+    """The record is in the log: it is counted, and the lock is given back by closing it."""
+    if kernel.name == "python":
+        pytest.skip("the reference reads memory unguarded")
+    files = Files(tmp_path / "a")
+    read, write = os.pipe()
+    record = bytes(1 << 20)
+    with files.opened() as (fds, memory):
+
+        def cut():
+            os.read(read, 1)
+            os.truncate(fds["lock"], 0)
+            got = 1
+            while got < len(record):
+                got += len(os.read(read, 1 << 16))
+
+        thread = threading.Thread(target=cut)
+        thread.start()
+        arguments = fds["lock"], fds["names"], write, memory, HALF, OWN, 0, memoryview(record), files.counter
+        assert kernel.drain(*arguments) == definition.KEPT
+        thread.join()
+    os.close(read)
+    os.close(write)
+    assert files.counter.counted == len(record)
 
 
 def test_a_closed_reader_of_a_pipe(kernel):

@@ -6,6 +6,7 @@ know descriptors, not paths; `staging.py` has the files, docs/appending.md the o
 
 from __future__ import annotations
 
+import _thread
 import errno
 import gc
 import mmap
@@ -13,7 +14,9 @@ import os
 import stat
 import struct
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from .. import _system
@@ -37,8 +40,8 @@ DRAINS = 1 << 32
 
 # What comes of a step. KEPT: it is DONE, but the lock has to be given back by closing it. AGAIN: a signal came before
 # anything was done. GONE: the lock's file was removed, or is none of ours. OTHER: the drain of another stage has to be
-# finished first.
-DONE, KEPT, AGAIN, GONE, OTHER = range(5)
+# finished first. FAILED: it is an OSError.
+DONE, KEPT, AGAIN, GONE, OTHER, FAILED = range(6)
 
 NOTHING = memoryview(b"")
 
@@ -92,36 +95,64 @@ def _check_halves(memory: Any, half: int, start: int) -> None:
             raise ValueError(f"two halves of {half} bytes from {start} on are not in {len(view)} bytes of memory")
 
 
-# Steps that are under way: several, where a signal handler has begun one while another was waited for.
-_running: list[threading.Thread] = []
+# What comes of steps that are under way: several, where a signal handler has begun one while another was waited for.
+_running: list[list[tuple[int, BaseException | None]]] = []
 
 
 def _uninterrupted(function: Callable[..., int], *arguments: Any) -> int:
-    """Calls a function in a thread, as signal handlers run in the main thread alone: what they begin comes after it."""
+    """Calls a function in a thread, as signal handlers run in the main thread alone: what they begin comes after it.
+
+    Not a threading.Thread, whose methods are Python that handlers run in the midst of.
+    """
     if threading.current_thread() is not threading.main_thread():
         return _uncollected(function, *arguments)
-    answers: list[int] = []
+    end: list[tuple[int, BaseException | None]] = []
     errors: list[BaseException] = []
+    claim = [None]  # taken by whoever does it, or sees to it that nobody does
 
     def run() -> None:
         try:
-            answers.append(_uncollected(function, *arguments))
+            claim.pop()
+        except IndexError:
+            return
+        try:
+            end.append((_uncollected(function, *arguments), None))
         except BaseException as error:
-            errors.append(error)
+            end.append((FAILED, error))
 
     for before in list(_running):
         _wait(before, errors)
-    thread = threading.Thread(target=run)
-    _running.append(thread)
     try:
-        thread.start()
-    except RuntimeError:  # Python starts no thread any more while it ends
+        _running.append(end)
+        _thread.start_new_thread(run, ())
+    except RuntimeError:  # no thread can be had, as while Python ends
         run()
-    _wait(thread, errors)
-    _running.remove(thread)
-    if errors:
-        raise errors[0]
-    return answers[0]
+    except BaseException as interrupt:
+        errors.append(interrupt)
+        with suppress(IndexError):
+            claim.pop()
+            end.append((FAILED, interrupt))
+    _wait(end, errors)
+    _running.remove(end)
+    outcome, error = end[0]
+    error = error or (errors[0] if errors else None)
+    if error is not None:
+        end.clear()
+        errors.clear()
+        try:
+            raise error
+        finally:
+            del error  # which would keep this frame, and all that the step had, until the next collection
+    return outcome
+
+
+def _wait(end: list[tuple[int, BaseException | None]], errors: list[BaseException]) -> None:
+    """Until a step has ended, whatever signal handlers raise meanwhile."""
+    while not end:
+        try:
+            time.sleep(20e-6)
+        except BaseException as error:
+            errors.append(error)
 
 
 def _uncollected(function: Callable[..., int], *arguments: Any) -> int:
@@ -135,13 +166,7 @@ def _uncollected(function: Callable[..., int], *arguments: Any) -> int:
             gc.enable()
 
 
-def _wait(thread: threading.Thread, errors: list[BaseException]) -> None:
-    """Until a thread has ended, whatever signal handlers raise meanwhile."""
-    while thread.is_alive():
-        try:
-            thread.join()
-        except BaseException as error:
-            errors.append(error)
+os.register_at_fork(after_in_child=_running.clear)
 
 
 def _take(lock: int) -> int:
@@ -203,15 +228,15 @@ def _drain(
             elif not _is_nobody(name):
                 outcome = OTHER
         if outcome == DONE and number >= 0:
-            _write(names, log, memory, half, identity, number, record)
-            if len(record):
-                counter.count(len(record))
+            _write(names, log, memory, half, identity, number, record, counter)
     finally:
         outcome = _give_back(lock, outcome)
     return outcome
 
 
-def _write(names: Any, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any) -> None:
+def _write(
+    names: Any, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
+) -> None:
     """What a drain does when no other is unfinished."""
     length, offset = _length(memory, half, number), os.fstat(log).st_size
     if not length and not len(record):
@@ -229,6 +254,8 @@ def _write(names: Any, log: int, memory: Any, half: int, identity: bytes, number
         if _take_back(log, offset, written):
             _forget(names)
         raise error
+    if len(record):
+        counter.count(len(record))
     if length:
         _empty(memory, number)
     _forget(names)
