@@ -15,7 +15,6 @@ import pytest
 
 import fastmmap
 from fastmmap import _system, appending, draining, ticking
-from fastmmap.reference import drain
 
 pytestmark = [
     pytest.mark.usefixtures("stage"),
@@ -213,46 +212,6 @@ def test_an_interrupt_at_any_point(made, job, options):
         assert log.path.read_bytes() == data
 
 
-@pytest.mark.parametrize("same", [True, False])
-@pytest.mark.parametrize("step", ["write_pieces", "lock", "unlock", "_store"])
-def test_a_handler_in_the_midst_of_a_drain(tmp_path, monkeypatch, steps, handler, stage, same, step):
-    """Real ones, for the same appender or another of the log: what they do comes after the drain, or before it."""
-    path = tmp_path / "log"
-    log = fastmmap.Appender(path, interval=None, stage_size=1000)
-    other = log if same else fastmmap.Appender(path, interval=None, stage_size=1000)
-    home = drain if step == "_store" else _system
-    real, done = getattr(home, step), []
-
-    def handle(*_):
-        other.append(b"handler's\n")
-        other.flush()
-        other.append(LARGE)
-        done.append(True)
-
-    def interrupted(*arguments):
-        monkeypatch.setattr(home, step, real)
-        for _ in range(3):
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
-            time.sleep(0.01)
-        answer = real(*arguments)
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
-        time.sleep(0.01)
-        return answer
-
-    handler(handle)
-    monkeypatch.setattr(home, step, interrupted)
-    log.append(b"first\n")
-    log.flush()
-    log.append(b"last\n")
-    log.close()
-    other.close()
-    assert len(done) in (0, 3, 4)
-    assert done or stage == "memory"
-    lines = path.read_bytes().splitlines(True)
-    assert sorted(lines) == sorted([b"first\n", b"last\n", *[b"handler's\n", LARGE] * len(done)])
-    assert lines.index(b"first\n") < lines.index(b"last\n")
-
-
 @pytest.mark.parametrize("what", ["append", "large", "flush", "close"])
 def test_handlers_at_any_time(tmp_path, handler, what):
     """By a timer, in the midst of everything that an appender does from its opening to its end."""
@@ -319,38 +278,6 @@ def test_interrupts_at_any_time(tmp_path, handler):
     assert os.listdir(tmp_path) == ["log"]
 
 
-def test_a_handler_and_another_thread_that_waits(tmp_path, monkeypatch, steps, handler):
-    """A thread just drains the handler's appender, and waits for the drain that the handler came into."""
-    path = tmp_path / "log"
-    first, second = (fastmmap.Appender(path, interval=None) for _ in range(2))
-    first.append(b"first's\n")
-    second.append(b"second's\n")
-    write, inside = _system.write_pieces, threading.Event()
-
-    def slow(fd, pieces):
-        monkeypatch.setattr(_system, "write_pieces", write)
-        inside.set()
-        time.sleep(0.2)
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
-        time.sleep(0.1)
-        return write(fd, pieces)
-
-    def drain():
-        inside.wait(10)
-        first.flush()
-
-    handler(lambda *_: first.append(LARGE))
-    monkeypatch.setattr(_system, "write_pieces", slow)
-    thread = threading.Thread(target=drain)
-    thread.start()
-    second.flush()
-    thread.join(10)
-    assert not thread.is_alive()
-    first.close()
-    second.close()
-    assert sorted(path.read_bytes().splitlines(True)) == sorted([b"first's\n", b"second's\n", LARGE])
-
-
 @pytest.mark.parametrize("size", [8, 30_000, 200_000])
 def test_an_interrupt_while_a_pipe_is_full(tmp_path, handler, size):
     """What the pipe has taken isn't written once more; a record is there as a whole, or not at all."""
@@ -393,3 +320,30 @@ def test_an_interrupt_while_a_pipe_is_full(tmp_path, handler, size):
     reader.join(20)
     assert hits >= 5
     assert b"".join(parts) == b"".join(accepted)
+
+
+def test_a_handler_in_the_midst_of_a_drain_of_the_reference_s(tmp_path, monkeypatch, steps, handler, stage):
+    """Where it would have to drain as well, it is told so; nobody waits for itself, and nothing is lost."""
+    path = tmp_path / "log"
+    log, other = (fastmmap.Appender(path, interval=None, stage_size=1000) for _ in range(2))
+    write, said = _system.write_pieces, []
+
+    def handle(*_):
+        other.append(b"handler's\n")
+        with pytest.raises(RuntimeError, match="this very thread"):
+            other.flush()
+        said.append(True)
+
+    def interrupted(fd, pieces):
+        monkeypatch.setattr(_system, "write_pieces", write)
+        signal.raise_signal(signal.SIGUSR1)
+        return write(fd, pieces)
+
+    handler(handle)
+    monkeypatch.setattr(_system, "write_pieces", interrupted)
+    log.append(b"first\n")
+    log.flush()
+    log.close()
+    other.close()
+    assert said == [True]
+    assert path.read_bytes() == b"first\nhandler's\n"

@@ -1,12 +1,12 @@
 """Drains, by which staged records get to a log, each once: the definition.
 
-Each of these functions is one step to whoever calls it: no signal handler of Python's runs in the midst of it. They
-know descriptors, not paths; `staging.py` has the files, docs/appending.md the order of the steps, and why it is this.
+Each of these functions is one step to whoever calls it: the kernels' are interrupted by no signal handler of Python's,
+and these by none that drains. They know descriptors, not paths; `staging.py` has the files, docs/appending.md the order
+of the steps, and why it is this.
 """
 
 from __future__ import annotations
 
-import _thread
 import errno
 import gc
 import mmap
@@ -14,9 +14,7 @@ import os
 import stat
 import struct
 import threading
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from .. import _system
@@ -40,8 +38,8 @@ DRAINS = 1 << 32
 
 # What comes of a step. KEPT: it is DONE, but the lock has to be given back by closing it. AGAIN: a signal came before
 # anything was done. GONE: the lock's file was removed, or is none of ours. OTHER: the drain of another stage has to be
-# finished first. FAILED: it is an OSError.
-DONE, KEPT, AGAIN, GONE, OTHER, FAILED = range(6)
+# finished first.
+DONE, KEPT, AGAIN, GONE, OTHER = range(5)
 
 NOTHING = memoryview(b"")
 
@@ -61,7 +59,7 @@ def drain(
         if len(view) < LOCK.size:
             raise ValueError(f"a lock has {LOCK.size} bytes, not {len(view)}")
     _check_halves(memory, half, HALVES_AT)
-    return _uninterrupted(_drain, lock, names, log, memory, half, identity, number, record, counter)
+    return _step(_drain, lock, names, log, memory, half, identity, number, record, counter)
 
 
 def settle(lock: int, identity: bytes, path: str | None) -> int:
@@ -70,7 +68,7 @@ def settle(lock: int, identity: bytes, path: str | None) -> int:
     A lock that is empty is begun.
     """
     _check_name(identity)
-    return _uninterrupted(_settle, lock, identity, path)
+    return _step(_settle, lock, identity, path)
 
 
 def send(log: int, memory: Any, half: int, number: int, record: Any, counter: Any) -> int:
@@ -81,7 +79,7 @@ def send(log: int, memory: Any, half: int, number: int, record: Any, counter: An
     """
     if memory is not None:
         _check_halves(memory, half, MEMORY_HALVES_AT)
-    return _uninterrupted(_send, log, memory, half, number, record, counter)
+    return _step(_send, log, memory, half, number, record, counter)
 
 
 def _check_name(identity: bytes) -> None:
@@ -95,78 +93,29 @@ def _check_halves(memory: Any, half: int, start: int) -> None:
             raise ValueError(f"two halves of {half} bytes from {start} on are not in {len(view)} bytes of memory")
 
 
-# What comes of steps that are under way: several, where a signal handler has begun one while another was waited for.
-_running: list[list[tuple[int, BaseException | None]]] = []
+# The threads that are in the midst of a step.
+_inside: set[int] = set()
 
 
-def _uninterrupted(function: Callable[..., int], *arguments: Any) -> int:
-    """Calls a function in a thread, as signal handlers run in the main thread alone: what they begin comes after it.
+def _step(function: Callable[..., int], *arguments: Any) -> int:
+    """Calls a function, in the midst of which no other step of this thread's may begin: it would wait for itself.
 
-    Not a threading.Thread, whose methods are Python that handlers run in the midst of.
+    A signal handler that tries gets a RuntimeError. No forgotten appender is closed meanwhile.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return _uncollected(function, *arguments)
-    end: list[tuple[int, BaseException | None]] = []
-    errors: list[BaseException] = []
-    claim = [None]  # taken by whoever does it, or sees to it that nobody does
-
-    def run() -> None:
-        try:
-            claim.pop()
-        except IndexError:
-            return
-        try:
-            end.append((_uncollected(function, *arguments), None))
-        except BaseException as error:
-            end.append((FAILED, error))
-
-    for before in list(_running):
-        _wait(before, errors)
-    try:
-        _running.append(end)
-        _thread.start_new_thread(run, ())
-    except RuntimeError:  # no thread can be had, as while Python ends
-        run()
-    except BaseException as interrupt:
-        errors.append(interrupt)
-        with suppress(IndexError):
-            claim.pop()
-            end.append((FAILED, interrupt))
-    _wait(end, errors)
-    _running.remove(end)
-    outcome, error = end[0]
-    error = error or (errors[0] if errors else None)
-    if error is not None:
-        end.clear()
-        errors.clear()
-        try:
-            raise error
-        finally:
-            del error  # which would keep this frame, and all that the step had, until the next collection
-    return outcome
-
-
-def _wait(end: list[tuple[int, BaseException | None]], errors: list[BaseException]) -> None:
-    """Until a step has ended, whatever signal handlers raise meanwhile."""
-    while not end:
-        try:
-            time.sleep(20e-6)
-        except BaseException as error:
-            errors.append(error)
-
-
-def _uncollected(function: Callable[..., int], *arguments: Any) -> int:
-    """Calls a function, in the midst of which no forgotten appender is closed: it would wait for this one's lock."""
+    thread = threading.get_ident()
+    if thread in _inside:
+        raise RuntimeError(
+            "a drain of this very thread's is under way: without extensions no handler can begin another"
+        )
     enabled = gc.isenabled()
     gc.disable()
+    _inside.add(thread)
     try:
         return function(*arguments)
     finally:
+        _inside.discard(thread)
         if enabled:
             gc.enable()
-
-
-os.register_at_fork(after_in_child=_running.clear)
 
 
 def _take(lock: int) -> int:
