@@ -197,12 +197,14 @@ def _write(
     _store(names, identity[:8], NAME_AT)
     start = HALVES_AT + number % 2 * half
     with memoryview(memory) as view, view[start : start + length] as content:
-        # How much of a drain was written by a write that wrote less than all: only so is it known to be ours.
-        written, error = _append(log, [content, record], lambda part: _store(memory, WORD.pack(part), PROGRESS_AT))
-    if error is not None:
-        if _take_back(log, offset, written):
-            _forget(names)
-        raise error
+        written = _Written()
+        try:
+            # How much of a drain was written by a write that wrote less than all: only so is it known to be ours.
+            _append(log, [content, record], written, lambda part: _store(memory, WORD.pack(part), PROGRESS_AT))
+        except OSError:
+            if _take_back(log, offset, written.size):
+                _forget(names)
+            raise
     if len(record):
         counter.count(len(record))
     if length:
@@ -236,9 +238,7 @@ def _finish(names: Any, log: int, memory: Any, half: int) -> None:
             if _system.read_at(log, len(head), offset + length) == head:
                 _system.truncate(log, offset + length)
         with memoryview(memory) as view, view[start + present : start + length] as content:
-            _, error = _append(log, [content])
-        if error is not None:
-            raise error
+            _append(log, [content], _Written())
         if length:
             _empty(memory, number)
     _forget(names)
@@ -269,23 +269,24 @@ def _empty(memory: Any, number: int) -> None:
     _store(memory, WORD.pack((number + 2) % DRAINS << 32), WORD_AT[number % 2])
 
 
-def _append(log: int, pieces: list[Any], note: Callable[[int], None] | None = None) -> tuple[int, OSError | None]:
-    """Appends all of the pieces; how much was written, and what kept it from being all."""
+class _Written:
+    """How much an append has written, also after an error."""
+
+    size = 0
+
+
+def _append(log: int, pieces: list[Any], written: _Written, note: Callable[[int], None] | None = None) -> None:
+    """Appends all of the pieces, or raises OSError. `note` is told of a part before there is more."""
     pieces = [piece for piece in pieces if len(piece)]
-    written = 0
-    try:
-        while pieces:
-            number = _system.write_pieces(log, pieces)
-            written += number
-            while pieces and number >= len(pieces[0]):
-                number -= len(pieces.pop(0))
-            if pieces:
-                pieces[0] = pieces[0][number:]
-                if note is not None:
-                    note(written)
-    except OSError as error:
-        return written, error
-    return written, None
+    while pieces:
+        number = _system.write_pieces(log, pieces)
+        written.size += number
+        while pieces and number >= len(pieces[0]):
+            number -= len(pieces.pop(0))
+        if pieces:
+            pieces[0] = pieces[0][number:]
+            if note is not None:
+                note(written.size)
 
 
 def _take_back(log: int, offset: int, written: int) -> bool:
@@ -303,30 +304,30 @@ def _take_back(log: int, offset: int, written: int) -> bool:
 
 
 def _send(log: int, memory: Any, half: int, number: int, record: Any, counter: Any) -> int:
-    offset = os.fstat(log).st_size
+    offset, written = os.fstat(log).st_size, _Written()
     if memory is None:
-        written, error = _append(log, [record])
-        if error is not None:
-            _take_back(log, offset, written)
-            raise error
-        if len(record):
-            counter.count(len(record))
-        return DONE
-    with memoryview(memory) as view:
-        at, start = number % 2 * WORD.size, MEMORY_HALVES_AT + number % 2 * half
-        (word,) = WORD.unpack(view[at : at + WORD.size])
-        length = word % DRAINS if word >> 32 == number % DRAINS else 0
-        progress = view[MEMORY_PROGRESS_AT : MEMORY_PROGRESS_AT + WORD.size]
-        before = min(WORD.unpack(progress)[0], length)
-        with view[start + before : start + length] as content:
-            written, error = _append(log, [content, record])
-        if error is not None:
-            if not _take_back(log, offset, written):
-                progress[:] = WORD.pack(min(before + written, length))
-            raise error
-        if length:
-            view[at : at + WORD.size] = WORD.pack((number + 2) % DRAINS << 32)
-            progress[:] = bytes(WORD.size)
+        try:
+            _append(log, [record], written)
+        except OSError:
+            _take_back(log, offset, written.size)
+            raise
+    else:
+        with memoryview(memory) as view:
+            at, start = number % 2 * WORD.size, MEMORY_HALVES_AT + number % 2 * half
+            (word,) = WORD.unpack(view[at : at + WORD.size])
+            length = word % DRAINS if word >> 32 == number % DRAINS else 0
+            progress = view[MEMORY_PROGRESS_AT : MEMORY_PROGRESS_AT + WORD.size]
+            before = min(WORD.unpack(progress)[0], length)
+            with view[start + before : start + length] as content:
+                try:
+                    _append(log, [content, record], written)
+                except OSError:
+                    if not _take_back(log, offset, written.size):
+                        progress[:] = WORD.pack(min(before + written.size, length))
+                    raise
+            if length:
+                view[at : at + WORD.size] = WORD.pack((number + 2) % DRAINS << 32)
+                progress[:] = bytes(WORD.size)
     if len(record):
         counter.count(len(record))
     return DONE
