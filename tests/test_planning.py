@@ -233,7 +233,8 @@ def test_progress(make, in_blocks, threads):
     assert said == sorted(said)
     assert {total for _, total in said} == {12_000}
     assert said[-1] == (12_000, 12_000)
-    assert len(said) > 10
+    # The calling thread alone reports, at each of its blocks: how many of them another thread takes is not up to it.
+    assert len(said) > (10 if threads == 1 else 1)
 
 
 def test_progress_that_raises_ends_the_edit(make, tmp_path, in_blocks):
