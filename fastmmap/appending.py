@@ -123,7 +123,7 @@ class Appender(Stage):
                 stage = self._stage_in_file(number) or Memory(self._half, number)
                 self._stage, self._survives = stage, stage.survives_kill
                 if self._ending:  # a handler has closed the appender
-                    self._remove_stage()
+                    self._let_go(remove=True)
                     return
                 self.switch(*stage.place(number), rests=True, turn=number - 1)
                 _end_with_child()
@@ -316,10 +316,9 @@ class Appender(Stage):
             if self._closed:
                 return
             try:
-                with _Open(self):
-                    self._end_stage()
-            except ValueError:
-                if self._closed:
+                self._end_stage()
+            except (OSError, ValueError):
+                if self._closed:  # by a signal handler
                     return
                 raise
             self._closed = True
@@ -344,13 +343,7 @@ class Appender(Stage):
         if self._failure is None and self._is_to_be_synced():
             with suppress(OSError):  # which is raised by close
                 self._make_durable()
-        self._remove_stage()
-
-    def _remove_stage(self) -> None:
-        stage, self._stage = self._stage, None
-        self.switch(None)
-        if stage is not None:
-            stage.remove()
+        self._let_go(remove=True)
 
     def _write(self, record: memoryview) -> None:
         """Writes to the file what couldn't be written before, what is staged, and a record. The lock is held.
@@ -383,8 +376,7 @@ class Appender(Stage):
         """Switches the stage to its other half if it has any records; for the last time until it takes no more."""
         while self.tail or (self._ending and not self.rest()):
             turn = self.turn
-            # The half that is to take records must be empty. A drain may leave it as it was, with its records written.
-            while stage.length(turn - 1):
+            if stage.length(turn - 1):  # the half that is to take records must be empty
                 stage.drain(self._log, turn - 1, NOTHING, self)
             self.switch(*stage.place(turn + 1), rests=self._ending, turn=turn)
             if not self._ending:
@@ -440,12 +432,12 @@ class Appender(Stage):
             self._log.file.close()
             raise
 
-    def _let_go(self) -> None:
-        """Closes the stage and leaves it as it is, to be recovered, or to its writer if this is a child."""
+    def _let_go(self, remove: bool = False) -> None:
+        """Closes the stage, and removes it or leaves it: to be recovered, or to its writer if this is a child."""
         stage, self._stage = self._stage, None
         self.switch(None)
         if stage is not None:
-            stage.let_go()
+            stage.remove() if remove else stage.let_go()
 
 
 class _Open:

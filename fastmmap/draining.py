@@ -37,8 +37,6 @@ def check_trust(fd: int, path: str, log: os.stat_result) -> None:
     Otherwise somebody who may not write to the log could have us do so.
     """
     status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        raise Untrusted(path, "it is not a regular file")
     if status.st_nlink > 1:
         raise Untrusted(path, "it has several names")
     if status.st_uid not in (os.geteuid(), log.st_uid):
@@ -230,10 +228,13 @@ def reopened(file: Held) -> str:
 def open_beside(path: str, mode: int | None = None) -> Held:
     """Opens a file that may be one of ours: no link, and nothing that can't be one. With a mode it may be a new one."""
     try:
-        return Held(_system.open_ours(path, mode))
+        file = Held(_system.open_ours(path, mode))
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise Untrusted(path, "it is not a regular file") from None
         if error.errno == errno.EACCES and os.path.lexists(path):
             raise Untrusted(path, str(error.strerror), error.errno) from None
         raise
+    if not stat.S_ISREG(os.fstat(file.fd).st_mode):
+        raise Untrusted(path, "it is not a regular file")
+    return file

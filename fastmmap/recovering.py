@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import _system
-from .draining import Lock, Log, StageError, Untrusted, open_beside
+from .draining import Lock, Log, StageError, Untrusted, check_trust, open_beside
 from .staging import File, Header
 
 if TYPE_CHECKING:
@@ -116,8 +116,6 @@ def _recover_stage(path: str, wanted: Wanted) -> bool:
 
 
 def _recover_open(path: str, file: Held, wanted: Wanted) -> bool:
-    if not stat.S_ISREG(os.fstat(file.fd).st_mode):
-        raise Untrusted(path, "it is not a regular file")
     header = Header.read(file.fd, path)
     if header is None:
         return _remove_unfinished(file.fd, path)
@@ -134,6 +132,7 @@ def _drain(path: str, file: Held, header: Header, found: str) -> bool:
     log = Log(found)
     lock = Lock(os.path.dirname(path), log)
     try:
+        check_trust(file.fd, path, log.status)
         stage = File.of_another(path, file, header, lock, log)
         if header.boot != _system.boot():
             return _set_aside(path, found)

@@ -198,6 +198,7 @@ class File:
     def open(cls, path: str, lock: Lock, log: Log) -> File:
         """A stage that somebody has made. FileNotFoundError, Untrusted or StageError where it can't be used."""
         file = open_beside(path)
+        check_trust(file.fd, path, log.status)
         header = Header.read(file.fd, path)
         if header is None:
             raise FileNotFoundError(path)
@@ -205,8 +206,7 @@ class File:
 
     @classmethod
     def of_another(cls, path: str, file: Held, header: Header, lock: Lock, log: Log) -> File:
-        """A stage that somebody has made, by its open file. Untrusted where it isn't the log's."""
-        check_trust(file.fd, path, log.status)
+        """A stage that somebody has made, by its open file, which is trusted. Untrusted where it isn't the log's."""
         if not header.is_of(log.status, log.birth, os.fstat(file.fd)):
             raise Untrusted(path, "it is another log's")
         if os.path.basename(path) != os.path.basename(lock.stage_path(header.id)):
@@ -256,6 +256,7 @@ class File:
     def _finish_other(self, log: Log, identity: bytes) -> None:
         """Ends the drain of another stage, which the lock names: its writer died in it, or failed."""
         path = self.lock.stage_path(identity)
+        ignored = None
         try:
             other = File.open(path, self.lock, log)
             if other.header.boot == self.header.boot:
@@ -266,9 +267,10 @@ class File:
         except Untrusted as error:
             if _is_held(path, log):
                 raise  # its writer can still finish, and would write once more what is in the log already
-            self.lock.forget(identity)
-            warnings.warn(str(error.strerror), RuntimeWarning, stacklevel=2)
+            ignored = error.strerror
         self.lock.forget(identity)
+        if ignored is not None:
+            warnings.warn(ignored, RuntimeWarning, stacklevel=2)
 
     def drain_all(self, log: Log) -> None:
         """Writes what a dead writer has left, the older half first. The caller holds the stage's own lock."""

@@ -234,6 +234,20 @@ def test_a_second_name_of_a_stage_in_a_drain(tmp_path, monkeypatch, steps):
     assert path.read_bytes() == b"first\nsecond\n"
 
 
+def test_a_pipe_in_the_place_of_a_stage_in_a_drain(tmp_path):
+    """It is ignored, as it is elsewhere: others go on."""
+    path = tmp_path / "log"
+    with fastmmap.Appender(path, interval=None) as log:
+        interrupted(path, 50)
+        (stage,) = (name for name in ours(tmp_path, ".stage") if name != os.path.basename(log._stage.path))
+        (tmp_path / stage).unlink()
+        os.mkfifo(tmp_path / stage)
+        log.append(b"mine\n")
+        with pytest.warns(RuntimeWarning, match="is ignored: it is not a regular file"):
+            log.flush()
+    assert path.read_bytes() == b"s" * 50 + b"mine\n"
+
+
 def test_a_dead_writer_s_stage_in_a_drain_has_a_second_name(tmp_path):
     """It is ignored, with a warning, and others go on."""
     path = tmp_path / "log"
