@@ -221,7 +221,7 @@ class Appender(Stage):
     def overflow(self, data: Data) -> None:
         """A record that the stage doesn't take: because it rests, is full, or isn't for records so large."""
         with self._lock:
-            self._check_open()
+            self._check_open()  # as _Open does, in half a microsecond less
             try:
                 if self._sync == "always":
                     self._append_through(data)

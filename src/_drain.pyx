@@ -82,9 +82,8 @@ def drain(int lock, names, int log, memory, Py_ssize_t half, bytes identity, int
     interrupted is finished first. `counter.count` is told of the bytes of the record, which is in no stage: when this
     process is killed, the part of it that was written is cut off.
     """
-    cdef Py_buffer named, staged, extra
+    cdef Py_buffer named, staged
     cdef Drain job
-    cdef int outcome
     memset(&job, 0, sizeof(job))
     job.lock, job.log, job.number, job.work = lock, log, number, drain_held
     job.identity = name_in(identity)
@@ -96,20 +95,11 @@ def drain(int lock, names, int log, memory, Py_ssize_t half, bytes identity, int
         take(memory, &staged, PyBUF_WRITABLE)
         try:
             take_halves(&job, &staged, half, HALVES_AT)
-            take(record, &extra, PyBUF_SIMPLE)
-            try:
-                job.record, job.extra = <const char *> extra.buf, extra.len
-                with nogil:
-                    outcome = under_lock(&job)
-                if job.taken and extra.len:
-                    counter.count(extra.len)
-            finally:
-                PyBuffer_Release(&extra)
+            return run(&job, record, counter, under_lock)
         finally:
             PyBuffer_Release(&staged)
     finally:
         PyBuffer_Release(&named)
-    return answer(&job, outcome)
 
 
 def settle(int lock, bytes identity, path):
@@ -134,9 +124,8 @@ def send(int log, memory, Py_ssize_t half, int64_t number, record, counter):
     OSError where not all of it was written. What can't be taken back then, as from a pipe, is written no second time,
     but for a part of the record.
     """
-    cdef Py_buffer staged, extra
+    cdef Py_buffer staged
     cdef Drain job
-    cdef int outcome
     memset(&job, 0, sizeof(job))
     memset(&staged, 0, sizeof(staged))
     job.log, job.number = log, number
@@ -145,18 +134,25 @@ def send(int log, memory, Py_ssize_t half, int64_t number, record, counter):
     try:
         if memory is not None:
             take_halves(&job, &staged, half, MEMORY_HALVES_AT)
-        take(record, &extra, PyBUF_SIMPLE)
-        try:
-            job.record, job.extra = <const char *> extra.buf, extra.len
-            with nogil:
-                outcome = send_all(&job)
-            if outcome == DONE and extra.len:
-                counter.count(extra.len)
-        finally:
-            PyBuffer_Release(&extra)
+        return run(&job, record, counter, send_all)
     finally:
         PyBuffer_Release(&staged)
-    return answer(&job, outcome)
+
+
+cdef object run(Drain *job, object record, object counter, int (*writes)(Drain *) noexcept nogil):
+    """Writes, and counts the record if it is in the log, whatever has failed after that."""
+    cdef Py_buffer extra
+    cdef int outcome
+    take(record, &extra, PyBUF_SIMPLE)
+    try:
+        job.record, job.extra = <const char *> extra.buf, extra.len
+        with nogil:
+            outcome = writes(job)
+        if job.taken and extra.len:
+            counter.count(extra.len)
+    finally:
+        PyBuffer_Release(&extra)
+    return answer(job, outcome)
 
 
 cdef const char *name_in(bytes identity) except NULL:
@@ -373,6 +369,7 @@ cdef int send_all(Drain *job) noexcept nogil:
         if not take_back(job.log, log.size, written) and progress != NULL:
             progress[0] = min(before + written, length)
         return AGAIN if job.error == EINTR else FAILED
+    job.taken = True
     if length:
         word[0], progress[0] = (job.number + 2 & LOW) << 32, 0
     return DONE
