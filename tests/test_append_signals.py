@@ -87,6 +87,8 @@ def at_each_point(job, event, make):
         sys.settrace(trace)
         try:
             job(subject)
+        except KeyboardInterrupt:
+            pass  # it came before or after what the job does
         finally:
             sys.settrace(before)
         yield subject
