@@ -581,7 +581,7 @@ def test_forks_while_appenders_are_made(tmp_path, in_file):
         if child == 0:
             names = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if int(fd) > 2
                      and os.path.lexists(f"/proc/self/fd/{fd}")]  # fmt: skip
-            os._exit(any(".lock" in name for name in names))
+            os._exit(any(name.startswith(str(tmp_path)) and ".lock" in name for name in names))
         kept += os.waitpid(child, 0)[1] != 0
     stop.set()
     maker.join()
