@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import sys
+import warnings
 from typing import Any
 
 _MEANING = {
@@ -56,6 +58,14 @@ def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...] |
         raise MappedFileError.because("truncated", max(size, 0), getattr(mapping, "name", None))
     if blocks < blocks_before and blocks * 512 < min(size, size_before):
         raise MappedFileError.because("changed", 0, getattr(mapping, "name", None))
+
+
+def warn(text: str) -> None:
+    """A RuntimeWarning that points at the line of the caller's that called us, however deep in the package we are."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fastmmap":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
 def _behind(owner: Any) -> Any:
