@@ -18,8 +18,11 @@ from fail import NUMBERS, ONCE, STICKY
 from fastmmap import _backend, _system
 from fastmmap.reference import drain
 
-# These run everywhere: a suite that skipped one of them would have tested nothing.
+# These run everywhere: a suite that left one of them out would have tested nothing.
 ALWAYS = ("scalar", "python") if _backend.NATIVE else ("python",)
+
+HERE = _backend.usable()
+assert set(ALWAYS) <= set(HERE), HERE
 
 
 def load(name):
@@ -32,9 +35,27 @@ def load(name):
         pytest.skip(str(error))
 
 
-@pytest.fixture(params=_backend.NAMES)
+def pytest_report_header():
+    """Which kernels are tested: in all their functions, and which one below the file layer."""
+    lines = [f"fastmmap: every kernel's functions: {', '.join(HERE)}; files: {_backend.chosen.name}"]
+    for name in _backend.NAMES:
+        try:
+            _backend.load(name)
+        except (ImportError, RuntimeError) as error:
+            lines.append(f"fastmmap: not here: {error}")
+    return lines
+
+
+def pytest_collection_modifyitems(items):
+    """`-m "not every_kernel"` leaves what a demanded kernel changes: the tests of the file layer."""
+    for item in items:
+        if "kernel" in getattr(item, "fixturenames", ()):
+            item.add_marker("every_kernel")
+
+
+@pytest.fixture(params=HERE)
 def kernel(request):
-    loaded = load(request.param)
+    loaded = _backend.load(request.param)
     assert loaded.name == request.param
     return loaded
 

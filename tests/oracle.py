@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-# ASCII alone: bytes.lower is exactly that.
-WIDTHS = (16, 32, 64)  # bytes in a vector of some kernel
-
 # (needle, haystack): what is special about it is what the needle does to itself or to the haystack's ends.
 SEEDS = [
     (b"a", b"a"),
@@ -35,7 +32,7 @@ SEEDS = [
 def positions(haystack, needle, start=0, end=None, overlapping=False, ignorecase=False):
     """The offsets of all matches, by bytes.find alone."""
     haystack = bytes(haystack)
-    if ignorecase:
+    if ignorecase:  # ASCII alone: bytes.lower is exactly that
         haystack, needle = haystack.lower(), needle.lower()
     start, end, _ = slice(start, end).indices(len(haystack)) if start <= len(haystack) else (start, -1, 1)
     if not needle:
