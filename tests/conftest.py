@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -157,7 +158,18 @@ def reachable(tmp_path):
 
 
 @pytest.fixture
-def faulty(compiled, tmp_path):
+def memory_path(tmp_path):
+    """A folder on a filesystem in memory, where nothing waits for a disk; an ordinary one where there is none."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK) or shared.stat().st_dev == tmp_path.stat().st_dev:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="fastmmap-", dir=shared) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def faulty(compiled, memory_path):
     """Runs a script of this folder with fail.c preloaded, in a mode, with each number that this has.
 
     Returns how many system calls the script's work makes at least.
@@ -170,7 +182,7 @@ def faulty(compiled, tmp_path):
         environment = {**os.environ, "LD_PRELOAD": str(library)}
         calls = []
         for number in NUMBERS if mode in (ONCE, STICKY) else (0,):
-            command = [sys.executable, path, library, tmp_path, variant, str(number), str(mode)]
+            command = [sys.executable, path, library, memory_path, variant, str(number), str(mode)]
             done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
             assert done.returncode == 0, done.stderr
             calls.append(int(done.stdout))

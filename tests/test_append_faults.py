@@ -24,7 +24,7 @@ def test_each_call_fails_or_is_the_last(faulty, variant, mode):
 
 @linux
 def test_killed_at_any_step(tool):
-    assert "every record once and in order" in tool("append_steps.py", "--runs", "1500")
+    assert "every record once and in order" in tool("append_steps.py", "--runs", "300")
 
 
 @linux
