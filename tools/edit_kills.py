@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import collections
+import itertools
+import mmap
 import os
 import random
 import signal
@@ -22,8 +24,10 @@ WORDS = [b"cat", b"leopard", b"ox"]
 TEXT = [(b"the " + word + b" sat on the mat\n") * 60_000 for word in WORDS]
 
 
-def edit_for_ever(path: Path, state: int, options: dict) -> None:
-    while True:
+def edit_for_ever(path: Path, state: int, options: dict, told: mmap.mmap) -> None:
+    """Edits, and tells of each edit in the first eight bytes of `told`, the first of which it begins with."""
+    for number in itertools.count(1):
+        told[:8] = number.to_bytes(8, "little")
         following = (state + 1) % len(WORDS)
         fastmmap.replace_file(path, WORDS[state], WORDS[following], **options)
         state = following
@@ -37,7 +41,8 @@ def main() -> None:
     rng = random.Random(options.seed)
     kills = 10_000 if options.long else 100
     states: collections.Counter[int] = collections.Counter()
-    strays = 0
+    strays = edits = 0
+    told = mmap.mmap(-1, 8)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         path.write_bytes(TEXT[0])
@@ -46,10 +51,14 @@ def main() -> None:
             how = rng.choice(({"durable": False}, {"durable": False, "backup": "~"}, {"threads": 2}))
             child = os.fork()
             if child == 0:
-                edit_for_ever(path, state, how)
+                edit_for_ever(path, state, how, told)
+            while not any(told[:8]):
+                time.sleep(0.001)
             time.sleep(rng.random() * 0.03)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+            edits += int.from_bytes(told[:8], "little") - 1
+            told[:8] = bytes(8)
             data = path.read_bytes()
             if data not in TEXT:
                 sys.exit(f"seed {options.seed}: a mix of {len(data)} bytes")
@@ -62,7 +71,10 @@ def main() -> None:
                 elif name != "file":
                     strays += 1
                     os.unlink(Path(folder, name))
-    print(f"{kills} kills: old or new each time ({dict(states)}); {strays} times a name of ours was left")
+    if len(states) < len(WORDS):
+        sys.exit(f"seed {options.seed}: {kills} kills between {edits} edits, which came to {dict(states)} alone")
+    print(f"{kills} kills between {edits} edits: old or new each time ({dict(states)}); "
+          f"{strays} times a name of ours was left")  # fmt: skip
 
 
 if __name__ == "__main__":
