@@ -19,7 +19,7 @@ SOURCES = {
     "_append": [],
     "_drain": [],
 }
-HEADERS = ["kernel.h", "scan.h", "agree.h", "ahead.h", "copy.h", "guard.h"]
+HEADERS = ["kernel.h", "instructions.h", "scan.h", "agree.h", "ahead.h", "copy.h", "guard.h"]
 HEADERS += ["kernel.pxd", "twoway.pxd", "walk.pxd", "offsets.pxd", "descriptor.pxd"]
 
 
