@@ -11,6 +11,11 @@ from cpython.pycapsule cimport PyCapsule_New
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from posix.stat cimport fstat, struct_stat
 
+from fastmmap.errors import MappedFileError, behind, name_of, reason_of
+
+cdef extern from "copy.h" nogil:
+    void fm_touch(uint8_t *, int)
+
 cdef extern from *:
     """
     #include <errno.h>
@@ -256,6 +261,7 @@ cdef class Mapping:
             if count != len(own):
                 raise ValueError(f"a slice of {count} bytes can't hold {len(own)}: use resize or append for that")
             watch_span(&watching, &view, start, step, count)
+            watching.stores[0] = True
             copy_strided(<char *> view.buf + start, step, PyBytes_AS_STRING(own), 1, count, &watching)
         finally:
             PyBuffer_Release(&view)
@@ -286,11 +292,25 @@ cdef class Mapping:
             if not 0 <= i < self.length:
                 raise IndexError("mapping index out of range")
             watch(&watching, <void *> self, self.address(), self.address() + i, 1)
+            watching.stores[0] = value >= 0
             if value >= 0:
                 copy_guarded(guarded, self.address() + i, &byte, 1, &watching)
                 return None
             copy_guarded(guarded, &byte, self.address() + i, 1, &watching)
             return <uint8_t> byte
+
+
+cdef int read_step(void *context) noexcept nogil:
+    """copy_step by a system call, which stops where a fault would be. What is left is `length`."""
+    cdef Copy *copy = <Copy *> context
+    cdef Py_ssize_t length = min(copy.length, <Py_ssize_t> STEP_BYTES)
+    cdef Py_ssize_t copied = fm_read(copy.target, copy.source, length)
+    if copied < 0:
+        return copy_step(context)  # in a sandbox without that call
+    copy.target += copied
+    copy.source += copied
+    copy.length -= copied
+    return MORE if copied == length and copy.length else DONE
 
 
 def read(buffer, Py_ssize_t start, Py_ssize_t end):
@@ -300,9 +320,7 @@ def read(buffer, Py_ssize_t start, Py_ssize_t end):
     """
     cdef Py_buffer view
     cdef Watch watching
-    cdef Py_ssize_t copied
-    cdef char *source
-    cdef char *target
+    cdef Copy copy
     if end <= start:
         return b""
     take_readable(buffer, &view)
@@ -310,14 +328,11 @@ def read(buffer, Py_ssize_t start, Py_ssize_t end):
         if not 0 <= start < end <= view.len:
             raise ValueError(f"[{start}, {end}) is not within the buffer's {view.len} bytes")
         data = PyBytes_FromStringAndSize(NULL, end - start)
-        target, source = PyBytes_AS_STRING(data), <char *> view.buf + start
-        watch(&watching, <void *> view.obj, view.buf, source, end - start)
-        with nogil:
-            copied = fm_read(target, source, end - start)
-        if copied < 0:
-            copy_guarded(guarded, target, source, end - start, &watching)
-        elif copied < end - start:
-            watching.memory.faulted, watching.memory.fault = 0, source + copied
+        copy.target, copy.source, copy.length = PyBytes_AS_STRING(data), <char *> view.buf + start, end - start
+        watch(&watching, <void *> view.obj, view.buf, copy.source, copy.length)
+        drive(guarded, read_step, &copy, copy.length, &watching)
+        if copy.length:
+            watching.memory.faulted, watching.memory.fault = 0, copy.source
             raise_fault(&watching)
         return data
     finally:
@@ -359,3 +374,72 @@ cdef void watch_span(Watch *watching, const Py_buffer *view, Py_ssize_t start, P
         watch(watching, <void *> view.obj, view.buf, <char *> view.buf + min(start, last), abs(last - start) + 1)
     else:
         watching.memory.ranges = 0
+
+
+# --- after a fault ---
+
+cdef struct Touch:
+    uint8_t *byte
+    bint stores
+
+cdef int touch_step(void *context) noexcept nogil:
+    cdef Touch *touch = <Touch *> context
+    fm_touch(touch.byte, touch.stores)
+    return DONE
+
+cdef bint can_be_stored_to(uintptr_t address) noexcept nogil:
+    cdef Touch touch = Touch(<uint8_t *> address, True)
+    return answers(&touch)
+
+cdef bint can_be_read(uintptr_t address) noexcept nogil:
+    """By a system call, where there is one, for the signal may be contested."""
+    cdef uint8_t byte
+    cdef Py_ssize_t copied = fm_read(&byte, <const void *> address, 1)
+    cdef Touch touch = Touch(<uint8_t *> address, False)
+    return copied == 1 if copied >= 0 else answers(&touch)
+
+cdef bint answers(Touch *touch) noexcept nogil:
+    cdef fm_watch memory
+    memory.ranges = 1
+    memory.range[0].address, memory.range[0].length = touch.byte, 1
+    return fm_guarded(touch_step, touch, &memory) == DONE
+
+cdef uintptr_t page_of(uintptr_t address) noexcept nogil:
+    return address - address % <uintptr_t> PAGE
+
+cdef uintptr_t first_gone(uintptr_t start, uintptr_t fault) noexcept nogil:
+    """The first page from `start` on that can't be read, as far as a bisection tells; that of `fault` can't."""
+    cdef uintptr_t low = page_of(start), high = page_of(fault), middle
+    if low < high and not can_be_read(start):
+        return low
+    # The page at low can be read, that at high can't.
+    while high - low > <uintptr_t> PAGE:
+        middle = page_of(low + (high - low) // 2)
+        if can_be_read(middle):
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def lost(owner, uintptr_t start, uintptr_t fault, bint stores):
+    """The MappedFileError for what `owner` exports from the address `start` on, and a step couldn't touch at `fault`.
+
+    Only a page that can't be touched while the file is long enough for it is the disk's fault. The file may change
+    between those two questions, so they are asked more than once.
+    """
+    cdef uintptr_t gone = page_of(fault)
+    cdef int i
+    file = behind(owner)
+    reason = reason_of(file, fault, stores)
+    for i in range(3):
+        if reason == "truncated":
+            break
+        if can_be_stored_to(fault) if stores else can_be_read(fault):
+            reason = "changed"
+            break
+        reason = reason_of(file, fault, stores)
+    with nogil:
+        if not can_be_read(fault):
+            gone = first_gone(start, fault)
+    return MappedFileError.because(reason, gone - start if gone > start else 0, name_of(file, fault))

@@ -129,7 +129,7 @@ cdef class Kernel:
                 drive(guarded, walk_step, &job.walk, job.walk.stop - job.walk.position, &watching)
                 return job.walk.found
             job.hay, job.new, job.replaced = <uint8_t *> view.buf, <const uint8_t *> PyBytes_AS_STRING(own_new), 0
-            job.mapped = watching.memory.ranges > 0
+            job.mapped = watching.stores[0] = watching.memory.ranges > 0
             job.room = min((job.walk.stop - job.walk.position - 1) // len(own_old) + 1, <Py_ssize_t> STORED)
             job.offsets = <int64_t *> PyMem_Malloc(job.room * sizeof(int64_t))
             if job.offsets == NULL:
@@ -278,7 +278,7 @@ cdef class Substitution:
             try:
                 self.job.out, self.job.room = <uint8_t *> target.buf, target.len
                 watch_view(&watching, &self.view)
-                watch_view_also(&watching, &target)
+                watch_target(&watching, &target)
                 drive(guarded, fill_step, &self.job, target.len, &watching)
                 return target.len - self.job.room
             finally:
