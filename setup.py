@@ -12,7 +12,8 @@ from setuptools import Extension, setup
 
 SCAN = ["src/scalar.c", "src/x86.c", "src/neon.c", "src/dispatch.c"]
 SOURCES = {
-    "_mapping": ["src/guard.c", "src/guard_windows.c", "src/sheltered.c"],
+    "_mapping": ["src/guard.c", "src/guard_windows.c"],
+    "_guarded": ["src/sheltered.c"],
     "_search": SCAN,
     "_lines": SCAN,
     "_replace": SCAN,

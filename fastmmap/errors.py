@@ -79,6 +79,14 @@ def _ends_in_hole(fd: int, place: int) -> bool:
     return False
 
 
+def unreadable(buffer: Any) -> MappedFileError | None:
+    """The error for a buffer that a system call couldn't read (EFAULT), if it has lost its file.
+
+    Extensions find that out; fastmmap/guarded.py puts theirs in the place of this.
+    """
+    return None
+
+
 def warn(text: str) -> None:
     """A RuntimeWarning that points at the line of the caller's that called us, however deep in the package we are."""
     level, frame = 1, sys._getframe()

@@ -11,11 +11,6 @@ from cpython.pycapsule cimport PyCapsule_New
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from posix.stat cimport fstat, struct_stat
 
-from fastmmap.errors import MappedFileError, behind, name_of, reason_of
-
-cdef extern from "copy.h" nogil:
-    void fm_touch(uint8_t *, int)
-
 cdef extern from *:
     """
     #include <errno.h>
@@ -300,45 +295,6 @@ cdef class Mapping:
             return <uint8_t> byte
 
 
-cdef int read_step(void *context) noexcept nogil:
-    """copy_step by a system call, which stops where a fault would be. What is left is `length`."""
-    cdef Copy *copy = <Copy *> context
-    cdef Py_ssize_t length = min(copy.length, <Py_ssize_t> STEP_BYTES)
-    cdef Py_ssize_t copied = fm_read(copy.target, copy.source, length)
-    if copied < 0:
-        return copy_step(context)  # in a sandbox without that call
-    copy.target += copied
-    copy.source += copied
-    copy.length -= copied
-    return MORE if copied == length and copy.length else DONE
-
-
-def read(buffer, Py_ssize_t start, Py_ssize_t end):
-    """buffer[start:end] as bytes, copied by a system call that no fault can end: b"" where end isn't beyond start.
-
-    Else they lie in the buffer.
-    """
-    cdef Py_buffer view
-    cdef Watch watching
-    cdef Copy copy
-    if end <= start:
-        return b""
-    take_readable(buffer, &view)
-    try:
-        if not 0 <= start < end <= view.len:
-            raise ValueError(f"[{start}, {end}) is not within the buffer's {view.len} bytes")
-        data = PyBytes_FromStringAndSize(NULL, end - start)
-        copy.target, copy.source, copy.length = PyBytes_AS_STRING(data), <char *> view.buf + start, end - start
-        watch(&watching, <void *> view.obj, view.buf, copy.source, copy.length)
-        drive(guarded, read_step, &copy, copy.length, &watching)
-        if copy.length:
-            watching.memory.faulted, watching.memory.fault = 0, copy.source
-            raise_fault(&watching)
-        return data
-    finally:
-        PyBuffer_Release(&view)
-
-
 cdef struct Strides:
     char *target
     const char *source
@@ -374,72 +330,3 @@ cdef void watch_span(Watch *watching, const Py_buffer *view, Py_ssize_t start, P
         watch(watching, <void *> view.obj, view.buf, <char *> view.buf + min(start, last), abs(last - start) + 1)
     else:
         watching.memory.ranges = 0
-
-
-# --- after a fault ---
-
-cdef struct Touch:
-    uint8_t *byte
-    bint stores
-
-cdef int touch_step(void *context) noexcept nogil:
-    cdef Touch *touch = <Touch *> context
-    fm_touch(touch.byte, touch.stores)
-    return DONE
-
-cdef bint can_be_stored_to(uintptr_t address) noexcept nogil:
-    cdef Touch touch = Touch(<uint8_t *> address, True)
-    return answers(&touch)
-
-cdef bint can_be_read(uintptr_t address) noexcept nogil:
-    """By a system call, where there is one, for the signal may be contested."""
-    cdef uint8_t byte
-    cdef Py_ssize_t copied = fm_read(&byte, <const void *> address, 1)
-    cdef Touch touch = Touch(<uint8_t *> address, False)
-    return copied == 1 if copied >= 0 else answers(&touch)
-
-cdef bint answers(Touch *touch) noexcept nogil:
-    cdef fm_watch memory
-    memory.ranges = 1
-    memory.range[0].address, memory.range[0].length = touch.byte, 1
-    return fm_guarded(touch_step, touch, &memory) == DONE
-
-cdef uintptr_t page_of(uintptr_t address) noexcept nogil:
-    return address - address % <uintptr_t> PAGE
-
-cdef uintptr_t first_gone(uintptr_t start, uintptr_t fault) noexcept nogil:
-    """The first page from `start` on that can't be read, as far as a bisection tells; that of `fault` can't."""
-    cdef uintptr_t low = page_of(start), high = page_of(fault), middle
-    if low < high and not can_be_read(start):
-        return low
-    # The page at low can be read, that at high can't.
-    while high - low > <uintptr_t> PAGE:
-        middle = page_of(low + (high - low) // 2)
-        if can_be_read(middle):
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def lost(owner, uintptr_t start, uintptr_t fault, bint stores):
-    """The MappedFileError for what `owner` exports from the address `start` on, and a step couldn't touch at `fault`.
-
-    Only a page that can't be touched while the file is long enough for it is the disk's fault. The file may change
-    between those two questions, so they are asked more than once.
-    """
-    cdef uintptr_t gone = page_of(fault)
-    cdef int i
-    file = behind(owner)
-    reason = reason_of(file, fault, stores)
-    for i in range(3):
-        if reason == "truncated":
-            break
-        if can_be_stored_to(fault) if stores else can_be_read(fault):
-            reason = "changed"
-            break
-        reason = reason_of(file, fault, stores)
-    with nogil:
-        if not can_be_read(fault):
-            gone = first_gone(start, fault)
-    return MappedFileError.because(reason, gone - start if gone > start else 0, name_of(file, fault))

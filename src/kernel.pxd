@@ -214,7 +214,7 @@ cdef inline int drive(fm_guard guarded, fm_step step, void *context, Py_ssize_t 
         if isinstance(owner, memoryview):
             owner = owner.obj
         before = None
-        if getattr(owner, "descriptor", -1) >= 0:
+        if hasattr(owner, "file_status") and owner.descriptor >= 0:
             witness = last_byte(guarded, watching)
             before = owner.file_status()
         if before is not None and owner.drop_behind:
@@ -327,8 +327,8 @@ cdef inline int check_status(const Watch *watching, object owner, object before,
     return 0
 
 cdef inline int raise_fault(const Watch *watching) except -1:
-    """The MappedFileError for the fault: fastmmap/_mapping.pyx finds out what was the matter."""
-    from fastmmap._mapping import lost
+    """The MappedFileError for the fault: src/_guarded.pyx finds out what was the matter."""
+    from fastmmap._guarded import lost
     cdef int i = watching.memory.faulted
     cdef uintptr_t start = <uintptr_t> watching.memory.range[i].address
     # What was reported lies in a page of the range, but perhaps outside of it.

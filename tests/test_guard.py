@@ -332,7 +332,7 @@ def test_a_page_that_is_back_is_not_the_disks_fault(path, monkeypatch, stores):
         os.truncate(path, SIZE)
         return errors.reason_of(*question)
 
-    monkeypatch.setattr(fastmmap._mapping, "reason_of", grown)
+    monkeypatch.setattr(fastmmap._guarded, "reason_of", grown)
     with fastmmap.open(path, "r+") as m:
         os.truncate(path, 5 * PAGE)
         with pytest.raises(MappedFileError) as info:
