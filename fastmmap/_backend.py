@@ -29,6 +29,9 @@ NAMES = ("avx512", "avx2", "sse2", "neon", "scalar", "python")
 # Whether the extensions are built.
 NATIVE = Mapping.__module__ == "fastmmap._mapping"
 
+if NATIVE:
+    from . import guarded as guarded  # has the reference guarded
+
 # The functions of a kernel, by the module in src/ and in reference/ where they stand.
 FUNCTIONS = {
     "search": ("find", "rfind", "count", "find_all", "find_into", "iter_find"),

@@ -20,9 +20,10 @@ _MEANING = {
 class MappedFileError(OSError):
     """Mapped memory has lost its file: the call ended there, and no answer was made of what isn't the file's.
 
-    offset: the byte of the buffer that couldn't be accessed. reason: "truncated", "changed" (it shrank and grew back,
-    so zeros may have been read), "no-space" (a hole in the file was written to on a full disk) or "io". errno is
-    ESTALE, ENOSPC or EIO; filename is known where the buffer knows it.
+    offset: where the first page of the buffer that is gone begins, counted from the buffer's first byte, and 0 where it
+    begins before that; the file's new end, where that lies within a page. reason: "truncated", "changed" (it shrank and
+    grew back, so zeros may have been read), "no-space" (a hole in the file was written to on a full disk) or "io".
+    errno is ESTALE, ENOSPC or EIO; filename is known where the system tells it.
     """
 
     offset: int
@@ -38,26 +39,52 @@ class MappedFileError(OSError):
         return error
 
 
-def fault(owner: Any, offset: int) -> MappedFileError:
-    """The error for a fault at `offset` of what `owner` exports. What was the matter is asked of the file now."""
-    file = _behind(owner)
-    return MappedFileError.because(_reason(file), offset, getattr(file, "name", None))
+def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...], read: tuple[int, int, int]) -> None:
+    """Raises what no fault tells, given a Mapping's file_status before and after its bytes were read.
 
-
-def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...] | None, end: int) -> None:
-    """Raises what no fault tells, given a Mapping's file_status before and after its bytes up to `end` were read.
+    read: how many bytes of the mapping the buffer leaves out at its start, up to which of its bytes it was read, and
+    which byte was there before and not zero (or -1).
 
     A file that was cut within a page shows zeros behind its new end; one that was cut and grew back shows them
-    everywhere. The latter has fewer blocks than before then, and fewer than its bytes fill. (One that was written anew
-    as well isn't told from one that was overwritten in place, which is allowed.)
+    everywhere. The latter has fewer blocks than before then, and ends in a hole, in which that byte was. (One that was
+    written anew as well isn't told from one that was overwritten in place, which is allowed.)
     """
-    if after is None or before[:2] != after[:2]:
-        return  # its descriptor was closed meanwhile
-    (_, _, size_before, blocks_before), (_, _, size, blocks) = before, after
-    if size < end:
-        raise MappedFileError.because("truncated", max(size, 0), getattr(mapping, "name", None))
-    if blocks < blocks_before and blocks * 512 < min(size, size_before):
-        raise MappedFileError.because("changed", 0, getattr(mapping, "name", None))
+    if before[:2] != after[:2]:
+        return  # its descriptor was closed meanwhile, and another file has it
+    (_, _, _, blocks_before), (_, _, size, blocks) = before, after
+    skipped, end, witness = read
+    if size < skipped + end:
+        # Where the first page begins that is gone; where none is, the file's new end.
+        gone = -(-(mapping.offset + size) // mmap.PAGESIZE) * mmap.PAGESIZE - mapping.offset
+        offset = gone if gone < skipped + end else size
+        raise MappedFileError.because("truncated", max(offset - skipped, 0), name_of(mapping))
+    if blocks < blocks_before and witness >= 0:
+        place = mapping.offset + skipped + min(witness, end - 1)
+        if _ends_in_hole(mapping.descriptor, place):
+            raise MappedFileError.because("changed", 0, name_of(mapping))
+
+
+def _ends_in_hole(fd: int, place: int) -> bool:
+    """Whether a file has no data from a place on: by a descriptor of our own, because to ask moves its position."""
+    try:
+        own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.lseek(own, place, os.SEEK_DATA)
+    except OSError as error:
+        return error.errno == errno.ENXIO
+    finally:
+        os.close(own)
+    return False
+
+
+def unreadable(buffer: Any) -> MappedFileError | None:
+    """The error for a buffer that a system call couldn't read (EFAULT), if it has lost its file.
+
+    Extensions find that out; fastmmap/guarded.py puts theirs in the place of this.
+    """
+    return None
 
 
 def warn(text: str) -> None:
@@ -68,27 +95,57 @@ def warn(text: str) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
-def _behind(owner: Any) -> Any:
+def behind(owner: Any) -> Any:
     """What has the file behind a view or an array."""
     while True:
         if isinstance(owner, memoryview):
             owner = owner.obj
-        elif type(owner).__module__ == "numpy" and owner.base is not None:
+        elif any(kind.__module__ == "numpy" for kind in type(owner).__mro__) and owner.base is not None:
             owner = owner.base
         else:
             return owner
 
 
-def _reason(file: Any) -> str:
-    """Why a byte of a file couldn't be accessed, as far as can be found out afterwards."""
+def name_of(file: Any, address: int | None = None) -> str | bytes | None:
+    """The name of what has a file, or of the file that is mapped at an address; None where neither is known."""
+    name = getattr(file, "name", None)
+    if isinstance(name, (str, bytes)) and not os.fsencode(name).startswith(b"/proc/self/fd/"):
+        return name
+    mapped = None if address is None else _mapped_at(address)
+    return None if mapped is None else mapped[0]
+
+
+def reason_of(file: Any, address: int, stores: bool) -> str:
+    """Why memory at an address couldn't be accessed, as far as the file tells now."""
     try:
-        if isinstance(file, mmap.mmap):
-            return "truncated" if file.size() < len(file) else "io"
-        path = file.descriptor if file.descriptor >= 0 else file.name
-        if os.stat(path).st_size < file.offset + len(file):
+        if isinstance(file, mmap.mmap) or not hasattr(file, "descriptor"):
+            mapped = _mapped_at(address)
+            if mapped is None:
+                return "truncated"  # the most frequent by far
+            path, needed = mapped
+            end = file.size() if isinstance(file, mmap.mmap) else os.stat(path).st_size
+        else:
+            path = file.descriptor if file.descriptor >= 0 else file.name
+            end, needed = os.stat(path).st_size, file.offset + len(file) - 1
+            stores = stores or file.mode in ("r+", "w+")
+        if end <= needed:
             return "truncated"
-        if file.mode in ("r+", "w+") and os.statvfs(path).f_bavail == 0:
-            return "no-space"
-        return "io"
+        return "no-space" if stores and os.statvfs(path).f_bavail == 0 else "io"
     except (OSError, ValueError, TypeError, AttributeError):
-        return "truncated"  # the most frequent by far
+        return "truncated"
+
+
+def _mapped_at(address: int) -> tuple[str, int] | None:
+    """The path of the file that is mapped at an address, and which of its bytes is; None where that isn't known."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+            for line in maps:
+                bounds, _, offset, _, _, *path = line.rstrip("\n").split(maxsplit=5)
+                start, end = (int(bound, 16) for bound in bounds.split("-"))
+                if start <= address < end:
+                    if not path or not path[0].startswith("/") or path[0].endswith(" (deleted)"):
+                        return None
+                    return path[0].replace("\\012", "\n"), int(offset, 16) + address - start
+    except (OSError, ValueError):
+        pass  # no system but Linux has this
+    return None

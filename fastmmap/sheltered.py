@@ -10,7 +10,7 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
-from ._mapping import read  # type: ignore[import-not-found]
+from ._guarded import read  # type: ignore[import-not-found]
 from .parallel import Seams
 
 

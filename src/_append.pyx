@@ -42,7 +42,7 @@ def append(buffer, position, data):
             if record.len > target.len - at:
                 raise ValueError(f"{record.len} bytes don't fit at position {at} of a buffer of {target.len} bytes")
             watch_view(&watching, &record)
-            watch_also(&watching, <void *> target.obj, target.buf, <char *> target.buf + at, record.len)
+            watch_also(&watching, <void *> target.obj, target.buf, <char *> target.buf + at, record.len, True)
             copy_guarded(guarded, <char *> target.buf + at, <const char *> record.buf, record.len, &watching)
             return at + record.len
         finally:
@@ -259,7 +259,7 @@ cdef class Stage:
         run.tail, run.word = self.place + self.used, self.word
         run.told = self.base + <uint64_t> (self.used + total)
         watch(&watching, <void *> owner, run.source[0], run.source[0], run.length[0])
-        watch_view_also(&watching, &self.view)
+        watch_target(&watching, &self.view)
         if (guarded(store_run, run, &watching.memory) if watching.memory.ranges else store_run(run)) == FM_FAULT:
             raise_fault(&watching)
         self.used += total

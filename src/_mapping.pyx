@@ -256,6 +256,7 @@ cdef class Mapping:
             if count != len(own):
                 raise ValueError(f"a slice of {count} bytes can't hold {len(own)}: use resize or append for that")
             watch_span(&watching, &view, start, step, count)
+            watching.stores[0] = True
             copy_strided(<char *> view.buf + start, step, PyBytes_AS_STRING(own), 1, count, &watching)
         finally:
             PyBuffer_Release(&view)
@@ -286,42 +287,12 @@ cdef class Mapping:
             if not 0 <= i < self.length:
                 raise IndexError("mapping index out of range")
             watch(&watching, <void *> self, self.address(), self.address() + i, 1)
+            watching.stores[0] = value >= 0
             if value >= 0:
                 copy_guarded(guarded, self.address() + i, &byte, 1, &watching)
                 return None
             copy_guarded(guarded, &byte, self.address() + i, 1, &watching)
             return <uint8_t> byte
-
-
-def read(buffer, Py_ssize_t start, Py_ssize_t end):
-    """buffer[start:end] as bytes, copied by a system call that no fault can end: b"" where end isn't beyond start.
-
-    Else they lie in the buffer.
-    """
-    cdef Py_buffer view
-    cdef Watch watching
-    cdef Py_ssize_t copied
-    cdef char *source
-    cdef char *target
-    if end <= start:
-        return b""
-    take_readable(buffer, &view)
-    try:
-        if not 0 <= start < end <= view.len:
-            raise ValueError(f"[{start}, {end}) is not within the buffer's {view.len} bytes")
-        data = PyBytes_FromStringAndSize(NULL, end - start)
-        target, source = PyBytes_AS_STRING(data), <char *> view.buf + start
-        watch(&watching, <void *> view.obj, view.buf, source, end - start)
-        with nogil:
-            copied = fm_read(target, source, end - start)
-        if copied < 0:
-            copy_guarded(guarded, target, source, end - start, &watching)
-        elif copied < end - start:
-            watching.memory.faulted, watching.memory.fault = 0, source + copied
-            raise_fault(&watching)
-        return data
-    finally:
-        PyBuffer_Release(&view)
 
 
 cdef struct Strides:

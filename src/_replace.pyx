@@ -1,6 +1,7 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """replace in a buffer, and Substitution for a new length. Their definition is fastmmap/reference/replace.py."""
 cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from kernel cimport *
 from walk cimport *
 
@@ -21,8 +22,8 @@ cdef extern from "unistd.h" nogil:
 
 cdef fm_guard guarded = import_guard()
 
-# Matches that are found before they are stored: 4 KiB of offsets for new bytes, 32 KiB in place, where what is found at
-# once is what can be made writable at once.
+# Matches that are found before they are stored: 4 KiB of offsets for new bytes, up to 32 KiB in place, where what is found
+# at once is what can be made writable at once. Those are allocated: a thread's whole stack may be as small.
 cdef enum:
     BATCH = 512
     STORED = 4096
@@ -42,7 +43,8 @@ cdef struct Replace:
     Py_ssize_t left         # how many more may be replaced
     Py_ssize_t replaced
     bint mapped             # whether the first store to a page is a fault
-    int64_t[STORED] offsets
+    int64_t *offsets
+    Py_ssize_t room         # for offsets
 
 cdef inline void make_writable(const Replace *job) noexcept nogil:
     """Makes writable the pages that all have one of the matches found, and no other."""
@@ -63,7 +65,7 @@ cdef inline void make_run_writable(uintptr_t first, uintptr_t last) noexcept nog
         fm_make_writable(first, last, PAGE)
 
 cdef int replace_step(void *context) noexcept nogil:
-    """Finds up to STORED matches, then stores.
+    """Finds as many matches as there is room for, then stores.
 
     A store changes nothing that the walk will look at: it ends where the next start that counts begins.
     """
@@ -71,7 +73,7 @@ cdef int replace_step(void *context) noexcept nogil:
     cdef Py_ssize_t i, length = <Py_ssize_t> job.walk.needle.length
     cdef int answer
     job.walk.out, job.walk.found = job.offsets, 0
-    job.walk.capacity = job.left if job.left < STORED else STORED
+    job.walk.capacity = min(job.left, job.room)
     answer = walk_step(&job.walk)
     # In a sparse batch no run of pages is worth a look.
     if job.mapped and CAN_MAKE_WRITABLE and job.walk.found >= WRITABLE_PAGES:
@@ -108,6 +110,7 @@ cdef class Kernel:
         cdef Py_ssize_t most = index_or(count, -1), number
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         cdef Watch watching
+        job.offsets = NULL
         check_same_length(own_old, own_new)
         take_writable(buffer, &view, "replace")
         try:
@@ -126,10 +129,15 @@ cdef class Kernel:
                 drive(guarded, walk_step, &job.walk, job.walk.stop - job.walk.position, &watching)
                 return job.walk.found
             job.hay, job.new, job.replaced = <uint8_t *> view.buf, <const uint8_t *> PyBytes_AS_STRING(own_new), 0
-            job.mapped = watching.memory.ranges > 0
+            job.mapped = watching.stores[0] = watching.memory.ranges > 0
+            job.room = min((job.walk.stop - job.walk.position - 1) // len(own_old) + 1, <Py_ssize_t> STORED)
+            job.offsets = <int64_t *> PyMem_Malloc(job.room * sizeof(int64_t))
+            if job.offsets == NULL:
+                raise MemoryError
             drive(guarded, replace_step, &job, job.walk.stop - job.walk.position, &watching)
             return job.replaced
         finally:
+            PyMem_Free(job.offsets)
             PyBuffer_Release(&view)
 
     def substitution(self, buffer, old, new, count=-1, start=0, end=None):
@@ -270,7 +278,7 @@ cdef class Substitution:
             try:
                 self.job.out, self.job.room = <uint8_t *> target.buf, target.len
                 watch_view(&watching, &self.view)
-                watch_view_also(&watching, &target)
+                watch_target(&watching, &target)
                 drive(guarded, fill_step, &self.job, target.len, &watching)
                 return target.len - self.job.room
             finally:

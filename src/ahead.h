@@ -22,6 +22,23 @@ static inline int fm_is_cold(const uint8_t *start, size_t length)
     return absent > MOST_ABSENT;
 }
 
+/* From where on all pages of [start, end) are in memory, which has at most 64 KiB: `end` where the last one isn't. */
+static inline const uint8_t *fm_resident(const uint8_t *start, const uint8_t *end)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = (uintptr_t)start & ~(page - 1);
+    unsigned char resident[18];
+    const size_t pages = ((uintptr_t)end - first + page - 1) / page;
+    size_t i = pages;
+    if (start >= end || pages > sizeof resident || mincore((void *)first, pages * page, (void *)resident) != 0)
+        return end;
+    while (i > 0 && resident[i - 1] & 1)
+        i--;
+    if (i == pages)
+        return end;
+    return i == 0 ? start : (const uint8_t *)first + i * page;
+}
+
 /* Starts to read [start, start + length) from its file, if its first page isn't in memory. */
 static inline void fm_read_ahead(const uint8_t *start, size_t length)
 {

@@ -72,6 +72,19 @@ static inline uint64_t fm_read_once(const uint64_t *word)
 #endif
 }
 
+/* Touches a byte, as a store does where `stores` is set; it stays what it is, whoever else stores to it. */
+static inline void fm_touch(uint8_t *byte, int stores)
+{
+    uint8_t value = *(volatile const uint8_t *)byte;
+#if defined(__GNUC__) || defined(__clang__)
+    while (stores && !__atomic_compare_exchange_n(byte, &value, value, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        continue;
+#else
+    (void)value; /* MSVC: no file there runs out of space under its mapping */
+    (void)stores;
+#endif
+}
+
 /* Whether pages can be made writable ahead of the stores to them. Kernels before 6.9 may never return from it when the
  * disk fails. */
 static inline int fm_can_make_writable(void)

@@ -96,9 +96,9 @@ cdef inline int cut(int fd, uint64_t size) noexcept nogil:
             return -1
     return 0
 
-# How much of a file is compared at a time.
+# How much of a file is compared at a time, on the stack, which may be one of 32 KiB.
 cdef enum:
-    BLOCK = 1 << 15
+    BLOCK = 1 << 12
 
 cdef inline int compare(int fd, uint64_t offset, const char *memory, uint64_t length) noexcept nogil:
     """1 or 0: whether the file has the same as the memory."""

@@ -1,4 +1,5 @@
 /* Which kernels this build has and this CPU can run. */
+#include "instructions.h"
 #include "kernel.h"
 
 #include <string.h>
@@ -21,17 +22,16 @@ const fm_kernel *fm_kernel_named(const char *name, fm_status *status)
     if (strcmp(name, "scalar") == 0)
         return &fm_scalar;
 #if ON_X86
-    __builtin_cpu_init();
     if (strcmp(name, "sse2") == 0)
         return &fm_sse2;
     if (strcmp(name, "avx2") == 0) {
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
+        if (fm_cpu_has(FM_AVX2_FEATURES, FM_YMM_STATE))
             return &fm_avx2;
         *status = FM_NOT_ON_THIS_CPU;
         return NULL;
     }
     if (strcmp(name, "avx512") == 0) {
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("bmi2"))
+        if (fm_cpu_has(FM_AVX512_FEATURES, FM_ZMM_STATE))
             return &fm_avx512;
         *status = FM_NOT_ON_THIS_CPU;
         return NULL;

@@ -12,7 +12,7 @@ from cpython.bytearray cimport PyByteArray_CheckExact
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals, PyErr_Clear
 from cpython.pycapsule cimport PyCapsule_Import
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uintptr_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
@@ -52,6 +52,7 @@ cdef extern from "kernel.h" nogil:
     const fm_kernel *fm_kernel_named(const char *, fm_status *)
 
 cdef extern from "agree.h" nogil:
+    uint64_t fm_eight(const uint8_t *)
     uint8_t fm_fold(uint8_t)
     size_t fm_agree(const uint8_t *, const uint8_t *, size_t, int)
     size_t fm_agree_back(const uint8_t *, const uint8_t *, size_t, int)
@@ -60,6 +61,7 @@ cdef extern from "ahead.h" nogil:
     bint fm_is_cold(const uint8_t *, size_t)
     void fm_read_ahead(const uint8_t *, size_t)
     void fm_drop(const uint8_t *, const uint8_t *, int, int64_t)
+    const uint8_t *fm_resident(const uint8_t *, const uint8_t *)
 
 cdef extern from "guard.h" nogil:
     enum: FM_FAULT
@@ -101,6 +103,12 @@ cdef enum:
 # for the work. That covers what no fault tells: new zeros where the file grew back, or behind its new end in the last page.
 cdef enum:
     STATUS_BYTES = 1 << 17
+
+# In how many bytes before its end, at most, a large call looks for one that isn't zero, and in which part of its size.
+# Where the file was cut and grew again, that byte is gone: see `last_byte`.
+cdef enum:
+    WITNESS_BYTES = 1 << 16
+    WITNESS_PART = 16
 
 # A scan that drops what lies behind it does so this many bytes at a time.
 cdef enum:
@@ -157,6 +165,7 @@ cdef struct Watch:
     fm_watch memory
     void *owner[2]              # who exports the range; the caller holds the export
     const char *origin[2]       # the owner's byte 0
+    bint stores[2]              # whether the range is stored to
     const Py_ssize_t *position  # how far in the first range the steps are, as the owner's offset; NULL: they don't tell
     Py_ssize_t reach            # how many bytes behind that position they have read
     bint back                   # they come from its end
@@ -164,29 +173,29 @@ cdef struct Watch:
     int64_t file_offset         # of the owner's byte 0
     Py_ssize_t dropped          # up to where, or down to where, it was
 
-cdef inline void watch_also(Watch *watch, void *owner, const void *origin, const void *address,
-                            size_t length) noexcept:
+cdef inline void watch_also(Watch *watch, void *owner, const void *origin, const void *address, size_t length,
+                            bint stores) noexcept:
     """Adds a stretch that steps will touch. What bytes and bytearray hold can't fault, and isn't watched."""
     cdef int i = watch.memory.ranges
     if length == 0 or owner == NULL or PyBytes_CheckExact(<object> owner) or PyByteArray_CheckExact(<object> owner):
         return
     watch.memory.range[i].address, watch.memory.range[i].length = address, length
-    watch.owner[i], watch.origin[i] = owner, <const char *> origin
+    watch.owner[i], watch.origin[i], watch.stores[i] = owner, <const char *> origin, stores
     watch.memory.ranges = i + 1
 
 cdef inline void watch(Watch *watch, void *owner, const void *origin, const void *address, size_t length) noexcept:
-    """Begins with one such stretch."""
+    """Begins with one such stretch, which is read."""
     watch.memory.ranges = 0
     watch.position, watch.reach, watch.back, watch.file = NULL, 0, False, -1
-    watch_also(watch, owner, origin, address, length)
+    watch_also(watch, owner, origin, address, length, False)
 
 cdef inline void watch_view(Watch *watching, const Py_buffer *view) noexcept:
     """Begins with all of what a view shows."""
     watch(watching, <void *> view.obj, view.buf, view.buf, view.len)
 
-cdef inline void watch_view_also(Watch *watching, const Py_buffer *view) noexcept:
-    """Adds all of what a view shows."""
-    watch_also(watching, <void *> view.obj, view.buf, view.buf, view.len)
+cdef inline void watch_target(Watch *watching, const Py_buffer *view) noexcept:
+    """Adds all of what a view shows, which is stored to."""
+    watch_also(watching, <void *> view.obj, view.buf, view.buf, view.len, True)
 
 cdef inline int drive(fm_guard guarded, fm_step step, void *context, Py_ssize_t size, Watch *watching) except -1:
     """Runs a step until it answers DONE or FULL, which it returns. A fault is a MappedFileError.
@@ -194,6 +203,7 @@ cdef inline int drive(fm_guard guarded, fm_step step, void *context, Py_ssize_t 
     `size` bytes of work decide about the GIL, and about how much is asked of the file.
     """
     cdef int answer = MORE
+    cdef const char *witness = NULL
     if size < RELEASE_BYTES:
         while answer == MORE:
             answer = guarded(step, context, &watching.memory) if watching.memory.ranges else step(context)
@@ -203,14 +213,17 @@ cdef inline int drive(fm_guard guarded, fm_step step, void *context, Py_ssize_t 
         owner = <object> watching.owner[0]
         if isinstance(owner, memoryview):
             owner = owner.obj
-        before = owner.file_status() if hasattr(owner, "file_status") else None
+        before = None
+        if hasattr(owner, "file_status") and owner.descriptor >= 0:
+            witness = last_byte(guarded, watching)
+            before = owner.file_status()
         if before is not None and owner.drop_behind:
             begin_dropping(watching, owner.descriptor, owner.offset)
         answer = drive_released(guarded, step, context, watching)
         if watching.file >= 0:
             drop(watching, watching.position[0] if watching.back else end_of(watching))
         if answer != FM_FAULT and before is not None:
-            check_status(watching, owner, before)
+            check_status(watching, owner, before, witness)
     if answer == FM_FAULT:
         raise_fault(watching)
     return answer
@@ -269,19 +282,58 @@ cdef inline void drop(Watch *watching, Py_ssize_t until) noexcept nogil:
         fm_drop(origin + low, origin + high, watching.file, watching.file_offset + low)
     watching.dropped = until
 
-cdef inline int check_status(const Watch *watching, object owner, object before) except -1:
-    """Raises where the file isn't what it was, or doesn't have what was read."""
-    cdef Py_ssize_t end = end_of(watching)
+cdef struct Stretch:
+    const uint8_t *start
+    const uint8_t *end
+
+cdef inline int pass_zeros_back(void *context) noexcept nogil:
+    cdef Stretch *stretch = <Stretch *> context
+    while stretch.end - stretch.start >= 8 and fm_eight(stretch.end - 8) == 0:
+        stretch.end -= 8
+    while stretch.end > stretch.start and stretch.end[-1] == 0:
+        stretch.end -= 1
+    return DONE
+
+cdef inline const char *last_byte(fm_guard guarded, Watch *watching) noexcept:
+    """The last byte of the first range that isn't zero, if it stands near the end and is in memory already.
+
+    NULL where there is none. A file that is cut and grows again has a hole in its place.
+    """
+    cdef Stretch stretch
+    cdef size_t length = watching.memory.range[0].length
+    cdef size_t part = min(length // WITNESS_PART, <size_t> WITNESS_BYTES)
+    stretch.end = <const uint8_t *> watching.memory.range[0].address + length
+    stretch.start = fm_resident(stretch.end - part, stretch.end)
+    if guarded(pass_zeros_back, &stretch, &watching.memory) == FM_FAULT or stretch.end == stretch.start:
+        return NULL
+    return <const char *> stretch.end - 1
+
+cdef inline int check_status(const Watch *watching, object owner, object before, const char *witness) except -1:
+    """Raises where the file isn't what it was, or doesn't have what was read. `owner` is the mapping."""
+    cdef Py_buffer whole
+    cdef Py_ssize_t end = end_of(watching), skipped = 0
     after = owner.file_status()
-    if after != before or after[2] < end:
+    if after is None:
+        return 0  # its descriptor was closed meanwhile
+    if <void *> owner != watching.owner[0]:
+        if export(owner, &whole, PyBUF_SIMPLE) != 0:
+            PyErr_Clear()
+            return 0  # it was closed just now
+        skipped = watching.origin[0] - <const char *> whole.buf
+        PyBuffer_Release(&whole)
+    if after != before or after[2] < skipped + end:
         from fastmmap.errors import check_status as check
-        check(owner, before, after, end)
+        check(owner, before, after, (skipped, end, -1 if witness == NULL else witness - watching.origin[0]))
     return 0
 
 cdef inline int raise_fault(const Watch *watching) except -1:
-    from fastmmap.errors import fault
+    """The MappedFileError for the fault: src/_guarded.pyx finds out what was the matter."""
+    from fastmmap._guarded import lost
     cdef int i = watching.memory.faulted
-    raise fault(<object> watching.owner[i], max(<const char *> watching.memory.fault - watching.origin[i], 0))
+    cdef uintptr_t start = <uintptr_t> watching.memory.range[i].address
+    # What was reported lies in a page of the range, but perhaps outside of it.
+    cdef uintptr_t fault = min(max(<uintptr_t> watching.memory.fault, start), start + watching.memory.range[i].length - 1)
+    raise lost(<object> watching.owner[i], <uintptr_t> watching.origin[i], fault, watching.stores[i])
 
 # --- arguments ---
 

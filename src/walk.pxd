@@ -14,9 +14,9 @@ from twoway cimport *
 cdef enum:
     SPREAD = 8
 
-# Room for candidates on the stack: 8 KiB, which stays in the first-level cache beside the haystack.
+# Room for candidates on the stack: 4 KiB. A thread may have a stack of 32 KiB, of which a signal's frame takes up to 12.
 cdef enum:
-    CANDIDATES = 2048
+    CANDIDATES = 1024
 
 # From this many starts on, 4 KiB of the haystack decide which two bytes of the needle are rare in it. It costs 2
 # microseconds, as much as scanning 32 KiB at memory speed.

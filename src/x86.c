@@ -1,8 +1,10 @@
 /* The scan for x86-64: SSE2, which every such CPU has, AVX2, and AVX-512 with its byte instructions.
  *
  * The instructions are enabled function by function (TARGET), never for the file: a compiler that may use AVX2
- * anywhere puts it where a CPU without it will meet it. dispatch.c asks the CPU before any of these is called.
+ * anywhere puts it where a CPU without it will meet it. dispatch.c asks the CPU before any of these is called, for what
+ * instructions.h lists.
  */
+#include "instructions.h"
 #include "kernel.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
@@ -27,7 +29,7 @@
 #include "scan.h"
 
 #define NAME avx2
-#define TARGET __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt")))
+#define TARGET FM_TARGET(FM_AVX2_FEATURES)
 #define VECTOR __m256i
 #define WIDTH 32
 #define SPLAT(byte) _mm256_set1_epi8((char)(byte))
@@ -45,7 +47,7 @@
 #include "scan.h"
 
 #define NAME avx512
-#define TARGET __attribute__((target("avx512f,avx512bw,bmi,bmi2,lzcnt,popcnt")))
+#define TARGET FM_TARGET(FM_AVX512_FEATURES)
 #define VECTOR __m512i
 #define WIDTH 64
 #define SPLAT(byte) _mm512_set1_epi8((char)(byte))

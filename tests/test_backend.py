@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ALWAYS, load
@@ -70,6 +72,27 @@ def test_the_three_refusals_differ(monkeypatch):
             continue
         with pytest.raises((ImportError, RuntimeError), match="not built|this CPU"):
             _backend.load(name)
+
+
+@pytest.mark.skipif(not (_backend.NATIVE and Path("/proc/cpuinfo").exists()), reason="nobody else says what it has")
+def test_the_cpu_has_what_the_system_says(compiled):
+    """Each feature that a kernel is compiled for is asked for, with the answer that Linux got."""
+    if not (Path(__file__).parent.parent / "src" / "instructions.h").exists():
+        pytest.skip("the sources aren't here")
+    cpu = ctypes.CDLL(str(compiled("instructions.c")))
+    cpu.name.restype = ctypes.c_char_p
+    names = []
+    while (name := cpu.name(len(names))) is not None:
+        names.append(name)
+    if not names:
+        pytest.skip("the sources ask CPUs of x86-64 alone")
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    flags = next(line for line in lines if line.startswith("flags")).encode().split()
+    assert len(names) > 10
+    assert [name for i, name in enumerate(names) if cpu.answer(i)] == [name for name in names if name in flags]
+    narrow = [name for name in names if not name.startswith(b"avx512")]
+    assert cpu.has_avx2() == all(name in flags for name in narrow) == ("avx2" in fastmmap.kernels())
+    assert cpu.has_avx512() == all(name in flags for name in names) == ("avx512" in fastmmap.kernels())
 
 
 def test_kernels_are_listed_best_first():

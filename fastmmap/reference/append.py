@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from .arguments import data_bytes, index_or, writable
+from .arguments import data_bytes, index_or, storage, writable
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from .arguments import Data
+
+# How far the records go, for those who share the memory.
+WORD = struct.Struct("=Q")
 
 
 def append(buffer: Buffer, position: SupportsIndex, data: Data) -> int:
@@ -41,9 +45,9 @@ class Stage:
 
     def __init__(self, buffer: Buffer | None = None) -> None:
         self._storing = threading.RLock()  # the kernel holds the interpreter's lock while it stores
-        self._memory: Any = None
-        self._view = memoryview(b"")  # what records are stored in
-        self._word: memoryview | None = None
+        self._view: Any = None  # the buffer's memory,
+        self._start = self._room = 0  # and the stretch of it for records
+        self._word: int | None = None
         self._base = self._tail = self._limit = self._before = self._turn = 0
         self.largest = sys.maxsize
         self.switch(buffer)
@@ -82,10 +86,12 @@ class Stage:
         with self._storing:
             if len(own) > self.largest or len(own) > self._limit - self._tail:
                 return False
-            self._view[self._tail : self._tail + len(own)] = own
-            self._tail += len(own)
+            if own:
+                place = self._start + self._tail
+                self._view[place : place + len(own)] = own
             if self._word is not None:
-                self._word[0] = self._base + self._tail
+                self._view[self._word : self._word + WORD.size] = WORD.pack(self._base + self._tail + len(own))
+            self._tail += len(own)
             return True
 
     def overflow(self, data: Data) -> None:
@@ -108,26 +114,29 @@ class Stage:
         the records go. With `rests` the stage takes no records yet. With `turn` nothing is done and -1 returned, unless
         that is the stage's turn: else somebody, a signal handler perhaps, has switched it meanwhile.
         """
-        memory, view, counter, base = None, memoryview(b""), None, 0
+        view, stop, base = None, start, 0
         if buffer is not None:
-            memory = writable(buffer, "Stage")
-            whole = memory.__enter__()
+            view = storage(buffer, "Stage")
             try:
-                view, counter = _parts(whole, start, len(whole) if end is None else end, word)
-            except ValueError:
-                memory.__exit__(*sys.exc_info())
+                stop = len(view) if end is None else end
+                _check_places(len(view), start, stop, word)
+                if word is not None:
+                    (base,) = WORD.unpack(view[word : word + WORD.size])
+            except BaseException:
+                view.release()
                 raise
-            base = 0 if counter is None else counter[0]
         with self._storing:
             if turn not in (None, self._turn):
-                before, used = (memory, view, counter), -1
+                released, used = view, -1
             else:
-                before, used = (self._memory, self._view, self._word), self._tail
-                self._memory, self._view, self._word, self._base, self._tail = memory, view, counter, base, 0
+                released, used = self._view, self._tail
+                self._view, self._start, self._room, self._word = view, start, stop - start, word
+                self._base, self._tail = base, 0
                 self._before += used
                 self._turn += 1
                 self.rest() if rests else self.wake()
-        _release(*before)
+        if released is not None:
+            released.release()
         return used
 
     def count(self, length: int) -> None:
@@ -145,23 +154,12 @@ class Stage:
 
     def wake(self) -> None:
         """Lets records fit again, where there is a buffer. Without one not even an empty record does."""
-        self._limit = -1 if self._memory is None else len(self._view)
+        self._limit = -1 if self._view is None else self._room
 
 
-def _parts(whole: memoryview, start: int, end: int, word: int | None) -> tuple[memoryview, memoryview | None]:
-    """The stretch for the records, and the word."""
-    if not 0 <= start <= end <= len(whole):
-        raise ValueError(f"[{start}, {end}) is outside the buffer of {len(whole)} bytes")
-    if word is None:
-        return whole[start:end], None
-    if word % 8 or not 0 <= word <= len(whole) - 8 or start - 8 < word < end:
-        raise ValueError(f"there is no place for a word at {word}, beside [{start}, {end}) in {len(whole)} bytes")
-    return whole[start:end], whole[word : word + 8].cast("Q")
-
-
-def _release(memory: Any, view: memoryview, word: memoryview | None) -> None:
-    view.release()
-    if word is not None:
-        word.release()
-    if memory is not None:
-        memory.__exit__(None, None, None)
+def _check_places(size: int, start: int, end: int, word: int | None) -> None:
+    """ValueError for what isn't inside a buffer."""
+    if not 0 <= start <= end <= size:
+        raise ValueError(f"[{start}, {end}) is outside the buffer of {size} bytes")
+    if word is not None and (word % 8 or not 0 <= word <= size - 8 or start - 8 < word < end):
+        raise ValueError(f"there is no place for a word at {word}, beside [{start}, {end}) in {size} bytes")

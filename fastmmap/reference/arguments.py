@@ -54,6 +54,22 @@ def export(source: Any) -> memoryview:
     return buffer.raw()
 
 
+@functools.singledispatch
+def memory(source: Any, writable: bool = False) -> Any:
+    """The memory of a buffer, for the reference to read and store to, in a with statement.
+
+    It is used as a memoryview of bytes is, but for one thing: a slice may be bytes. What isn't private bytes may be a
+    mapping that loses its file; a build that can have that be an error has registered here how.
+    """
+    return export(source)
+
+
+@memory.register(bytes)
+@memory.register(bytearray)
+def _(source: bytes | bytearray, writable: bool = False) -> Any:
+    return memoryview(source)
+
+
 def export_data(data: Data) -> memoryview:
     """The memory of a record: bytes-like, or str as UTF-8."""
     if type(data) is bytes:  # most are, and what follows takes a microsecond
@@ -61,31 +77,40 @@ def export_data(data: Data) -> memoryview:
     return export(str.encode(data) if isinstance(data, str) else data)
 
 
+def haystack(source: Any) -> Any:
+    """The memory of a haystack, which is the caller's to release."""
+    try:
+        return memory(source)
+    except TypeError:
+        return memory(as_buffer(source))
+
+
 @contextmanager
 def readable(source: Any) -> Iterator[memoryview]:
     """The bytes of a haystack, until the end of the with statement."""
-    try:
-        view = export(source)
-    except TypeError:
-        source = as_buffer(source)
-        view = export(source)
-    with view:
+    with haystack(source) as view:
         yield view
 
 
-@contextmanager
-def writable(target: Any, verb: str) -> Iterator[memoryview]:
-    """The bytes of a buffer to be changed in place."""
+def storage(target: Any, verb: str) -> Any:
+    """The memory of a buffer to be changed in place, which is the caller's to release."""
     try:
-        view = export(target)
+        view = memory(target, True)
     except TypeError:
         raise TypeError(
             f"{verb} needs a writable buffer, not {type(target).__name__!r}: "
             f"use fastmmap.open(path, 'r+') to change a file in place"
         ) from None
-    with view:
-        if view.readonly:
-            raise BufferError("the buffer is read-only")
+    if view.readonly:
+        view.release()
+        raise BufferError("the buffer is read-only")
+    return view
+
+
+@contextmanager
+def writable(target: Any, verb: str) -> Iterator[memoryview]:
+    """The bytes of a buffer to be changed in place, until the end of the with statement."""
+    with storage(target, verb) as view:
         yield view
 
 
@@ -96,7 +121,7 @@ def data_bytes(data: Data, name: str) -> bytes:
     if isinstance(data, str):
         return data.encode()
     try:
-        view = export(data)
+        view = memory(data)
     except TypeError:
         raise TypeError(f"{name} must be bytes-like or str, not {type(data).__name__!r}") from None
     with view:

@@ -12,8 +12,8 @@ from .arguments import (
     check_threads,
     clamp,
     data_bytes,
+    haystack,
     index_or,
-    readable,
     writable,
 )
 from .search import matches
@@ -68,8 +68,7 @@ class Substitution:
         own_old, self._new = data_bytes(old, "old"), data_bytes(new, "new")
         check_old(own_old)
         most, first, last = index_or(count, -1), index_or(start, 0), index_or(end, END)
-        self._memory = readable(buffer)
-        self._view = self._memory.__enter__()
+        self._view = haystack(buffer)
         self._step = len(own_old)
         first, self._end = clamp(first, last, len(self._view))
         self._starts = islice(matches(self._view, own_old, first, self._end), END if most < 0 else most)
@@ -106,7 +105,7 @@ class Substitution:
         if not self._closed:
             self._closed = True
             self._starts = iter(())  # type: ignore[assignment]  # lets go of the view
-            self._memory.__exit__(None, None, None)
+            self._view.release()
 
     def __enter__(self) -> Substitution:
         return self

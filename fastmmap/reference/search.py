@@ -9,7 +9,7 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from .arguments import END, check_limit, check_threads, clamp, index_or, needle_bytes, readable
+from .arguments import END, check_limit, check_threads, clamp, haystack, index_or, needle_bytes, readable
 
 if TYPE_CHECKING:
     from typing import SupportsIndex
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # rfind looks at so many starts at first, and at twice as many each time that it has found nothing.
 WINDOW = 1 << 12
+
+# How many starts are looked at in a copy of memory: few at first, so that an early match is found early.
+FIRST_PIECE, LARGEST_PIECE = 1 << 14, 1 << 20
 
 
 def find(
@@ -160,8 +163,7 @@ def iter_find(
     gone.
     """
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
-    memory = readable(buffer)
-    view = memory.__enter__()  # now, so that a bad buffer is an error of this call, not of the first next()
+    view = haystack(buffer)  # now, so that a bad buffer is an error of this call, not of the first next()
 
     def offsets() -> Iterator[int]:
         try:
@@ -169,7 +171,7 @@ def iter_find(
                 view, own, *clamp(first, last, len(view)), overlapping=overlapping, ignorecase=ignorecase
             )
         finally:
-            memory.__exit__(None, None, None)
+            view.release()
 
     return offsets()
 
@@ -186,5 +188,17 @@ def matches(
     literal = re.escape(needle)
     # A lookahead matches without consuming, so the search goes on at the next byte: matches may overlap.
     pattern = re.compile(b"(?=" + literal + b")" if overlapping else literal, re.IGNORECASE if ignorecase else 0)
-    for match in pattern.finditer(view, start, end):
-        yield match.start()
+    if isinstance(view, memoryview):
+        for match in pattern.finditer(view, start, end):
+            yield match.start()
+        return
+    # What can't be given to `re` is copied in pieces, each of which begins where no start was looked at.
+    piece = FIRST_PIECE
+    while end - start >= len(needle):
+        high = min(start + piece + len(needle) - 1, end)
+        low, start = start, high - len(needle) + 1
+        for match in pattern.finditer(view[low:high]):
+            yield low + match.start()
+            if not overlapping:
+                start = max(start, low + match.end())
+        piece = min(2 * piece, LARGEST_PIECE)

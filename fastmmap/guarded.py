@@ -1,0 +1,21 @@
+"""What a build with extensions has the rest of the package do with memory that may lose its file.
+
+The reference reads and stores by way of the guard then, so that kernel "python" is guarded as the others are. And where
+a system call was given memory of a caller's that has lost its file, the error says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import errors
+from ._guarded import Export, unreadable  # type: ignore[import-not-found]
+from .reference.arguments import memory
+
+
+@memory.register(object)
+def _(source: Any, writable: bool = False) -> Any:
+    return Export(source, writable)
+
+
+errors.unreadable = unreadable

@@ -1,0 +1,238 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
+"""Memory that may lose its file: copies of it that no fault ends, and after a fault, what was the matter."""
+cimport cython
+from kernel cimport *
+
+from fastmmap.errors import MappedFileError, behind, name_of, reason_of
+
+cdef extern from "copy.h" nogil:
+    void fm_touch(uint8_t *, int)
+
+cdef extern from "unistd.h" nogil:
+    long sysconf(int)
+    enum: _SC_PAGESIZE
+
+cdef fm_guard guarded = import_guard()
+cdef uintptr_t PAGE = sysconf(_SC_PAGESIZE)
+
+
+# --- copies ---
+
+cdef int read_step(void *context) noexcept nogil:
+    """copy_step by a system call, which stops where a fault would be. What is left is `length`."""
+    cdef Copy *copy = <Copy *> context
+    cdef Py_ssize_t length = min(copy.length, <Py_ssize_t> STEP_BYTES)
+    cdef Py_ssize_t copied = fm_read(copy.target, copy.source, length)
+    if copied < 0:
+        return copy_step(context)  # in a sandbox without that call
+    copy.target += copied
+    copy.source += copied
+    copy.length -= copied
+    return MORE if copied == length and copy.length else DONE
+
+cdef bytes copied(const Py_buffer *view, Py_ssize_t start, Py_ssize_t end):
+    """view[start:end], which isn't empty and lies in the view."""
+    cdef Watch watching
+    cdef Copy copy
+    data = PyBytes_FromStringAndSize(NULL, end - start)
+    copy.target, copy.source, copy.length = PyBytes_AS_STRING(data), <char *> view.buf + start, end - start
+    watch(&watching, <void *> view.obj, view.buf, copy.source, copy.length)
+    drive(guarded, read_step, &copy, copy.length, &watching)
+    if copy.length:
+        watching.memory.faulted, watching.memory.fault = 0, copy.source
+        raise_fault(&watching)
+    return data
+
+
+def read(buffer, Py_ssize_t start, Py_ssize_t end):
+    """buffer[start:end] as bytes, copied by a system call that no fault can end: b"" where end isn't beyond start.
+
+    Else they lie in the buffer.
+    """
+    cdef Py_buffer view
+    if end <= start:
+        return b""
+    take_readable(buffer, &view)
+    try:
+        if not 0 <= start < end <= view.len:
+            raise ValueError(f"[{start}, {end}) is not within the buffer's {view.len} bytes")
+        return copied(&view, start, end)
+    finally:
+        PyBuffer_Release(&view)
+
+
+@cython.no_gc_clear  # clearing would forget the export
+cdef class Export:
+    """The memory of a contiguous buffer, which is read and stored to as a memoryview of bytes is, but that a slice is bytes.
+
+    What fastmmap/guarded.py gives to the reference. Its end, where no error came, asks whether the file shrank and grew
+    again meanwhile.
+    """
+    cdef Py_buffer view
+    cdef Watch watching
+    cdef object before          # the file's status, for a large buffer
+    cdef const char *witness
+    cdef Py_ssize_t end         # up to where it was read
+    cdef bint held
+
+    def __cinit__(self, source, bint writable=False):
+        take(source, &self.view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
+        self.held = True
+        if self.view.len >= STATUS_BYTES:
+            watch_view(&self.watching, &self.view)
+            mapping = self.mapping()
+            if hasattr(mapping, "file_status") and mapping.descriptor >= 0:
+                self.witness = last_byte(guarded, &self.watching)
+                self.before = mapping.file_status()
+
+    cdef object mapping(self):
+        """What owns the memory, if it is a mapping of ours."""
+        owner = <object> self.view.obj
+        return owner.obj if isinstance(owner, memoryview) else owner
+
+    cdef int check_held(self) except -1:
+        if not self.held:
+            raise ValueError("the memory was released")
+        return 0
+
+    @property
+    def readonly(self):
+        """Whether it can't be stored to."""
+        return self.view.readonly
+
+    def __len__(self):
+        return self.view.len
+
+    def __bytes__(self):
+        return self[:]
+
+    def __getitem__(self, slice place not None):
+        """A slice, as bytes."""
+        cdef Py_ssize_t start, stop
+        start, stop, _ = place.indices(self.view.len)
+        self.check_held()
+        if start >= stop:
+            return b""
+        self.end = max(self.end, stop)
+        return copied(&self.view, start, stop)
+
+    def __setitem__(self, slice place not None, bytes data not None):
+        """Stores as many bytes as the slice has."""
+        cdef Py_ssize_t start, stop
+        cdef Watch watching
+        start, stop, _ = place.indices(self.view.len)
+        self.check_held()
+        if self.view.readonly:
+            raise TypeError("cannot modify read-only memory")
+        if stop - start != len(data):
+            raise ValueError(f"a slice of {stop - start} bytes can't hold {len(data)}")
+        watch(&watching, <void *> self.view.obj, self.view.buf, <char *> self.view.buf + start, len(data))
+        watching.stores[0] = True
+        copy_guarded(guarded, <char *> self.view.buf + start, PyBytes_AS_STRING(data), len(data), &watching)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        try:
+            if kind is None and self.held and self.before is not None and self.end:
+                self.watching.memory.range[0].length = self.end
+                check_status(&self.watching, self.mapping(), self.before, self.witness)
+        finally:
+            self.release()
+
+    def release(self):
+        """Lets go of the memory. Releasing twice does nothing."""
+        with cython.critical_section(self):
+            if self.held:
+                self.held = False
+                PyBuffer_Release(&self.view)
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(&self.view)
+
+
+# --- after a fault ---
+
+cdef struct Touch:
+    uint8_t *byte
+    bint stores
+
+cdef int touch_step(void *context) noexcept nogil:
+    cdef Touch *touch = <Touch *> context
+    fm_touch(touch.byte, touch.stores)
+    return DONE
+
+cdef bint can_be_stored_to(uintptr_t address) noexcept nogil:
+    cdef Touch touch = Touch(<uint8_t *> address, True)
+    return answers(&touch)
+
+cdef bint can_be_read(uintptr_t address) noexcept nogil:
+    """By a system call, where there is one, for the signal may be contested."""
+    cdef uint8_t byte
+    cdef Py_ssize_t copied = fm_read(&byte, <const void *> address, 1)
+    cdef Touch touch = Touch(<uint8_t *> address, False)
+    return copied == 1 if copied >= 0 else answers(&touch)
+
+cdef bint answers(Touch *touch) noexcept nogil:
+    cdef fm_watch memory
+    memory.ranges = 1
+    memory.range[0].address, memory.range[0].length = touch.byte, 1
+    return guarded(touch_step, touch, &memory) == DONE
+
+cdef uintptr_t page_of(uintptr_t address) noexcept nogil:
+    return address - address % PAGE
+
+cdef uintptr_t first_gone(uintptr_t start, uintptr_t fault) noexcept nogil:
+    """The first page from `start` on that can't be read, as far as a bisection tells; that of `fault` can't."""
+    cdef uintptr_t low = page_of(start), high = page_of(fault), middle
+    if low < high and not can_be_read(start):
+        return low
+    # The page at low can be read, that at high can't.
+    while high - low > PAGE:
+        middle = page_of(low + (high - low) // 2)
+        if can_be_read(middle):
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def lost(owner, uintptr_t start, uintptr_t fault, bint stores):
+    """The MappedFileError for what `owner` exports from the address `start` on, and a step couldn't touch at `fault`.
+
+    Only a page that can't be touched while the file is long enough for it is the disk's fault. The file may change
+    between those two questions, so they are asked more than once.
+    """
+    cdef uintptr_t gone = page_of(fault)
+    cdef int i
+    file = behind(owner)
+    reason = reason_of(file, fault, stores)
+    for i in range(3):
+        if reason == "truncated":
+            break
+        if can_be_stored_to(fault) if stores else can_be_read(fault):
+            reason = "changed"
+            break
+        reason = reason_of(file, fault, stores)
+    with nogil:
+        if not can_be_read(fault):
+            gone = first_gone(start, fault)
+    return MappedFileError.because(reason, gone - start if gone > start else 0, name_of(file, fault))
+
+
+def unreadable(buffer):
+    """The MappedFileError for a buffer that a system call couldn't read; None where all of it can be read now."""
+    cdef Py_buffer view
+    cdef uintptr_t address, end
+    take(buffer, &view, PyBUF_SIMPLE)
+    try:
+        address = <uintptr_t> view.buf
+        end = address + view.len
+        with nogil:
+            while address < end and can_be_read(address):
+                address = page_of(address) + PAGE
+        return lost(<object> view.obj, <uintptr_t> view.buf, address, False) if address < end else None
+    finally:
+        PyBuffer_Release(&view)

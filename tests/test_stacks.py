@@ -1,0 +1,98 @@
+"""Threads with the smallest stack that there is, 32 KiB: every verb works in one, and a truncated file is an error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from fastmmap import _backend
+
+CHILD = """
+import os, sys, threading
+import numpy, fastmmap
+from fastmmap import _backend
+
+folder, name = sys.argv[1:]
+kernel = _backend.load(name)
+path, other = folder + "/file", folder + "/other"
+text = b"the cat sat on the mat\\n" * 40_000
+block = bytearray(1 << 16)
+done = []
+
+def fresh(mode="r+"):
+    with open(path, "wb") as file:
+        file.write(text)
+    return fastmmap.open(path, mode)
+
+def substituted(m):
+    with kernel.substitution(m, b"cat", b"horse") as reader:
+        while reader.readinto(block):
+            pass
+
+LONG = b"the cat sat on the mat\\nthe cat sat on the cat"
+VERBS = {
+    "find": lambda m: kernel.find(m, b"never"),
+    "find a long needle": lambda m: kernel.find(m, LONG),
+    "find what repeats": lambda m: kernel.find(m, text[:46] * 30 + b"x"),
+    "rfind": lambda m: kernel.rfind(m, b"never"),
+    "count": lambda m: kernel.count(m, b"the", ignorecase=True),
+    "find_all": lambda m: kernel.find_all(m, b"cat"),
+    "iter_find": lambda m: sum(1 for _ in kernel.iter_find(m, b"cat")),
+    "line_starts": lambda m: kernel.line_starts(m),
+    "gather": lambda m: kernel.gather(m, [0, len(m) - 9], 9),
+    "replace": lambda m: kernel.replace(m, b"cat", b"dog"),
+    "substitution": substituted,
+    "append": lambda m: kernel.append(m, 0, bytes(len(m))),
+    "Stage": lambda m: kernel.Stage(m).append_many([bytes(9000)] * 100),
+    "slices": lambda m: (m[:], m[::-3], m[len(m) - 1], m.__setitem__(slice(0, len(m)), bytes(len(m)))),
+}
+
+def work(verb):
+    m = fresh()
+    VERBS[verb](m)
+    m = fresh()
+    os.truncate(path, 0)
+    try:
+        VERBS[verb](m)
+    except fastmmap.MappedFileError:
+        done.append(verb)
+
+def log():
+    with fastmmap.Appender(other, stage_size=4096) as log:
+        log.append_many([b"x" * 100] * 1000)
+        log.append(b"y" * 100_000)
+        log.flush()
+    done.append("log")
+
+def edit():
+    fresh().close()
+    assert fastmmap.replace_file(path, b"cat", b"horse", threads=1).count == 40_000
+    done.append("edit")
+
+def in_a_small_thread(function, *arguments):
+    thread = threading.Thread(target=function, args=arguments)
+    thread.start()
+    thread.join()
+
+# What is done once in a process, numpy's own imports above all, isn't ours to make small.
+fastmmap.find_all(b"abc", b"b"), fastmmap.line_starts(b"a"), fastmmap.gather(b"abc", [0], 1)
+log(), edit()
+for verb in VERBS:
+    VERBS[verb](fresh())
+done.clear()
+threading.stack_size(32768)
+for verb in VERBS:
+    in_a_small_thread(work, verb)
+in_a_small_thread(log)
+in_a_small_thread(edit)
+assert done == [*VERBS, "log", "edit"], done
+print("done")
+"""
+
+
+@pytest.mark.skipif(not _backend.NATIVE, reason="the stacks of the standard library are its own")
+def test_every_verb_in_a_thread_of_32_kib(kernel, tmp_path):
+    done = subprocess.run([sys.executable, "-c", CHILD, tmp_path, kernel.name], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr[-500:]) == (0, "done\n", "")
