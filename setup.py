@@ -13,13 +13,14 @@ from setuptools import Extension, setup
 SCAN = ["src/scalar.c", "src/x86.c", "src/neon.c", "src/dispatch.c"]
 SOURCES = {
     "_mapping": ["src/guard.c", "src/guard_windows.c", "src/sheltered.c"],
+    "_parallel": [],
     "_search": SCAN,
     "_lines": SCAN,
     "_replace": SCAN,
     "_append": [],
     "_drain": [],
 }
-HEADERS = ["kernel.h", "scan.h", "agree.h", "ahead.h", "copy.h", "guard.h"]
+HEADERS = ["kernel.h", "scan.h", "agree.h", "ahead.h", "copy.h", "crew.h", "guard.h"]
 HEADERS += ["kernel.pxd", "twoway.pxd", "walk.pxd", "offsets.pxd", "descriptor.pxd"]
 
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
+from .. import _imports
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
@@ -183,8 +185,7 @@ def as_records(offsets: Integers, length: Any) -> tuple[Offsets, Offsets]:
 
 
 def _integers(numbers: Any, name: str) -> Any:
-    import numpy
-
+    numpy = _imports.load("numpy")
     array = numpy.asarray(numbers)
     if array.dtype.kind == "f" and not hasattr(numbers, "dtype"):
         array = numpy.asarray(numbers, dtype=object)  # numpy makes floats of [] and of [1, 2**63]
