@@ -197,21 +197,21 @@ cdef class Crew:
             part += 1
 
     cdef int raise_first(self) except -1:
-        """Raises the error of the first part, or an interrupt. The others are its context, if it has none.
+        """Raises the error of the first part, or an interrupt; the next one is its context, if it has none.
 
-        What happened behind the last part that was wanted didn't happen, but in the calling thread it may be a signal
-        handler's.
+        What happened behind a result that was enough didn't happen. In the calling thread it counts nevertheless,
+        because it may be a signal handler's.
         """
         cdef int64_t last = fm_last(&self.crew)
-        errors = [(part, error) for part, calling, error in self.errors if calling or part < last]
-        self.errors = []
+        errors, self.errors = sorted(self.errors, key=lambda error: error[0]), []
         if self.forgotten:
             raise MemoryError
-        if not errors:
+        for part, calling, first in errors:
+            if calling or part < last:
+                break
+        else:
             return 0
-        errors.sort(key=lambda item: item[0])
-        first = errors[0][1]
-        for _, other in errors[1:]:
+        for _, _, other in errors:
             if other is not first and first.__context__ is None and other.__context__ is None:
                 first.__context__ = other
         raise first

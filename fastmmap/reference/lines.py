@@ -24,11 +24,8 @@ def line_starts(buffer: Readable, start: Index = 0, end: Index = None, *, thread
     check_threads(threads)
     with readable(buffer) as view:
         first, last = clamp(first, last, len(view))
-        starts: Offsets = numpy.empty(0, dtype=numpy.int64)
-        if first >= last:
-            return starts
         after = (newline + 1 for newline in matches(view, b"\n", first, last - 1))
-        starts = numpy.fromiter(chain((first,), after), dtype=numpy.int64)
+        starts: Offsets = numpy.fromiter(chain((first,), after) if first < last else (), dtype=numpy.int64)
         return starts
 
 
