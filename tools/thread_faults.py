@@ -63,11 +63,17 @@ def searches() -> dict[str, Callable[[bytearray], object]]:
         "find": lambda b: parallel.find(kernel, b, b"absent", 0, end, False, THREADS) == -1,
         "rfind": lambda b: parallel.rfind(kernel, b, b"dog", 0, end, False, THREADS) == TEXT.rfind(b"dog"),
         "count": lambda b: parallel.count(kernel, b, b"cat", 0, end, False, False, THREADS) == 2000,
-        "find_all": lambda b: parallel.find_all(kernel, b, b"dog", 0, end, False, False, THREADS).tolist()
-        == list(range(LINE.index(b"dog"), end, len(LINE))),
-        "line_starts": lambda b: parallel.line_starts(kernel, b, 0, end, THREADS).tolist()
-        == list(range(0, end, len(LINE))),
+        "find_all": lambda b: (
+            parallel.find_all(kernel, b, b"dog", 0, end, False, False, THREADS).tolist()
+            == list(range(LINE.index(b"dog"), end, len(LINE)))
+        ),
+        "line_starts": lambda b: (
+            parallel.line_starts(kernel, b, 0, end, THREADS).tolist() == list(range(0, end, len(LINE)))
+        ),
     }
+
+
+CALLS = (*searches(), "replace_file")
 
 
 @contextmanager
@@ -96,14 +102,19 @@ def check_quiet(folder: Path) -> None:
         other.close()
 
 
+def a_call(name: str, path: Path, buffer: bytearray) -> Callable[[], bool]:
+    return (lambda: edit(path)) if name == "replace_file" else (lambda: searches()[name](buffer))
+
+
 def attempt(call: Callable[[], bool], error: BaseException, buffer: bytearray) -> bool:
     """Whether the call ended with this error; it must have, or be right. The buffer is free even while it is held."""
     try:
         check(call(), "a wrong answer")
     except (Interrupt, Timeout) as caught:
         check(caught is error, "another error than was raised")
-        buffer.append(0)
-        buffer.pop()
+        if fastmmap.kernel != "python":  # whose own frames hold on to it
+            buffer.append(0)
+            buffer.pop()
         return True
     return False
 
@@ -111,68 +122,65 @@ def attempt(call: Callable[[], bool], error: BaseException, buffer: bytearray) -
 # --- interrupts ---
 
 
+class Tracer:
+    """Raises an error at a line of ours, counted from where it begins to trace."""
+
+    FILES = frozenset(module.__file__ for module in (parallel, rewriting, editing))
+
+    def __init__(self, error: BaseException, line: int) -> None:
+        self.error, self.left = error, line
+
+    def __call__(self, frame, event, argument):
+        if frame.f_code.co_filename not in self.FILES:
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                raise self.error
+        return self
+
+
 def at_lines(folder: Path, cases: int) -> int:
     """An error at each line of Python that a call runs in the calling thread, in turn, or at some of them."""
     step = 1 if cases >= 1000 else 37
-    files = {module.__file__ for module in (parallel, rewriting, editing)}
     done = 0
     for kind in (Interrupt, Timeout):
-        for name in (*searches(), "replace_file"):
+        for name in CALLS:
             for line in itertools.count(1, step):
-                error, left = kind(line), line
-                buffer = bytearray(TEXT)
-
-                def trace(frame, event, argument):
-                    nonlocal left
-                    if frame.f_code.co_filename not in files:
-                        return None
-                    if event == "line":
-                        left -= 1
-                        if left == 0:
-                            raise error
-                    return trace
-
+                tracer, buffer = Tracer(kind(line), line), bytearray(TEXT)
                 with edited(folder) as path:
-                    call = (lambda: edit(path)) if name == "replace_file" else (lambda: searches()[name](buffer))
-                    sys.settrace(trace)
+                    sys.settrace(tracer)
                     try:
-                        raised = attempt(call, error, buffer)
+                        raised = attempt(a_call(name, path, buffer), tracer.error, buffer)
                     finally:
                         sys.settrace(None)
                     check_quiet(folder)
                 done += 1
                 if not raised:
-                    check(left > 0, f"{name}: the error at line {line} was swallowed")
+                    check(tracer.left > 0, f"{name}: the error at line {line} was swallowed")
                     break
     return done
 
 
 def by_timer(folder: Path, cases: int) -> int:
     """A signal at any time, whose handler raises."""
-    rng, hit = random.Random(1), 0
-    errors = []
+    rng, hit, error = random.Random(1), 0, None
 
     def handler(number, frame):
-        errors.append(rng.choice((Interrupt, Timeout))())
-        raise errors[-1]
+        if error is not None:  # the system may give it to another thread, which takes its time
+            raise error
 
     signal.signal(signal.SIGALRM, handler)
     for _ in range(cases):
-        buffer = bytearray(TEXT)
-        name = rng.choice((*searches(), "replace_file"))
-        errors.clear()
+        buffer, error = bytearray(TEXT), rng.choice((Interrupt, Timeout))()
         with edited(folder) as path:
-            call = (lambda: edit(path)) if name == "replace_file" else (lambda: searches()[name](buffer))
             try:
                 signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.00002, 0.005))
-                try:
-                    check(call(), f"{name}: a wrong answer")
-                finally:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-            except (Interrupt, Timeout) as caught:
-                check(caught is errors[-1], "another error than was raised")
-                buffer.append(0)
-                hit += 1
+                hit += attempt(a_call(rng.choice(CALLS), path, buffer), error, buffer)
+                error = None
+            except (Interrupt, Timeout):
+                error = None  # it came behind the call
+            signal.setitimer(signal.ITIMER_REAL, 0)
             check_quiet(folder)
     check(hit, "no signal came in the middle of a call")
     return cases
@@ -197,10 +205,9 @@ def starts(folder: Path, cases: int) -> int:
     _parallel.start_new_thread = start_some
     try:
         for case in range(cases):
-            name = random.choice((*searches(), "replace_file"))
-            left = case % 4
+            name, left = random.choice(CALLS), case % 4
             with edited(folder) as path:
-                check(edit(path) if name == "replace_file" else searches()[name](bytearray(TEXT)), f"{name}: wrong")
+                check(a_call(name, path, bytearray(TEXT))(), f"{name}: wrong")
     finally:
         _parallel.start_new_thread = start
     return cases
@@ -311,19 +318,20 @@ def forks_of_progress(folder: Path, cases: int) -> int:
     class Enough(Exception):
         pass
 
+    calls = fork_at = 0
+
+    def progress(done, total):
+        nonlocal calls
+        calls += 1
+        if calls == fork_at and os.getpid() == parent:
+            child = os.fork()
+            if child:
+                join(child)
+                raise Enough
+            signal.alarm(60)
+
     for case in range(cases):
-        calls = 0
-
-        def progress(done, total):
-            nonlocal calls
-            calls += 1
-            if calls == 1 + case % 5 and os.getpid() == parent:
-                child = os.fork()
-                if child:
-                    join(child)
-                    raise Enough
-                signal.alarm(60)
-
+        calls, fork_at = 0, 1 + case % 5
         path = folder / "file"
         path.write_bytes(TEXT)
         try:
@@ -379,10 +387,10 @@ def nested(folder: Path, cases: int) -> int:
 
     signal.signal(signal.SIGALRM, handler)
     for _ in range(cases):
-        name = rng.choice((*searches(), "replace_file"))
+        name = rng.choice(CALLS)
         with edited(folder) as path:
             signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.00002, 0.003))
-            check(edit(path) if name == "replace_file" else searches()[name](bytearray(TEXT)), f"{name}: wrong")
+            check(a_call(name, path, bytearray(TEXT))(), f"{name}: wrong")
         signal.setitimer(signal.ITIMER_REAL, 0)
     check(not wrong, f"{wrong} gave wrong answers in a handler")
     check(hit, "no signal came")

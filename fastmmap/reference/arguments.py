@@ -10,7 +10,7 @@ import functools
 import operator
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,7 @@ def readable(source: Any) -> Iterator[memoryview]:
     except TypeError:
         source = as_buffer(source)
         view = export(source)
-    with view:
+    with _releasing(view):
         yield view
 
 
@@ -85,10 +85,22 @@ def writable(target: Any, verb: str) -> Iterator[memoryview]:
             f"{verb} needs a writable buffer, not {type(target).__name__!r}: "
             f"use fastmmap.open(path, 'r+') to change a file in place"
         ) from None
-    with view:
+    with _releasing(view):
         if view.readonly:
             raise BufferError("the buffer is read-only")
         yield view
+
+
+@contextmanager
+def _releasing(view: memoryview) -> Iterator[None]:
+    """Releases a view. Where an error, or an interrupt, keeps frames that have it, that waits for them."""
+    try:
+        yield
+    except BaseException:
+        with suppress(BufferError):
+            view.release()
+        raise
+    view.release()
 
 
 def data_bytes(data: Data, name: str) -> bytes:
