@@ -1,13 +1,16 @@
 """Modules that are imported when they are first needed: each would cost every start of the package milliseconds.
 
 A fork that another thread makes meanwhile would leave its child with half of a module, and a lock on it that nobody
-gives back. So a fork waits until such an import is over. Small modules are imported where everybody expects it.
+gives back. So a fork waits until such an import is over. A signal handler that comes into one would find half of a
+module, or leave half by an error. So the main thread, where handlers run, has another one import, and waits for it.
 """
 
 from __future__ import annotations
 
 import os
-from _thread import RLock
+import sys
+import threading
+from _thread import RLock, allocate_lock, get_ident, stack_size, start_new_thread
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -18,20 +21,56 @@ if TYPE_CHECKING:  # whoever gathers what a program imports finds it here
 
     import numpy as numpy
 
-# How long a fork waits. Somebody else's lock that is taken for forks may be what the import waits for.
+# How many seconds a fork, and the main thread, wait. What an import waits for may be a lock that they have themselves.
 PATIENCE = 10
 
+# An import runs much code, for which small stacks that somebody has asked for may not do.
+STACK = 1 << 20
+
 _loaded: dict[str, Any] = {}
-_lock = RLock()  # a signal handler may fork, or come here, in the middle of an import
+_lock = RLock()  # an import may fork, or come here, too
 
 
 def load(name: str) -> Any:
     """A module, imported if it is the first time."""
     module = _loaded.get(name)
     if module is None:
-        with _lock:
-            module = _loaded[name] = import_module(name)
+        # What is in sys.modules is there, or somebody is at it: perhaps this thread, which must not wait for itself.
+        if name in sys.modules or not _elsewhere(name):
+            _import(name)
+        module = _loaded[name]
     return module
+
+
+def _import(name: str) -> None:
+    with _lock:
+        _loaded[name] = import_module(name)
+
+
+def _elsewhere(name: str) -> bool:
+    """Has another thread import a module, if this is the main one; False where that can't be, or takes too long."""
+    if get_ident() != threading.main_thread().ident or sys.is_finalizing() or 0 < stack_size() < STACK:
+        return False
+    done, errors = allocate_lock(), []
+
+    def work() -> None:
+        with _lock:  # given back after `done`: who is forked from here on need not wait
+            try:
+                _import(name)
+            except BaseException as error:
+                errors.append(error)
+            done.release()
+
+    done.acquire()
+    try:
+        start_new_thread(work, ())
+    except (RuntimeError, MemoryError, OSError):
+        return False
+    if not done.acquire(timeout=PATIENCE):
+        return False
+    if errors:
+        raise errors[0]
+    return True
 
 
 def _before_fork() -> None:

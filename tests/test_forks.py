@@ -105,6 +105,54 @@ print(os.waitpid(child, 0)[1])
     assert fresh(SLOW + code, "numpy", make()) == (0, "0\n", "")
 
 
+def test_a_signal_handler_that_searches_in_the_middle_of_an_import(make):
+    """It finds all of the module, and what it raises leaves all of it."""
+    code = """
+class Timeout(Exception): pass
+def handler(number, frame):
+    forking.set()
+    find_all()
+    raise Timeout
+def wait():
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert forking.wait(60)
+signal.signal(signal.SIGUSR1, handler)
+try:
+    find_all()
+except Timeout:
+    print("timeout")
+find_all()
+"""
+    assert fresh(SLOW + code, "numpy", make()) == (0, "timeout\n", "")
+
+
+def test_an_import_that_fails_in_another_thread_says_so():
+    code = """
+import sys, fastmmap
+sys.modules["numpy"] = None
+try:
+    fastmmap.find_all(b"cat", b"a")
+except ImportError as error:
+    print(error.name)
+del sys.modules["numpy"]
+sys.meta_path.clear()
+try:
+    fastmmap.find_all(b"cat", b"a")
+except ImportError as error:
+    print(error.name)
+"""
+    assert fresh(code) == (0, "numpy\nnumpy\n", "")
+
+
+def test_small_stacks_are_not_asked_to_import():
+    code = """
+import threading, fastmmap
+threading.stack_size(32768)
+print(fastmmap.find_all(b"cat", b"a").tolist())
+"""
+    assert fresh(code) == (0, "[1]\n", "")
+
+
 def test_a_fork_goes_on_where_an_import_waits_for_it(make):
     """Its thread may need a lock that somebody else takes for forks. The child can use what it has."""
     code = """
