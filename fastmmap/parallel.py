@@ -306,10 +306,18 @@ def enlarged(offsets: Any, room: int) -> Any:
 
 
 def replace(kernel: Any, buffer: Any, rfind: Any, old: bytes, new: bytes, start: int, end: int, threads: int) -> int:
-    """How many were replaced, all of them."""
+    """How many were replaced, all of them.
+
+    A block that is done again could find matches among what it has stored. In a child that is forked in the middle,
+    those of the parent's threads are an error.
+    """
     seams = Seams(rfind, buffer, old, start, end)
+    begun = bytearray(len(seams))
 
     def work(view: Any, block: int) -> int:
+        if begun[block]:
+            raise RuntimeError("this process was forked while another thread was replacing, and hasn't that thread")
+        begun[block] = 1
         low, high = seams.within(view, block)
         number: int = kernel.replace(view, old, new, start=low, end=high, threads=1)
         return number

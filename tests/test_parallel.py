@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy
 import pytest
 
 import fastmmap
-from fastmmap import _system, parallel
+from fastmmap import _backend, _system, parallel
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 100, 2**40])
@@ -136,7 +137,19 @@ def test_the_environment_sets_the_default(monkeypatch):
             parallel.workers(None)
     monkeypatch.delenv("FASTMMAP_THREADS")
     monkeypatch.setattr(_system, "cpus", lambda: 64)
-    assert parallel.workers(None) == parallel.workers(1000) == parallel.MOST_THREADS
+    assert parallel.workers(1000) == parallel.MOST_THREADS
+    monkeypatch.setattr(_backend.chosen, "name", "scalar")
+    assert parallel.workers(None) == parallel.MOST_THREADS
+
+
+def test_python_is_not_worth_threads(monkeypatch):
+    monkeypatch.delenv("FASTMMAP_THREADS", raising=False)
+    monkeypatch.setattr(_system, "cpus", lambda: 64)
+    monkeypatch.setattr(_backend.chosen, "name", "python")
+    assert parallel.workers(None) == 1
+    assert parallel.workers(3) == 3
+    monkeypatch.setenv("FASTMMAP_THREADS", "2")
+    assert parallel.workers(None) == 2
 
 
 def test_no_threads_inside_another_executors_worker(monkeypatch):
@@ -173,6 +186,36 @@ def test_a_forked_child_has_threads_of_its_own(large):
     if child == 0:
         os._exit(0 if fastmmap.count(large, b"dog", threads=2) == len(large) // len(LINE) else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not _backend.NATIVE, reason="the reference has one thread")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_in_a_replacement_replaces_nothing_twice(monkeypatch):
+    """Another thread has begun a block at that moment. How far it came isn't known, and `new` could hold `old`."""
+    monkeypatch.setattr(parallel, "BLOCK", 10)
+    kernel, caller = _backend.load("scalar"), threading.get_ident()
+    begun, forked, children = threading.Event(), threading.Event(), []
+
+    def replace(*arguments, **options):
+        if threading.get_ident() != caller:
+            begun.set()
+            assert forked.wait(60)
+        elif not children and begun.wait(60):
+            children.append(os.fork())
+            if children[0]:
+                forked.set()
+        return kernel.replace(*arguments, **options)
+
+    slow = SimpleNamespace(replace=replace)
+    buffer = bytearray(b"aab" * 20)
+    try:
+        replaced = parallel.replace(slow, buffer, kernel.rfind, b"ab", b"ba", 0, len(buffer), 2)
+    except RuntimeError as error:
+        os._exit(0 if "forked" in str(error) and children == [0] else 1)
+    if children == [0]:
+        os._exit(2)
+    assert (replaced, buffer) == (20, b"aba" * 20)
+    assert os.waitpid(children[0], 0)[1] == 0
 
 
 def test_threads_side_by_side(large):
