@@ -14,13 +14,14 @@ SCAN = ["src/scalar.c", "src/x86.c", "src/neon.c", "src/dispatch.c"]
 SOURCES = {
     "_mapping": ["src/guard.c", "src/guard_windows.c"],
     "_guarded": ["src/sheltered.c"],
+    "_parallel": [],
     "_search": SCAN,
     "_lines": SCAN,
     "_replace": SCAN,
     "_append": [],
     "_drain": [],
 }
-HEADERS = ["kernel.h", "instructions.h", "scan.h", "agree.h", "ahead.h", "copy.h", "guard.h"]
+HEADERS = ["kernel.h", "instructions.h", "scan.h", "agree.h", "ahead.h", "copy.h", "crew.h", "guard.h"]
 HEADERS += ["kernel.pxd", "twoway.pxd", "walk.pxd", "offsets.pxd", "descriptor.pxd"]
 
 

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .reference.mapping import Mapping
+    from .reference.parallel import check_wanted, run
 else:
     try:
         from ._mapping import Mapping
+        from ._parallel import check_wanted, run
     except ImportError as error:
         if error.name != "fastmmap._mapping":
             raise
         from .reference.mapping import Mapping
+        from .reference.parallel import check_wanted, run
 
-__all__ = ["NAMES", "NATIVE", "Mapping", "chosen", "load", "usable"]
+__all__ = ["NAMES", "NATIVE", "Mapping", "check_wanted", "chosen", "load", "run", "usable"]
 
 # Best first. "scalar" goes byte by byte, "python" is the reference.
 NAMES = ("avx512", "avx2", "sse2", "neon", "scalar", "python")
@@ -85,3 +88,6 @@ def _choose() -> SimpleNamespace:
 
 
 chosen = _choose()
+
+if NATIVE:
+    from . import sheltered as sheltered  # what kernels come to when they need it, which is no time for an import

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import errno
 import functools
-import importlib
 import mmap
 import os
+import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from . import _imports
+
 if sys.platform != "win32":
     import fcntl  # not when it is needed: that may be while the interpreter ends
+    import resource
 
 _CAN_SYNC_RANGE = sys.platform == "linux"
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
@@ -44,8 +47,7 @@ _LOCAL = frozenset((
 @functools.cache
 def _libc() -> Any:
     """The C library; ctypes is loaded when a file has to grow, not at import."""
-    import ctypes
-
+    ctypes = _imports.load("ctypes")
     return ctypes.CDLL(None, use_errno=True)
 
 
@@ -91,9 +93,7 @@ def is_scarce(fd: int) -> bool:
     """
     if fd < _FEW:
         return False
-    try:
-        import resource
-    except ImportError:
+    if sys.platform == "win32":
         return False
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return most != resource.RLIM_INFINITY and fd > most // 2
@@ -149,8 +149,7 @@ def _fallocate(fd: int, offset: int, length: int) -> bool:
     """fallocate(2), False where it isn't to be had. Not posix_fallocate: glibc's imitation of it rewrites the file."""
     if sys.platform != "linux":
         return False
-    import ctypes
-
+    ctypes = _imports.load("ctypes")
     call = _libc().fallocate
     call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     number = errno.EINTR
@@ -234,8 +233,7 @@ def is_local(fd: int) -> bool:
     """Whether a file is on a filesystem on which a mapping, a lock and a write mean the same to all processes."""
     if sys.platform != "linux":
         return False
-    import ctypes
-
+    ctypes = _imports.load("ctypes")
     status = (ctypes.c_long * 64)()  # a struct statfs begins with its type, and is shorter than this
     while _libc().fstatfs(fd, status) != 0:
         number = ctypes.get_errno()
@@ -251,9 +249,7 @@ def birth(file: int | str) -> int:
     """
     if sys.platform != "linux" or not hasattr(_libc(), "statx"):
         return 0
-    import ctypes
-    import struct
-
+    ctypes = _imports.load("ctypes")
     block = ctypes.create_string_buffer(256)  # a struct statx
     at, path, flags = (file, b"", _EMPTY_PATH) if isinstance(file, int) else (_HERE, os.fsencode(file), _NOFOLLOW)
     if _libc().statx(at, path, flags, _BIRTH, block) != 0:
@@ -297,8 +293,7 @@ def make_names_durable(directory: int) -> None:
 def start_writeback(fd: int, offset: int, length: int) -> None:
     """Asks for the bytes to be written to the disk soon, where the system can be asked; promises nothing."""
     if _CAN_SYNC_RANGE and length:
-        import ctypes
-
+        ctypes = _imports.load("ctypes")
         call = _libc().sync_file_range
         call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
         call(fd, offset, length, _WRITEBACK)
@@ -308,8 +303,7 @@ def memory_file() -> int:
     """The descriptor of a new file that is in no directory and goes with its last user."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("fastmmap", os.MFD_CLOEXEC)
-    import tempfile
-
+    tempfile = _imports.load("tempfile")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
@@ -320,7 +314,7 @@ _SHARED = "/dev/shm"
 
 def _shm() -> Any:
     """What multiprocessing.shared_memory is made of, without its tracker."""
-    return importlib.import_module("_posixshmem")
+    return _imports.load("_posixshmem")
 
 
 def open_shared(name: str, size: int | None) -> int:
@@ -418,8 +412,7 @@ def exchange(path: str, other: str) -> bool:
     """Lets two files have each other's name, in one step; False where the system can't do so, with nothing done."""
     if sys.platform != "linux" or not hasattr(_libc(), "renameat2"):
         return False
-    import ctypes
-
+    ctypes = _imports.load("ctypes")
     call = _libc().renameat2
     call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
     if call(_HERE, os.fsencode(path), _HERE, os.fsencode(other), _EXCHANGE) == 0:

@@ -6,6 +6,8 @@ import operator
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from . import _imports
+
 if TYPE_CHECKING:
     from .mapped import MappedFile
     from .reference.arguments import Offsets
@@ -42,8 +44,7 @@ class Lines:
 
     def number(self, offsets: Any) -> Any:
         """The numbers of the lines that hold the bytes at `offsets`, as int64, or an int for one offset."""
-        import numpy
-
+        numpy = _imports.load("numpy")
         at = numpy.asarray(offsets)
         size = len(self._mapped)
         outside = (at < 0) | (at >= size)
@@ -54,8 +55,7 @@ class Lines:
 
     def offset(self, numbers: Any) -> Any:
         """The offsets at which lines start, as int64, or an int for one number: the inverse of `number`."""
-        import numpy
-
+        numpy = _imports.load("numpy")
         at = numpy.asarray(numbers)
         if at.size == 0:
             return numpy.empty(at.shape, dtype=numpy.int64)

@@ -1,4 +1,4 @@
-"""Work on a large buffer by several threads: blocks that can be worked on apart, and the pool that does.
+"""Work on a large buffer by several threads: blocks that can be worked on apart, and what is done with them.
 
 A block is 8 MiB: half a millisecond of work and more, against microseconds for handing it out, and short enough that
 all threads end together, and stop soon after an interrupt or once `find` knows its answer. Between 4 and 64 MiB, blocks
@@ -13,17 +13,17 @@ import itertools
 import os
 import sys
 import threading
-import time
+from _thread import get_ident
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _system
+from . import _backend, _imports, _system
+from ._backend import run
 from .reference.arguments import check_threads, data_bytes
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    from .reference.arguments import Data
+    from .reference.arguments import Data, Offsets
 
 BLOCK = 1 << 23
 
@@ -83,14 +83,15 @@ class Seams(Sequence[tuple[int, int]]):
     What is found from left to right in each block, on its own, is then what is found from left to right in all. A
     bound on which a match lies is moved to that match's end, and given up when that would go too far: the block to its
     right is empty then. Bounds are looked for when a block is taken, because looking reads a file's pages, and the
-    system more around them.
+    system more around them. Two threads may look for the same one; what the first has found is what both take, even if
+    somebody writes to the file meanwhile.
     """
 
     def __init__(
         self, rfind: Callable[..., int], buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool = False
     ) -> None:
-        self._find_last = functools.partial(rfind, buffer, needle, ignorecase=ignorecase, threads=1)
-        self._length = len(needle)
+        self._find_last = functools.partial(rfind, ignorecase=ignorecase, threads=1)
+        self._buffer, self._needle = buffer, needle
         self._start, self._end = start, end
         self._blocks = _number(start, end)
         self._bounds: dict[int, int | None] = {0: start, self._blocks: end}
@@ -101,24 +102,35 @@ class Seams(Sequence[tuple[int, int]]):
     def __getitem__(self, block: Any) -> Any:
         if not 0 <= block < self._blocks:
             raise IndexError(block)
-        low = self._bound(block)
+        return self.within(self._buffer, block)
+
+    def numbers(self) -> list[tuple[int]]:
+        """The blocks, as parts for `run`, whose work asks `within`."""
+        return [(block,) for block in range(self._blocks)]
+
+    def within(self, view: Any, block: int) -> tuple[int, int]:
+        """A block, found by a thread's own view of the buffer."""
+        low = self._bound(view, block)
         if low is None:
             return self._start, self._start
-        return low, next(high for high in map(self._bound, range(block + 1, self._blocks + 1)) if high is not None)
+        bounds = (self._bound(view, later) for later in range(block + 1, self._blocks + 1))
+        return low, next(high for high in bounds if high is not None)
 
-    def _bound(self, block: int) -> int | None:
+    def _bound(self, view: Any, block: int) -> int | None:
         """Where a block begins, None where it is given up. Bounds keep their order: none is moved by a whole block."""
-        if block not in self._bounds:
-            self._bounds[block] = self._look(self._start + (self._end - self._start) * block // self._blocks)
-        return self._bounds[block]
+        if block in self._bounds:
+            return self._bounds[block]
+        bound = self._start + (self._end - self._start) * block // self._blocks
+        return self._bounds.setdefault(block, self._look(view, bound))
 
-    def _look(self, bound: int) -> int | None:
-        high = bound
+    def _look(self, view: Any, bound: int) -> int | None:
+        high, reach = bound, len(self._needle) - 1
         for _ in range(TRIES):
-            across = self._find_last(max(high - self._length + 1, self._start), min(high - 1 + self._length, self._end))
+            low, end = max(high - reach, self._start), min(high + reach, self._end)
+            across = self._find_last(view, self._needle, low, end)
             if across < 0:
                 return high
-            high = across + self._length
+            high = across + len(self._needle)
             if high - bound > BLOCK // 2:
                 break
         return None
@@ -127,7 +139,8 @@ class Seams(Sequence[tuple[int, int]]):
 def workers(threads: SupportsIndex | None) -> int:
     """How many threads a large call gets: as asked for, or FASTMMAP_THREADS, or as many as there are CPUs for us.
 
-    None inside another executor's worker is one: whoever made that executor has shared the CPUs out already.
+    None inside another executor's worker is one: whoever made that executor has shared the CPUs out already. So it is
+    where the kernel is Python, whose threads take turns.
     """
     if threads is None:
         demand = os.environ.get("FASTMMAP_THREADS")
@@ -135,7 +148,7 @@ def workers(threads: SupportsIndex | None) -> int:
             if not demand.isdigit() or int(demand) < 1:
                 raise ValueError(f"FASTMMAP_THREADS must be a number of at least 1, not {demand!r}")
             return min(int(demand), MOST_THREADS)
-        if _in_an_executor():
+        if _backend.chosen.name == "python" or _in_an_executor():
             return 1
         return min(_system.cpus(), MOST_THREADS)
     check_threads(threads)
@@ -148,198 +161,134 @@ def _in_an_executor() -> bool:
     return target is not None and target is getattr(module, "_worker", None)
 
 
-class _Pool:
-    """The process's threads. A forked child has none of its parent's, and makes its own."""
-
-    def __init__(self) -> None:
-        self._executor: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
-        os.register_at_fork(after_in_child=self.__init__)  # type: ignore[misc]
-
-    def submit(self, task: Callable[[], None]) -> Future[None]:
-        from concurrent import futures  # loads logging, so not before a large call
-
-        with self._lock:
-            if self._executor is None:
-                self._executor = futures.ThreadPoolExecutor(MOST_THREADS - 1, thread_name_prefix="fastmmap")
-            return self._executor.submit(task)
-
-
-_pool = _Pool()
-
-
-def run(
-    work: Callable[..., Any],
-    parts: Sequence[tuple[Any, ...]],
-    threads: int,
-    enough: Callable[[Any], bool] = lambda result: False,
-) -> list[Any]:
-    """work(*part) for each part, by the calling thread and others; the results in order.
-
-    Parts are begun in order. After a result that is enough no later part is begun, and the list ends with it. An
-    error, or an interrupt, stops all threads after their block, and is raised when none of them runs any more.
-    """
-    results: list[Any] = [None] * len(parts)
-    upcoming = iter(range(len(parts)))  # next() on it is atomic: each part is taken once
-    last = len(parts)
-    lock = threading.Lock()
-
-    def take_turns() -> None:
-        nonlocal last
-        try:
-            for part in upcoming:
-                if part >= last:
-                    return
-                results[part] = work(*parts[part])
-                if enough(results[part]):
-                    with lock:
-                        last = min(last, part + 1)
-        except BaseException:
-            last = 0
-            raise
-
-    others: list[Future[None]] = []
-    try:
-        for _ in range(min(threads, len(parts)) - 1):
-            others.append(_pool.submit(take_turns))
-    except RuntimeError:
-        pass  # at shutdown no thread can be had: the calling one does it all
-    try:
-        take_turns()
-    finally:
-        running = [other for other in others if not other.cancel()]
-        while not all(other.done() for other in running):
-            time.sleep(0.0002)  # not a wait on a lock, which another interrupt would leave
-    for other in running:
-        other.result()
-    return results[:last]
-
-
-def _holding(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Lets a verb work on one view of a mapping, because every block takes the buffer, and a mapping that is closed
-    meanwhile is no buffer any more. The view is released even if an error keeps this frame."""
-
-    @functools.wraps(verb)
-    def hold(kernel: Any, buffer: Any, *arguments: Any) -> Any:
-        if not hasattr(buffer, "file_status"):
-            return verb(kernel, buffer, *arguments)
-        with buffer.view() as view:
-            return verb(kernel, view, *arguments)
-
-    return hold
-
-
-@_holding
 def find(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool, threads: int) -> int:
     """The first match. Blocks are of starts: the bytes they are searched in reach into the next block."""
 
-    def work(low: int, high: int) -> int:
-        found: int = kernel.find(buffer, needle, low, high + len(needle) - 1, ignorecase=ignorecase, threads=1)
+    def work(view: Any, low: int, high: int) -> int:
+        found: int = kernel.find(view, needle, low, high + len(needle) - 1, ignorecase=ignorecase, threads=1)
         return found
 
-    results = run(work, blocks(start, end - len(needle) + 1), threads, lambda found: found >= 0)
+    results = run(work, blocks(start, end - len(needle) + 1), threads, _is_found, buffer)
     return results[-1] if results else -1
 
 
-@_holding
 def rfind(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool, threads: int) -> int:
     """The last match: the blocks are begun from the end."""
 
-    def work(low: int, high: int) -> int:
-        found: int = kernel.rfind(buffer, needle, low, high + len(needle) - 1, ignorecase=ignorecase, threads=1)
+    def work(view: Any, low: int, high: int) -> int:
+        found: int = kernel.rfind(view, needle, low, high + len(needle) - 1, ignorecase=ignorecase, threads=1)
         return found
 
-    results = run(work, blocks(start, end - len(needle) + 1)[::-1], threads, lambda found: found >= 0)
+    results = run(work, blocks(start, end - len(needle) + 1)[::-1], threads, _is_found, buffer)
     return results[-1] if results else -1
 
 
-@_holding
+def _is_found(offset: int) -> bool:
+    return offset >= 0
+
+
 def count(
     kernel: Any, buffer: Any, needle: bytes, start: int, end: int, overlapping: bool, ignorecase: bool, threads: int
 ) -> int:
     """How many matches there are."""
+    seams = Seams(kernel.rfind, buffer, needle, start, end, ignorecase)
 
-    def work(low: int, high: int) -> int:
-        number: int = kernel.count(buffer, needle, low, high, overlapping=overlapping, ignorecase=ignorecase, threads=1)
+    def work(view: Any, block: int) -> int:
+        low, high = seams.within(view, block)
+        number: int = kernel.count(view, needle, low, high, overlapping=overlapping, ignorecase=ignorecase, threads=1)
         return number
 
-    return sum(run(work, Seams(kernel.rfind, buffer, needle, start, end, ignorecase), threads))
+    return sum(run(work, seams.numbers(), threads, buffer=buffer))
 
 
-@_holding
 def find_all(
     kernel: Any, buffer: Any, needle: bytes, start: int, end: int, overlapping: bool, ignorecase: bool, threads: int
-) -> Any:
+) -> Offsets:
     """The offsets of all matches."""
-    parts = Seams(kernel.rfind, buffer, needle, start, end, ignorecase)
-    return _collected(kernel, buffer, needle, parts, threads, overlapping=overlapping, ignorecase=ignorecase)
+    seams = Seams(kernel.rfind, buffer, needle, start, end, ignorecase)
+    find_into = functools.partial(kernel.find_into, overlapping=overlapping, ignorecase=ignorecase)
+    collected = _Collected(len(seams))
+
+    def work(view: Any, block: int) -> None:
+        low, high = seams.within(view, block)
+        step = 1 if overlapping else len(needle)
+        collected.put(block, lambda room, low: find_into(room, view, needle, low, high), low, step)
+
+    run(work, seams.numbers(), threads, buffer=buffer)
+    return collected.all()
 
 
-@_holding
-def line_starts(kernel: Any, buffer: Any, start: int, end: int, threads: int) -> Any:
+def line_starts(kernel: Any, buffer: Any, start: int, end: int, threads: int) -> Offsets:
     """The offsets at which lines start: the first byte, and what follows a newline that isn't the last byte."""
-    return _collected(kernel, buffer, b"\n", blocks(start, end - 1), threads, head=[start], added=1)
+    parts = [(block, low, high) for block, (low, high) in enumerate(blocks(start, end - 1))]
+    collected = _Collected(len(parts), start)
+
+    def work(view: Any, block: int, low: int, high: int) -> None:
+        collected.put(block, lambda room, low: kernel.find_into(room, view, b"\n", low, high, added=1), low, 0)
+
+    run(work, parts, threads, buffer=buffer)
+    return collected.all()
 
 
-def _collected(
-    kernel: Any,
-    buffer: Any,
-    needle: bytes,
-    parts: Sequence[tuple[int, int]],
-    threads: int,
-    head: Sequence[int] = (),
-    added: int = 0,
-    **options: bool,
-) -> Any:
-    """`head`, then the matches of all parts plus `added`, in one array.
+class _Collected:
+    """The offsets that the parts of a call find, put together in order in one array, behind `head`.
 
-    A part's matches are found into rooms that fit into a core's cache and are used again and again. Whichever thread
-    finds that the next part in order is ready copies it to its place: so every offset goes to memory once.
+    A part's offsets are found into rooms that fit into a core's cache and are used again and again. The calling thread
+    alone copies them to their place, after each of its own parts and at the end: so every offset goes to memory once,
+    and nothing has to be locked.
     """
-    import numpy
 
-    offsets = numpy.empty(ROOM, dtype=numpy.int64)
-    offsets[: len(head)] = head
-    filled, turn = len(head), 0
-    ready: dict[int, list[Any]] = {}
-    spare: list[Any] = []
-    lock = threading.Lock()
+    def __init__(self, parts: int, *head: int) -> None:
+        numpy = _imports.load("numpy")
+        self._make = functools.partial(numpy.empty, ROOM, dtype=numpy.int64)
+        self._offsets = self._make()
+        self._offsets[: len(head)] = head
+        self._filled, self._turn = len(head), 0
+        self._ready: list[list[tuple[Any, int]] | None] = [None] * parts
+        self._spare: deque[Any] = deque()
+        self._caller = get_ident()
 
-    def look(part: int) -> None:
-        low, high = parts[part]
+    def put(self, part: int, find_into: Callable[[Any, int], int], low: int, step: int) -> None:
+        """Finds a part's offsets from `low` on, by find_into(room, low): behind a full room, `step` beyond its last."""
         pieces = []
         found = ROOM
         while found == ROOM:
-            room = spare.pop() if spare else numpy.empty(ROOM, dtype=numpy.int64)
-            found = kernel.find_into(room, buffer, needle, low, high, added=added, **options)
-            pieces.append(room[:found])
+            room = self._room()
+            found = find_into(room, low)
+            pieces.append((room, found))
             if found:
-                low = int(room[found - 1]) - added + (1 if options.get("overlapping") else len(needle))
-        ready[part] = pieces
-        store(wait=False)
+                low = int(room[found - 1]) + step
+        self._ready[part] = pieces
+        if get_ident() == self._caller:
+            self._store()
 
-    def store(wait: bool) -> None:
-        nonlocal offsets, filled, turn
-        while turn in ready and lock.acquire(blocking=wait):
-            try:
-                while turn in ready:
-                    pieces = ready.pop(turn)
-                    found = filled + sum(piece.size for piece in pieces)
-                    if found > offsets.size:
-                        # As many as there will be if they go on as before, with an eighth to spare.
-                        offsets = enlarged(offsets, int(1.125 * found * len(parts) / (turn + 1)) + ROOM)
-                    for piece in pieces:
-                        offsets[filled : filled + piece.size] = piece
-                        filled += piece.size
-                        spare.append(piece.base)
-                    turn += 1
-            finally:
-                lock.release()
+    def _room(self) -> Any:
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return self._make()
 
-    run(look, [(part,) for part in range(len(parts))], threads)
-    store(wait=True)
-    offsets.resize(filled, refcheck=False)
-    return offsets
+    def _store(self) -> None:
+        """Copies what is ready and next in order."""
+        while self._turn < len(self._ready) and (pieces := self._ready[self._turn]) is not None:
+            self._ready[self._turn] = None
+            needed = self._filled + sum(found for _, found in pieces)
+            if needed > self._offsets.size:
+                # As many as there will be if they go on as before, with an eighth to spare.
+                expected = int(1.125 * needed * len(self._ready) / (self._turn + 1))
+                self._offsets = enlarged(self._offsets, expected + ROOM)
+            for room, found in pieces:
+                self._offsets[self._filled : self._filled + found] = room[:found]
+                self._filled += found
+                self._spare.append(room)
+            self._turn += 1
+
+    def all(self) -> Offsets:
+        """The array, when all parts are put."""
+        self._store()
+        offsets: Offsets = self._offsets
+        offsets.resize(self._filled, refcheck=False)
+        return offsets
 
 
 def enlarged(offsets: Any, room: int) -> Any:
@@ -348,22 +297,29 @@ def enlarged(offsets: Any, room: int) -> Any:
     A large one isn't copied. A small one is, because numpy asks for huge pages when it makes an array, not when it
     resizes one, and without them a large result takes twice as long to fill.
     """
-    import numpy
-
     if offsets.size >= REMAPPED:
         offsets.resize(room, refcheck=False)
         return offsets
-    larger = numpy.empty(room, dtype=numpy.int64)
+    larger = _imports.load("numpy").empty(room, dtype=offsets.dtype)
     larger[: offsets.size] = offsets
     return larger
 
 
-@_holding
 def replace(kernel: Any, buffer: Any, rfind: Any, old: bytes, new: bytes, start: int, end: int, threads: int) -> int:
-    """How many were replaced, all of them."""
+    """How many were replaced, all of them.
 
-    def work(low: int, high: int) -> int:
-        number: int = kernel.replace(buffer, old, new, start=low, end=high, threads=1)
+    A block that is done again could find matches among what it has stored. In a child that is forked in the middle,
+    those of the parent's threads are an error.
+    """
+    seams = Seams(rfind, buffer, old, start, end)
+    begun = bytearray(len(seams))
+
+    def work(view: Any, block: int) -> int:
+        if begun[block]:
+            raise RuntimeError("this process was forked while another thread was replacing, and hasn't that thread")
+        begun[block] = 1
+        low, high = seams.within(view, block)
+        number: int = kernel.replace(view, old, new, start=low, end=high, threads=1)
         return number
 
-    return sum(run(work, Seams(rfind, buffer, old, start, end), threads))
+    return sum(run(work, seams.numbers(), threads, buffer=buffer))

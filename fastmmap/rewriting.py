@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
+from _thread import get_ident
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _system, parallel
-from ._backend import chosen
+from ._backend import check_wanted, chosen, run
 
 if TYPE_CHECKING:
     from .mapped import MappedFile
@@ -60,12 +61,15 @@ def survey(source: MappedFile, edit: Edit, threads: int) -> list[Part]:
     if edit.most > 0:
         return [Part(0, size, min(edit.most, source.count(edit.old, first, threads=threads)))]
 
-    def count(start: int, end: int) -> Part:
-        return Part(start, end, chosen.count(source, edit.old, start, end, threads=1))
-
     seams = parallel.Seams(chosen.rfind, source, edit.old, first, size)
+
+    def count(view: Any, block: int) -> Part:
+        start, end = seams.within(view, block)
+        return Part(start, end, chosen.count(view, edit.old, start, end, threads=1))
+
     counting = threads if size - first >= parallel.WORTHWHILE else 1
-    return [Part(0, first, 0), *parallel.run(count, seams, counting)]
+    before = [Part(start, end, 0) for start, end in parallel.blocks(0, first)]
+    return [*before, *run(count, seams.numbers(), counting, buffer=source)]
 
 
 def rewrite(
@@ -193,10 +197,11 @@ def _write(
 ) -> None:
     """Writes each part to its place in the new file; several at once, because their places are known.
 
-    `progress` is called in the calling thread alone: with the bytes that are written, and those that will be.
+    `progress` is called in the calling thread alone: with the bytes that are written, and those that will be. Other
+    threads leave word of what they have written in a queue that needs no lock: `progress` may fork.
     """
-    caller = threading.get_ident()
-    lock = threading.Lock()
+    caller = get_ident()
+    news: deque[int] = deque()
     places, total, written = [], 0, 0
     for part in parts:
         places.append((part, total))
@@ -204,16 +209,20 @@ def _write(
 
     def report(number: int) -> None:
         nonlocal written
-        with lock:
-            written += number
-        if progress is not None and threading.get_ident() == caller:
-            progress(written, total)
+        if progress is None:
+            return
+        news.append(number)
+        if get_ident() == caller:
+            while news:
+                written += news.popleft()
+            progress(min(written, total), total)  # in a forked child a part may be written twice
 
-    def fill(part: Part, place: int) -> None:
+    def fill(view: Any, part: Part, place: int) -> None:
         at, end = place, place + part.end - part.start + edit.grown(part.number)
         block = memoryview(bytearray(max(min(BLOCK, end - at), len(edit.new), 1)))
-        with chosen.substitution(source, edit.old, edit.new, part.number, part.start, part.end) as pieces:
+        with chosen.substitution(view, edit.old, edit.new, part.number, part.start, part.end) as pieces:
             while filled := pieces.readinto(block):
+                check_wanted()
                 if at + filled > end:
                     break  # there are fewer matches than were counted
                 _system.write_at(new, block[:filled], at)
@@ -222,7 +231,7 @@ def _write(
             if at != end or pieces.replaced != part.number:
                 raise OSError(errno.EBUSY, "The file changed while it was being edited (its matches)")
 
-    parallel.run(fill, places, threads if total >= parallel.WORTHWHILE else 1)
+    run(fill, places, threads if total >= parallel.WORTHWHILE else 1, buffer=source)
     if progress is not None:
         progress(total, total)
 

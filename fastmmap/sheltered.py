@@ -10,6 +10,7 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
+from . import _imports
 from ._guarded import read  # type: ignore[import-not-found]
 from .parallel import Seams
 
@@ -63,8 +64,7 @@ def item(mapping: Any, index: Any) -> Any:
 
 def gather(data: Any, buffer: Any, offsets: Any, lengths: Any) -> None:
     """Fills `data` with the records, one after the other, all of which lie in the buffer."""
-    import numpy
-
+    numpy = _imports.load("numpy")
     sizes = numpy.broadcast_to(lengths, offsets.shape).tolist()
     records = (read(buffer, start, start + size) for start, size in zip(offsets.tolist(), sizes))
     data.reshape(-1)[:] = numpy.frombuffer(b"".join(records), dtype=numpy.uint8)

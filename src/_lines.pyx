@@ -4,7 +4,7 @@ from kernel cimport *
 from offsets cimport *
 from walk cimport *
 
-from fastmmap import parallel
+from fastmmap import _imports, parallel
 from fastmmap._search import Kernel as Search
 from fastmmap.reference.arguments import as_records, check_threads, check_within
 
@@ -49,7 +49,7 @@ cdef class Kernel:
         The first is start itself, then comes the offset after each newline that has a byte after it: a final newline
         opens no line. An empty range has none.
         """
-        import numpy
+        numpy = _imports.load("numpy")
         cdef Py_buffer view
         cdef Walk walk
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX), number
@@ -78,7 +78,7 @@ cdef class Kernel:
         record i is data[starts[i]:starts[i + 1]] and starts has n + 1 elements. The first record that isn't wholly in
         the buffer is an IndexError that names it, before anything is read.
         """
-        import numpy
+        numpy = _imports.load("numpy")
         cdef Py_buffer view
         if threads is not None:
             check_threads(threads)
@@ -95,8 +95,7 @@ cdef class Kernel:
                 numpy.cumsum(lengths, out=starts[1:])
                 data = numpy.empty(int(starts[-1]), dtype=numpy.uint8)
             if data.size and in_danger(contested, &view):
-                from fastmmap.sheltered import gather
-                gather(data, buffer, offsets, lengths)
+                ours("fastmmap.sheltered", "gather")(data, buffer, offsets, lengths)
             elif data.size:
                 fill(data, &view, offsets, lengths)
             return data if uniform else (data, starts)

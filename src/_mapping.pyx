@@ -216,8 +216,7 @@ cdef class Mapping:
         cdef Py_buffer view
         cdef Watch watching
         if fm_contested():
-            from fastmmap.sheltered import item
-            return item(self, index)
+            return ours("fastmmap.sheltered", "item")(self, index)
         if isinstance(index, slice):
             PySlice_Unpack(index, &start, &stop, &step)
             take(self, &view, PyBUF_SIMPLE)

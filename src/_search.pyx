@@ -5,7 +5,7 @@ from kernel cimport *
 from offsets cimport *
 from walk cimport *
 
-from fastmmap import parallel
+from fastmmap import _imports, parallel
 from fastmmap.reference.arguments import check_limit
 
 cdef fm_guard guarded = import_guard()
@@ -124,7 +124,7 @@ cdef class Kernel:
         Without overlapping they are those that bytes.count counts. limit stops after so many. An empty needle stands
         at every offset from start to end inclusive. ignorecase folds ASCII letters only.
         """
-        import numpy
+        numpy = _imports.load("numpy")
         cdef Py_buffer view
         cdef Walk walk
         cdef bint fold = ignorecase, overlap = overlapping

@@ -21,6 +21,7 @@ cdef extern from "Python.h":
     int PyLong_CheckExact(object)
     Py_ssize_t as_ssize "PyLong_AsSsize_t"(object)  # likewise: -1 may be one
     bint PyIndex_Check(object)
+    object PyImport_GetModule(object)
     Py_ssize_t PyNumber_AsSsize_t(object, void *) except? -1
     enum: PY_SSIZE_T_MAX
 
@@ -83,6 +84,14 @@ cdef extern from "guard.h" nogil:
     int fm_contested()
     Py_ssize_t fm_read(void *, const void *, size_t)
 
+cdef extern from *:
+    """
+    typedef int (*fm_check)(void);
+    static fm_check fm_check_wanted;  /* a module's, once it has imported the guard */
+    """
+    ctypedef int (*fm_check)() except -1
+    fm_check fm_check_wanted
+
 # What a step answers: nothing left to do; call me again; call me again when there is room for more results.
 cdef enum:
     DONE = 0
@@ -126,11 +135,18 @@ cdef enum:
 
 cdef inline fm_guard import_guard() except NULL:
     """The address of the process's one fm_guarded, which lives in _mapping."""
+    global fm_check_wanted
+    fm_check_wanted = <fm_check> PyCapsule_Import("fastmmap._parallel.wanted", 0)
     return <fm_guard> PyCapsule_Import("fastmmap._mapping.guarded", 0)
 
 cdef inline fm_question import_contested() except NULL:
     """The address of fm_contested, which lives there too."""
     return <fm_question> PyCapsule_Import("fastmmap._mapping.contested", 0)
+
+cdef inline object ours(str module, str name):
+    """What a module of the package has by that name. The package imports all of them that kernels use, so none is
+    imported here, where a fork in another thread could leave half of it."""
+    return getattr(PyImport_GetModule(module), name)
 
 cdef inline bint in_danger(fm_question contested, const Py_buffer *view) noexcept:
     """Whether memory may be mapped, and a fault in it not be caught: it is read by way of fastmmap.sheltered then."""
@@ -141,8 +157,7 @@ cdef inline object sheltered(fm_question contested, object kernel, const Py_buff
     """The search kernel that blocks of this memory are given to."""
     if not in_danger(contested, view):
         return kernel
-    from fastmmap.sheltered import Sheltered
-    return Sheltered(kernel)
+    return ours("fastmmap.sheltered", "Sheltered")(kernel)
 
 cdef inline const fm_kernel *choose(str name) except NULL:
     """The kernel of that name. Not built is an ImportError, not on this CPU a RuntimeError."""
@@ -244,6 +259,8 @@ cdef inline int drive_released(fm_guard guarded, fm_step step, void *context, Wa
                     break
         if answer == MORE:
             PyErr_CheckSignals()
+            if fm_check_wanted != NULL:
+                fm_check_wanted()  # it ends what helps a call that an error or an interrupt has ended
     return answer
 
 cdef inline void begin_dropping(Watch *watching, int file, int64_t file_offset) noexcept:
@@ -322,18 +339,16 @@ cdef inline int check_status(const Watch *watching, object owner, object before,
         skipped = watching.origin[0] - <const char *> whole.buf
         PyBuffer_Release(&whole)
     if after != before or after[2] < skipped + end:
-        from fastmmap.errors import check_status as check
-        check(owner, before, after, (skipped, end, -1 if witness == NULL else witness - watching.origin[0]))
+        ours("fastmmap.errors", "check_status")(owner, before, after, (skipped, end, -1 if witness == NULL else witness - watching.origin[0]))
     return 0
 
 cdef inline int raise_fault(const Watch *watching) except -1:
     """The MappedFileError for the fault: src/_guarded.pyx finds out what was the matter."""
-    from fastmmap._guarded import lost
     cdef int i = watching.memory.faulted
     cdef uintptr_t start = <uintptr_t> watching.memory.range[i].address
     # What was reported lies in a page of the range, but perhaps outside of it.
     cdef uintptr_t fault = min(max(<uintptr_t> watching.memory.fault, start), start + watching.memory.range[i].length - 1)
-    raise lost(<object> watching.owner[i], <uintptr_t> watching.origin[i], fault, watching.stores[i])
+    raise ours("fastmmap._guarded", "lost")(<object> watching.owner[i], <uintptr_t> watching.origin[i], fault, watching.stores[i])
 
 # --- arguments ---
 
@@ -360,8 +375,7 @@ cdef inline object take_readable(object source, Py_buffer *view):
     Only that can be exported again: view.obj may be a stand-in, as it is for classes with a `__buffer__`.
     """
     if not PyObject_CheckBuffer(source):
-        from fastmmap.reference.arguments import as_buffer
-        source = as_buffer(source)
+        source = ours("fastmmap.reference.arguments", "as_buffer")(source)
     take(source, view, PyBUF_SIMPLE)
     return source
 
@@ -435,8 +449,7 @@ cdef inline Py_ssize_t workers(object threads, const Py_buffer *view, Py_ssize_t
     """
     if threads is None and end - start < PARALLEL_BYTES:
         return 1
-    from fastmmap.parallel import workers as number
-    cdef Py_ssize_t most = number(threads)
+    cdef Py_ssize_t most = ours("fastmmap.parallel", "workers")(threads)
     if end - start < PARALLEL_BYTES or threads is None and fm_is_cold(<const uint8_t *> view.buf + start, end - start):
         return 1
     return most

@@ -18,8 +18,8 @@ cdef inline object grow(fm_guard guarded, Walk *walk, const Py_buffer *view, obj
     cdef int answer = FULL if walk.position < walk.stop else DONE
     while answer == FULL and filled < most:
         if filled == len(offsets):
-            from fastmmap.parallel import enlarged
-            offsets = enlarged(offsets, min(most, expected(filled, walk.position - start, walk.stop - walk.position)))
+            expect = min(most, expected(filled, walk.position - start, walk.stop - walk.position))
+            offsets = ours("fastmmap.parallel", "enlarged")(offsets, expect)
         PyObject_GetBuffer(offsets, &room, PyBUF_WRITABLE)
         try:
             walk.out, walk.found = <int64_t *> room.buf + filled, 0

@@ -186,7 +186,7 @@ def test_a_foreign_mmap_can_not_close_under_a_call(make):
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_forks_while_threads_search(make):
-    """A child has one thread, and all it needs: pool, guard, mapping."""
+    """A child has one thread, and all it needs: threads to be started, guard, mapping."""
     path = make(b"x" * (1 << 25))
     stop = threading.Event()
     with fastmmap.open(path, "r+") as m:

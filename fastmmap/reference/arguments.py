@@ -10,9 +10,11 @@ import functools
 import operator
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
+
+from .. import _imports
 
 if TYPE_CHECKING:
     import os
@@ -88,7 +90,8 @@ def haystack(source: Any) -> Any:
 @contextmanager
 def readable(source: Any) -> Iterator[memoryview]:
     """The bytes of a haystack, until the end of the with statement."""
-    with haystack(source) as view:
+    view = haystack(source)
+    with _releasing(view):
         yield view
 
 
@@ -110,8 +113,21 @@ def storage(target: Any, verb: str) -> Any:
 @contextmanager
 def writable(target: Any, verb: str) -> Iterator[memoryview]:
     """The bytes of a buffer to be changed in place, until the end of the with statement."""
-    with storage(target, verb) as view:
+    view = storage(target, verb)
+    with _releasing(view):
         yield view
+
+
+@contextmanager
+def _releasing(view: memoryview) -> Iterator[None]:
+    """Releases a view. Where an error, or an interrupt, keeps frames that have it, that waits for them."""
+    try:
+        yield
+    except BaseException:
+        with suppress(BufferError):
+            view.release()
+        raise
+    view.release()
 
 
 def data_bytes(data: Data, name: str) -> bytes:
@@ -208,8 +224,7 @@ def as_records(offsets: Integers, length: Any) -> tuple[Offsets, Offsets]:
 
 
 def _integers(numbers: Any, name: str) -> Any:
-    import numpy
-
+    numpy = _imports.load("numpy")
     array = numpy.asarray(numbers)
     if array.dtype.kind == "f" and not hasattr(numbers, "dtype"):
         array = numpy.asarray(numbers, dtype=object)  # numpy makes floats of [] and of [1, 2**63]

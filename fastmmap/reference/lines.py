@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from .. import _imports
 from .arguments import END, as_records, check_threads, check_within, clamp, index_or, readable
 from .search import matches
 
@@ -18,16 +19,14 @@ def line_starts(buffer: Readable, start: Index = 0, end: Index = None, *, thread
     The first is start itself, then comes the offset after each newline that has a byte after it: a final newline
     opens no line. An empty range has none.
     """
-    import numpy
-
+    numpy = _imports.load("numpy")
     first, last = index_or(start, 0), index_or(end, END)
     check_threads(threads)
     with readable(buffer) as view:
         first, last = clamp(first, last, len(view))
-        if first >= last:
-            return numpy.empty(0, dtype=numpy.int64)
         after = (newline + 1 for newline in matches(view, b"\n", first, last - 1))
-        return numpy.fromiter(chain((first,), after), dtype=numpy.int64)
+        starts: Offsets = numpy.fromiter(chain((first,), after) if first < last else (), dtype=numpy.int64)
+        return starts
 
 
 def gather(buffer: Readable, offsets: Integers, length: Any, *, threads: int | None = None) -> Any:
@@ -37,8 +36,7 @@ def gather(buffer: Readable, offsets: Integers, length: Any, *, threads: int | N
     record i is data[starts[i]:starts[i + 1]] and starts has n + 1 elements. The first record that isn't wholly in
     the buffer is an IndexError that names it, before anything is read.
     """
-    import numpy
-
+    numpy = _imports.load("numpy")
     check_threads(threads)
     at, lengths = as_records(offsets, length)
     with readable(buffer) as view:

@@ -9,6 +9,7 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from .. import _imports
 from .arguments import END, check_limit, check_threads, clamp, haystack, index_or, needle_bytes, readable
 
 if TYPE_CHECKING:
@@ -111,15 +112,15 @@ def find_all(
     Without overlapping they are those that bytes.count counts. limit stops after so many. An empty needle stands
     at every offset from start to end inclusive. ignorecase folds ASCII letters only.
     """
-    import numpy
-
+    numpy = _imports.load("numpy")
     own, first, last, most = needle_bytes(needle), index_or(start, 0), index_or(end, END), check_limit(limit)
     check_threads(threads)
     with readable(buffer) as view:
         first, last = clamp(first, last, len(view))
         # Closed, because what `limit` leaves unfinished still holds the view.
         with closing(matches(view, own, first, last, overlapping=overlapping, ignorecase=ignorecase)) as offsets:
-            return numpy.fromiter(islice(offsets, most), dtype=numpy.int64)
+            found: Offsets = numpy.fromiter(islice(offsets, most), dtype=numpy.int64)
+            return found
 
 
 def find_into(
