@@ -10,10 +10,13 @@ import functools
 import importlib
 import mmap
 import os
+import struct
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
+
+from .blame import ignoring, is_ours, ours
 
 if sys.platform != "win32":
     import fcntl  # not when it is needed: that may be while the interpreter ends
@@ -69,7 +72,7 @@ def _quota() -> int:
     try:
         with open("/proc/self/cgroup") as file:
             group = file.read().strip().rpartition("::")[2]
-    except OSError:
+    except ours(OSError):
         return quota
     while True:
         try:
@@ -77,7 +80,7 @@ def _quota() -> int:
                 most, period = file.read().split()
             if most != "max":
                 quota = min(quota, max(1, -(-int(most) // int(period))))
-        except (OSError, ValueError):
+        except ours(OSError, ValueError):
             pass
         if group in ("", "/"):
             return quota
@@ -119,7 +122,7 @@ def restoring(fd: int, size: int) -> Iterator[None]:
 
 
 class naming:
-    """Gives an OSError from within the file's name: see `name`. No generator, which would take a microsecond."""
+    """Gives an OSError of ours the file's name: see `name`. No generator, which would take a microsecond."""
 
     __slots__ = ("_always", "_name")
 
@@ -130,7 +133,7 @@ class naming:
         pass
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and is_ours(error):
             name(error, self._name, self._always)
 
 
@@ -220,7 +223,7 @@ def lock(fd: int, wait: bool = True) -> bool:
     """Takes the lock of an open file (flock), which goes with its last descriptor; False where another has it."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except ours(BlockingIOError):
         return False
     return True
 
@@ -249,17 +252,22 @@ def birth(file: int | str) -> int:
 
     It tells a file from another that got its inode after it.
     """
-    if sys.platform != "linux" or not hasattr(_libc(), "statx"):
-        return 0
-    import ctypes
-    import struct
-
-    block = ctypes.create_string_buffer(256)  # a struct statx
-    at, path, flags = (file, b"", _EMPTY_PATH) if isinstance(file, int) else (_HERE, os.fsencode(file), _NOFOLLOW)
-    if _libc().statx(at, path, flags, _BIRTH, block) != 0:
+    block = statx(file, _BIRTH)
+    if block is None:
         return 0
     mask, seconds, nanoseconds = struct.unpack_from("=I76xqI", block)
     return seconds * 10**9 + nanoseconds if mask & _BIRTH else 0
+
+
+def statx(file: int | str, mask: int = 0) -> bytes | None:
+    """A struct statx, by a descriptor or a path, whose link isn't followed; None where it isn't to be had."""
+    if sys.platform != "linux" or not hasattr(_libc(), "statx"):
+        return None
+    import ctypes
+
+    block = ctypes.create_string_buffer(256)
+    at, path, flags = (file, b"", _EMPTY_PATH) if isinstance(file, int) else (_HERE, os.fsencode(file), _NOFOLLOW)
+    return block.raw if _libc().statx(at, path, flags, mask, block) == 0 else None
 
 
 @functools.cache
@@ -268,7 +276,7 @@ def boot() -> bytes:
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return bytes.fromhex(file.read().replace("-", ""))
-    except FileNotFoundError:
+    except ours(FileNotFoundError):
         return b""
 
 
@@ -289,7 +297,7 @@ def make_names_durable(directory: int) -> None:
     """Returns when the names in a directory, given by its descriptor, would survive a power loss."""
     try:
         os.fsync(directory)
-    except OSError as error:
+    except ours(OSError) as error:
         if error.errno != errno.EINVAL:  # filesystems that keep no directory say so
             raise
 
@@ -332,13 +340,13 @@ def open_shared(name: str, size: int | None) -> int:
     try:
         fd = _shm().shm_open(f"/{name}", os.O_RDWR)
         return fd
-    except FileNotFoundError:
+    except ours(FileNotFoundError):
         if size is None:
             raise
     if sys.platform == "linux":
         try:
             fd = os.open(_SHARED, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        except OSError:
+        except ours(OSError):
             pass  # shared memory is elsewhere here
         else:
             return _link_shared(fd, name, size)
@@ -353,7 +361,7 @@ def _link_shared(fd: int, name: str, size: int) -> int:
     try:
         grow(fd, 0, size)
         name_file(fd, f"{_SHARED}/{name}")
-    except FileExistsError:
+    except ours(FileExistsError):
         os.close(fd)
         return open_shared(name, size)
     except BaseException:
@@ -380,7 +388,7 @@ def create_beside(folder: str, path: str) -> tuple[int, bool]:
     if sys.platform == "linux" and os.path.isdir("/proc/self/fd"):
         try:
             return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600), False
-        except OSError as error:
+        except ours(OSError) as error:
             # Filesystems without them say so in different ways; old kernels take the flag for O_DIRECTORY.
             if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT):
                 raise
@@ -396,17 +404,20 @@ def open_ours(path: str, mode: int | None = None) -> int:
     while True:
         try:
             return os.open(path, flags)
-        except FileNotFoundError:
+        except ours(FileNotFoundError):
             if mode is None:
                 raise
         # Where everybody may write, Linux refuses O_CREAT for a file that is somebody else's (fs.protected_regular).
-        with suppress(FileExistsError):
+        with ignoring(FileExistsError):
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
 
 
 def name_file(fd: int, path: str) -> None:
     """Names a file that has no name. FileExistsError where the name is taken."""
-    os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd)  # with a directory's descriptor it is linkat, which follows
+    try:
+        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd)  # with a directory's descriptor it is linkat, which follows
+    except ours(OSError) as error:
+        raise OSError(error.errno, error.strerror, path) from None  # the other name is of no use to anybody
 
 
 def link(path: str, other: str) -> None:
@@ -432,13 +443,19 @@ def exchange(path: str, other: str) -> bool:
 
 def remove(path: str) -> None:
     """Takes a name away, if it is there."""
-    with suppress(FileNotFoundError):
+    with ignoring(FileNotFoundError):
         os.unlink(path)
 
 
-def reserve(fd: int, folder: str, size: int) -> None:
-    """Makes a new file `size` bytes long, with blocks for all of them, or raises OSError."""
-    if size == 0 or _fallocate(fd, 0, size):
+def reserve(fd: int, folder: str, size: int, written: int | None = None) -> None:
+    """Makes a new file `size` bytes long, with blocks for all of them, or raises OSError.
+
+    written: how many of them will be, if the others are to be holes. No blocks are allocated then.
+    """
+    if written is not None:
+        os.ftruncate(fd, size)
+        size = written
+    elif size == 0 or _fallocate(fd, 0, size):
         return
     status = os.statvfs(folder)
     if status.f_bavail * status.f_frsize < size:
@@ -481,7 +498,7 @@ def _attributes(fd: int) -> list[str]:
         return []
     try:
         return os.listxattr(fd)
-    except OSError as error:
+    except ours(OSError) as error:
         if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
             return []
         raise

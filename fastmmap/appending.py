@@ -10,11 +10,11 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from . import _system, ticking
 from ._backend import chosen
+from .blame import ignoring, is_ours, ours
 from .draining import Descriptor, Lock, Log, Untrusted, let_go_in_child
 from .recovering import adopt, appenders
 from .reference.arguments import export, export_data
@@ -106,7 +106,7 @@ class Appender(Stage):
         """OSError for what can't be synced, as a pipe can't."""
         try:
             _system.make_durable(self._log.file.fd)
-        except OSError as error:
+        except ours(OSError) as error:
             if error.errno == errno.EINVAL:
                 error.strerror = f"sync={self._sync!r} is for files, and this isn't one"
             raise
@@ -137,11 +137,11 @@ class Appender(Stage):
             if not self._log.readable or not _system.boot():
                 return None
             return self._make_stage(self._stage_dir or os.path.dirname(self._log.path), number)
-        except Untrusted as error:
+        except ours(Untrusted) as error:
             warnings.warn(
                 f"{error.strerror}. The records of {self.name!r} are staged in memory", RuntimeWarning, stacklevel=5
             )
-        except OSError as error:
+        except ours(OSError) as error:
             if self._stage_dir or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
         return None
@@ -155,7 +155,7 @@ class Appender(Stage):
             return None
         adopt(self._log, folder)
         if self._stage_dir:
-            with suppress(PermissionError):
+            with ignoring(PermissionError):
                 adopt(self._log, os.path.dirname(self._log.path))
         lock = Lock(folder, self._log)
         try:
@@ -242,7 +242,7 @@ class Appender(Stage):
                         if self.take(view):
                             return
                     self._write(view)  # also where there is no room, or others have taken it: so nobody waits for any
-            except (OSError, ValueError):
+            except ours(OSError, ValueError):
                 self._check_open()
                 raise
 
@@ -303,7 +303,7 @@ class Appender(Stage):
             self._armed = self._has_to_do()
             if self._armed:
                 # What can't be written waits: whoever appends to a full stage, flushes or closes hears of it.
-                with suppress(OSError):
+                with ignoring(OSError):
                     self._write(NOTHING)
                     if self._is_to_be_synced():
                         self._make_durable()
@@ -323,7 +323,7 @@ class Appender(Stage):
                 return
             try:
                 self._end_stage()
-            except (OSError, ValueError):
+            except ours(OSError, ValueError):
                 if self._closed:  # by a signal handler
                     return
                 raise
@@ -347,7 +347,7 @@ class Appender(Stage):
                 self.wake()
             raise
         if self._failure is None and self._is_to_be_synced():
-            with suppress(OSError):  # which is raised by close
+            with ignoring(OSError):  # which is raised by close
                 self._make_durable()
         self._let_go(remove=True)
 
@@ -370,7 +370,7 @@ class Appender(Stage):
                 if len(record) or stage.length(self.turn - 1):
                     stage.drain(self._log, self.turn - 1, record, self)
                 return
-            except OSError as error:
+            except ours(OSError) as error:
                 _system.name(error, self.name, always=True)
                 raise
             except ValueError:
@@ -400,7 +400,8 @@ class Appender(Stage):
                     self._make_name_durable()
         except BaseException as error:
             self._unsynced = True
-            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # what a pipe answers, or a device
+            # EINVAL is what a pipe answers, or a device.
+            if isinstance(error, OSError) and is_ours(error) and error.errno != errno.EINVAL:
                 # The system may have dropped what it couldn't write, and say so once alone.
                 self._failure = error
                 self.rest(anyway=True)
@@ -408,7 +409,7 @@ class Appender(Stage):
 
     def _make_name_durable(self) -> None:
         """Once, for this appender may have made the file."""
-        with suppress(PermissionError):
+        with ignoring(PermissionError):
             directory = Descriptor(_system.open_directory(os.path.dirname(self._log.path)))
             _system.make_names_durable(directory.fd)
         self._named = True
@@ -458,7 +459,7 @@ class _Open:
         self._appender._check_open()
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if isinstance(error, (OSError, ValueError)):
+        if isinstance(error, (OSError, ValueError)) and is_ours(error):
             self._appender._check_open()
 
 

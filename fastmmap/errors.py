@@ -9,6 +9,8 @@ import sys
 import warnings
 from typing import Any
 
+from .blame import ours
+
 _MEANING = {
     "truncated": (errno.ESTALE, "the file was truncated while it was mapped, and byte {} of the mapping is gone"),
     "changed": (errno.ESTALE, "the file was truncated and grew again while it was read"),
@@ -90,5 +92,5 @@ def _reason(file: Any) -> str:
         if file.mode in ("r+", "w+") and os.statvfs(path).f_bavail == 0:
             return "no-space"
         return "io"
-    except (OSError, ValueError, TypeError, AttributeError):
+    except ours(OSError, ValueError, TypeError, AttributeError):
         return "truncated"  # the most frequent by far

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _system
 from ._backend import Mapping, chosen
+from .blame import ours
 from .lines import Lines
 from .parallel import aligned_ranges
 from .reference.arguments import export_data
@@ -117,7 +118,7 @@ class MappedFile(Verbs, Mapping):
                     super().__init__(fd, self.offset, length, _ACCESS[self.mode])
             else:
                 super().__init__(fd, self.offset, length, _ACCESS[self.mode])
-        except OSError as error:
+        except ours(OSError) as error:
             if writes or error.errno not in (errno.ENODEV, errno.EACCES, errno.EINVAL, errno.ENOSYS):
                 raise
             self._map_content(fd, size)
@@ -228,7 +229,7 @@ class MappedFile(Verbs, Mapping):
         with _system.naming(self.name):
             try:
                 super().advise(start, length, number)
-            except OSError as error:
+            except ours(OSError) as error:
                 if error.errno != errno.EINVAL:  # a kernel built without it, as is common for huge pages
                     raise
 

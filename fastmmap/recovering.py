@@ -8,10 +8,10 @@ import stat
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import _system
+from .blame import ignoring, ours
 from .draining import Lock, Log, StageError, Untrusted, check_trust, open_beside
 from .staging import File, Header
 
@@ -67,7 +67,7 @@ def refuse_open_log(path: str) -> None:
     def own(header: Header, log: str | None) -> bool:
         return log is not None and os.path.samefile(log, path)
 
-    with suppress(PermissionError):  # whose names we may not see
+    with ignoring(PermissionError):  # whose names we may not see
         stages = list(stages_in(os.path.dirname(path)))
         if stages and _recover_all(os.path.dirname(path), own):
             stages = list(stages_in(os.path.dirname(path)))
@@ -86,7 +86,7 @@ def _is_written_to(stage: str, log: os.stat_result) -> bool:
     try:
         file = open_beside(stage)
         check_trust(file.fd, stage, log)
-    except OSError:
+    except ours(OSError):
         return False  # it is gone, or was warned of
     return not _system.lock(file.fd, wait=False)
 
@@ -119,9 +119,9 @@ def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
     for path in stages_in(folder):
         try:
             done |= _recover_stage(path, wanted)
-        except Untrusted as error:
+        except ours(Untrusted) as error:
             warnings.warn(str(error.strerror), RuntimeWarning, stacklevel=4)
-        except OSError as error:
+        except ours(OSError) as error:
             if strict:
                 failure = failure or error
             elif isinstance(error, StageError) or error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -135,7 +135,7 @@ def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
 
 def _is_wanted(path: str, wanted: Wanted) -> bool:
     """Whether a stage is one of a log's, as far as it can be read."""
-    with suppress(OSError):
+    with ignoring(OSError):
         file = open_beside(path)
         header = Header.read(file.fd, path)
         return header is not None and wanted(header, _find_log(header, path, file.fd))
@@ -146,11 +146,11 @@ def _recover_stage(path: str, wanted: Wanted) -> bool:
     """Recovers a stage whose writer is dead. Whether it was, and was wanted."""
     try:
         file = open_beside(path)
-    except FileNotFoundError:
+    except ours(FileNotFoundError):
         return False
     try:
         return _recover_open(path, file, wanted)
-    except StageError as error:
+    except ours(StageError) as error:
         # What somebody has put there who doesn't own the folder may say anything.
         user = os.fstat(file.fd).st_uid
         if user in (os.geteuid(), os.stat(os.path.dirname(path)).st_uid):
@@ -223,7 +223,7 @@ def _find_log(header: Header, path: str, fd: int) -> str | None:
             return os.path.join(folder, name)
     end = header.known_end(fd)
     for folder in folders:
-        with suppress(OSError), os.scandir(folder) as entries:
+        with ignoring(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 # The number of a file that is gone may be another's by now. No log gets shorter.
                 if entry.inode() == header.inode and _has_log(entry.path, header, stage, end):
@@ -235,6 +235,6 @@ def _has_log(path: str, header: Header, stage: os.stat_result, end: int = 0) -> 
     """Whether a path is that of a stage's log."""
     try:
         status = os.stat(path, follow_symlinks=False)
-    except OSError:
+    except ours(OSError):
         return False
     return stat.S_ISREG(status.st_mode) and header.is_of(status, _system.birth(path), stage) and status.st_size >= end

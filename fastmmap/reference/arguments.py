@@ -10,7 +10,7 @@ import functools
 import operator
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,22 @@ def export_data(data: Data) -> memoryview:
 
 
 @contextmanager
+def held(view: memoryview) -> Iterator[None]:
+    """Releases a view at the end of the with statement.
+
+    An error that goes up keeps the frames it came through, and with them parts of the view: it isn't replaced by a
+    BufferError about those. The memory goes with the last of them.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(BufferError):
+            view.release()
+        raise
+    view.release()
+
+
+@contextmanager
 def readable(source: Any) -> Iterator[memoryview]:
     """The bytes of a haystack, until the end of the with statement."""
     try:
@@ -69,7 +85,7 @@ def readable(source: Any) -> Iterator[memoryview]:
     except TypeError:
         source = as_buffer(source)
         view = export(source)
-    with view:
+    with held(view):
         yield view
 
 
@@ -83,7 +99,7 @@ def writable(target: Any, verb: str) -> Iterator[memoryview]:
             f"{verb} needs a writable buffer, not {type(target).__name__!r}: "
             f"use fastmmap.open(path, 'r+') to change a file in place"
         ) from None
-    with view:
+    with held(view):
         if view.readonly:
             raise BufferError("the buffer is read-only")
         yield view
