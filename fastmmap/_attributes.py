@@ -16,6 +16,8 @@ if sys.platform == "linux":
 
 IMMUTABLE, APPEND_ONLY, MOUNT_POINT = "immutable", "append-only", "a mount point"
 
+MOUNTS = "/proc/self/mountinfo"
+
 # The bits of statx(2).
 _STATX = {0x10: IMMUTABLE, 0x20: APPEND_ONLY, 0x2000: MOUNT_POINT}
 
@@ -41,7 +43,7 @@ def attributes(path: str) -> set[str]:
 def _mount_points() -> set[str]:
     """Where something is mounted, for kernels before 5.8, and where statx(2) can't be called."""
     try:
-        with open("/proc/self/mountinfo", "rb") as file:
+        with open(MOUNTS, "rb") as file:
             places = [line.split(b" ")[4] for line in file]
     except ours(OSError):
         return set()

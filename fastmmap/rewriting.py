@@ -10,6 +10,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,8 +108,8 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
     if options.backup is not None:
         refuse_backup(options.backup)
     # Opened first: a directory that can't be, and so can't be flushed, is an error before the file is replaced.
-    directory = Descriptor(_system.open_directory(folder)) if options.durable else None
-    with _Beside(folder) as new:
+    directory = Descriptor(_system.open_directory(folder) if options.durable else -1)
+    with closing(directory), _Beside(folder) as new:
         new.create()
         with _explained(f"the new file can't be given to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"):
             _system.keep_owner(new.fd, before)
@@ -128,10 +129,8 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
         else:
             with _explained(f"no backup {options.backup!r} could be made"):
                 new.exchange(target, options.backup)
-        if directory is not None:
+        if options.durable:
             _system.make_names_durable(directory.fd)
-    if directory is not None:
-        directory.close()
     return count, size
 
 
@@ -143,6 +142,7 @@ class _Beside:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._path = os.path.join(folder, f"{_system.OURS}{os.urandom(8).hex()}")
+        refuse_name(self._path, "The new file")
         self._file = Descriptor(-1)
 
     @property
@@ -151,7 +151,6 @@ class _Beside:
 
     def create(self) -> None:
         """Makes it, which is the first that is done within the with statement: so it is gone whatever happens."""
-        refuse_name(self._path, "The new file")
         with _explained(f"the new file is to be made in {self._folder!r}. {IN_PLACE}"):
             self._file.fd, self._named = _system.create_beside(self._folder, self._path)
 
