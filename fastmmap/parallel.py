@@ -18,12 +18,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _system
-from .reference.arguments import check_threads, data_bytes
+from .reference.arguments import check_threads
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
-
-    from .reference.arguments import Data
 
 BLOCK = 1 << 23
 
@@ -48,23 +46,6 @@ def ranges(start: int, end: int, parts: int) -> list[tuple[int, int]]:
     if parts < 1:
         raise ValueError(f"the number of ranges must be at least 1, not {parts}")
     bounds = [start + (end - start) * part // parts for part in range(parts + 1)]
-    return [(low, high) for low, high in itertools.pairwise(bounds) if low < high]
-
-
-def aligned_ranges(
-    find: Callable[..., int], buffer: Any, start: int, end: int, parts: int, align: Data | None
-) -> list[tuple[int, int]]:
-    """At most `parts` ranges that cover buffer[start:end], each but the last ending with `align`.
-
-    No record, which is what ends with `align`, is split: a bound is moved to the end of the record it falls into.
-    """
-    mark = b"" if align is None else data_bytes(align, "align")
-    bounds = [start]
-    for _, high in ranges(start, end, parts):
-        if mark and bounds[-1] < high < end:
-            found = find(buffer, mark, max(high - len(mark), bounds[-1]), end)
-            high = found + len(mark) if found >= 0 else end
-        bounds.append(max(high, bounds[-1]))
     return [(low, high) for low, high in itertools.pairwise(bounds) if low < high]
 
 
