@@ -65,8 +65,12 @@ def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...] |
 def warn(text: str) -> None:
     """A RuntimeWarning that points at the line of the caller's that called us, however deep in the package we are."""
     level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fastmmap":
-        level, frame = level + 1, frame.f_back
+    while frame.f_back is not None:
+        name, file = frame.f_globals.get("__name__", ""), frame.f_code.co_filename
+        if name.partition(".")[0] not in ("fastmmap", "importlib"):
+            break
+        level += not ("importlib" in file and "_bootstrap" in file)  # the frames of an import, which warnings skips
+        frame = frame.f_back
     warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
