@@ -20,6 +20,7 @@ TESTS = pathlib.Path(__file__).parent
 def test_the_suite_without_extensions(tmp_path):
     package = pathlib.Path(fastmmap.__file__).parent
     shutil.copytree(package, tmp_path / "fastmmap", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    (tmp_path / "fastmmap" / "_no_extensions.py").write_text("")  # on purpose
     shutil.copytree(TESTS, tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__", "test_pure.py"))
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\npythonpath = . tests\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FASTMMAP")}
