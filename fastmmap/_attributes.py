@@ -11,9 +11,6 @@ from . import _system
 from .blame import ours
 from .draining import Descriptor
 
-if sys.platform == "linux":
-    import fcntl
-
 IMMUTABLE, APPEND_ONLY, MOUNT_POINT = "immutable", "append-only", "a mount point"
 
 MOUNTS = "/proc/self/mountinfo"
@@ -53,8 +50,10 @@ def _mount_points() -> set[str]:
 def _flags(path: str) -> set[str]:
     """What chattr(1) has set, for filesystems that don't tell statx(2)."""
     try:
+        import fcntl
+
         file = Descriptor(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC))
         (flags,) = struct.unpack_from("=I", fcntl.ioctl(file.fd, _GET_FLAGS, bytes(8)))
-    except ours(OSError):
+    except ours(OSError, ImportError):
         return set()
     return {word for bit, word in _FLAGS.items() if flags & bit}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import importlib
 import mmap
 import os
 import struct
@@ -19,9 +18,11 @@ from typing import Any
 from .blame import ignoring, is_ours, ours
 
 if sys.platform != "win32":
-    import fcntl  # not when it is needed: that may be while the interpreter ends
+    try:
+        import fcntl  # not when it is needed: that may be while the interpreter ends
+    except ImportError:  # as in a browser: there are no locks, and so no stages
+        fcntl = None  # type: ignore[assignment]
 
-_CAN_SYNC_RANGE = sys.platform == "linux"
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 _EMPTY_PATH, _NOFOLLOW, _BIRTH = 0x1000, 0x100, 0x800  # AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, STATX_BTIME
@@ -46,10 +47,22 @@ _LOCAL = frozenset((
 
 @functools.cache
 def _libc() -> Any:
-    """The C library; ctypes is loaded when a file has to grow, not at import."""
-    import ctypes
+    """The C library, None where Python was built without ctypes. It is loaded when it is needed, not at import."""
+    try:
+        import ctypes
 
-    return ctypes.CDLL(None, use_errno=True)
+        return ctypes.CDLL(None, use_errno=True)
+    except ours(ImportError, OSError):
+        return None
+
+
+def _function(name: str) -> Any:
+    """A function of the C library's, None where it isn't to be had."""
+    return getattr(_libc(), name, None) if sys.platform == "linux" else None
+
+
+# What a system call answers that isn't there, or that a sandbox (seccomp) refuses, whatever it is called for.
+_REFUSED = (errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
 
 
 def advice(name: str) -> int | None:
@@ -61,7 +74,10 @@ def advice(name: str) -> int | None:
 
 def cpus() -> int:
     """How many CPUs this process may use: by its affinity, and by the quota of its control groups."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        allowed = len(os.sched_getaffinity(0))
+    except ours(OSError, AttributeError):
+        allowed = os.cpu_count() or 1
     return min(allowed, _quota())
 
 
@@ -150,18 +166,18 @@ def name(error: OSError, name: Any, always: bool = False) -> None:
 
 def _fallocate(fd: int, offset: int, length: int) -> bool:
     """fallocate(2), False where it isn't to be had. Not posix_fallocate: glibc's imitation of it rewrites the file."""
-    if sys.platform != "linux":
+    call = _function("fallocate")
+    if call is None:
         return False
     import ctypes
 
-    call = _libc().fallocate
     call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     number = errno.EINTR
     while number == errno.EINTR:
         if call(fd, 0, offset, length) == 0:
             return True
         number = ctypes.get_errno()
-    if number in (errno.EOPNOTSUPP, errno.ENOSYS):
+    if number in _REFUSED:
         return False
     raise OSError(number, os.strerror(number))
 
@@ -221,6 +237,8 @@ def read_at(fd: int, size: int, offset: int) -> bytes:
 
 def lock(fd: int, wait: bool = True) -> bool:
     """Takes the lock of an open file (flock), which goes with its last descriptor; False where another has it."""
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, "This Python has no fcntl, and so no locks")
     try:
         fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except ours(BlockingIOError):
@@ -235,16 +253,25 @@ def unlock(fd: int) -> None:
 
 def is_local(fd: int) -> bool:
     """Whether a file is on a filesystem on which a mapping, a lock and a write mean the same to all processes."""
-    if sys.platform != "linux":
+    call = _function("fstatfs")
+    if call is None:
         return False
     import ctypes
 
-    status = (ctypes.c_long * 64)()  # a struct statfs begins with its type, and is shorter than this
-    while _libc().fstatfs(fd, status) != 0:
+    status = ctypes.create_string_buffer(512)  # a struct statfs is shorter than this
+    while call(fd, status) != 0:
         number = ctypes.get_errno()
+        if number in _REFUSED:
+            return False
         if number != errno.EINTR:
             raise OSError(number, os.strerror(number))
-    return status[0] & 0xFFFFFFFF in _LOCAL
+    return filesystem(status.raw, os.uname().machine) in _LOCAL
+
+
+def filesystem(status: bytes, machine: str) -> int:
+    """The number of a filesystem, with which a struct statfs begins: a long, but on s390x."""
+    (number,) = struct.unpack_from("@I" if machine == "s390x" else "@l", status)
+    return int(number) & 0xFFFFFFFF
 
 
 def birth(file: int | str) -> int:
@@ -261,13 +288,14 @@ def birth(file: int | str) -> int:
 
 def statx(file: int | str, mask: int = 0) -> bytes | None:
     """A struct statx, by a descriptor or a path, whose link isn't followed; None where it isn't to be had."""
-    if sys.platform != "linux" or not hasattr(_libc(), "statx"):
+    call = _function("statx")
+    if call is None:
         return None
     import ctypes
 
     block = ctypes.create_string_buffer(256)
     at, path, flags = (file, b"", _EMPTY_PATH) if isinstance(file, int) else (_HERE, os.fsencode(file), _NOFOLLOW)
-    return block.raw if _libc().statx(at, path, flags, mask, block) == 0 else None
+    return block.raw if call(at, path, flags, mask, block) == 0 else None
 
 
 @functools.cache
@@ -276,7 +304,7 @@ def boot() -> bytes:
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return bytes.fromhex(file.read().replace("-", ""))
-    except ours(FileNotFoundError):
+    except ours(OSError):
         return b""
 
 
@@ -304,18 +332,21 @@ def make_names_durable(directory: int) -> None:
 
 def start_writeback(fd: int, offset: int, length: int) -> None:
     """Asks for the bytes to be written to the disk soon, where the system can be asked; promises nothing."""
-    if _CAN_SYNC_RANGE and length:
+    call = _function("sync_file_range")
+    if call is not None and length:
         import ctypes
 
-        call = _libc().sync_file_range
         call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
         call(fd, offset, length, _WRITEBACK)
 
 
 def memory_file() -> int:
     """The descriptor of a new file that is in no directory and goes with its last user."""
-    if hasattr(os, "memfd_create"):
+    try:
         return os.memfd_create("fastmmap", os.MFD_CLOEXEC)
+    except ours(OSError, AttributeError) as error:
+        if isinstance(error, OSError) and error.errno not in _REFUSED:
+            raise
     import tempfile
 
     with tempfile.TemporaryFile() as file:
@@ -328,7 +359,11 @@ _SHARED = "/dev/shm"
 
 def _shm() -> Any:
     """What multiprocessing.shared_memory is made of, without its tracker."""
-    return importlib.import_module("_posixshmem")
+    try:
+        import _posixshmem  # type: ignore[import-not-found]
+    except ImportError:
+        raise OSError(errno.ENOSYS, "This Python has no shared memory with names (_posixshmem)") from None
+    return _posixshmem
 
 
 def open_shared(name: str, size: int | None) -> int:
@@ -343,7 +378,7 @@ def open_shared(name: str, size: int | None) -> int:
     except ours(FileNotFoundError):
         if size is None:
             raise
-    if sys.platform == "linux":
+    if _can_name_files():
         try:
             fd = os.open(_SHARED, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except ours(OSError):
@@ -385,7 +420,7 @@ def create_beside(folder: str, path: str) -> tuple[int, bool]:
 
     Without one, nothing is left of it when this process is killed.
     """
-    if sys.platform == "linux" and os.path.isdir("/proc/self/fd"):
+    if _can_name_files():
         try:
             return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600), False
         except ours(OSError) as error:
@@ -412,6 +447,11 @@ def open_ours(path: str, mode: int | None = None) -> int:
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
 
 
+def _can_name_files() -> bool:
+    """Whether a file that has no name can be given one, which goes by /proc."""
+    return sys.platform == "linux" and os.path.isdir("/proc/self/fd")
+
+
 def name_file(fd: int, path: str) -> None:
     """Names a file that has no name. FileExistsError where the name is taken."""
     try:
@@ -427,17 +467,17 @@ def link(path: str, other: str) -> None:
 
 def exchange(path: str, other: str) -> bool:
     """Lets two files have each other's name, in one step; False where the system can't do so, with nothing done."""
-    if sys.platform != "linux" or not hasattr(_libc(), "renameat2"):
+    call = _function("renameat2")
+    if call is None:
         return False
     import ctypes
 
-    call = _libc().renameat2
     call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
     if call(_HERE, os.fsencode(path), _HERE, os.fsencode(other), _EXCHANGE) == 0:
         return True
     number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-        return False
+    if number in (*_REFUSED, errno.EINVAL):
+        return False  # where EPERM was meant, the other way meets it again
     raise OSError(number, os.strerror(number), path, None, other)
 
 

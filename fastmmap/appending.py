@@ -510,4 +510,5 @@ def _start_anew_in_child() -> None:
         appender._let_go()
 
 
-os.register_at_fork(after_in_child=_start_anew_in_child)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew_in_child)

@@ -135,7 +135,8 @@ class _Pool:
     def __init__(self) -> None:
         self._executor: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
-        os.register_at_fork(after_in_child=self.__init__)  # type: ignore[misc]
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.__init__)  # type: ignore[misc]
 
     def submit(self, task: Callable[[], None]) -> Future[None]:
         from concurrent import futures  # loads logging, so not before a large call

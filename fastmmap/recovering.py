@@ -174,6 +174,8 @@ def _recover_open(path: str, file: Held, wanted: Wanted) -> bool:
 
 def _drain(path: str, file: Held, header: Header, found: str) -> bool:
     """Takes a dead writer's stage to its log, and removes it."""
+    if not _system.boot():
+        raise StageError(path, "Without /proc it isn't known whether the machine has started anew since: mount it")
     log = Log(found)
     lock = Lock(os.path.dirname(path), log)
     try:

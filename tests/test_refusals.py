@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import subprocess
@@ -186,5 +187,5 @@ def test_a_refused_system_call_is_no_attribute(make, monkeypatch):
 
     monkeypatch.setattr(_system, "statx", lambda file, mask=0: None)
     monkeypatch.setattr(_attributes, "MOUNTS", "/nowhere")
-    monkeypatch.setattr(_attributes.fcntl, "ioctl", refused)
+    monkeypatch.setattr(fcntl, "ioctl", refused)
     assert _attributes.attributes(str(path)) == set()
