@@ -1,6 +1,6 @@
 """The part of the build that must be code: which sources make which extension. The rest is in pyproject.toml.
 
-FASTMMAP_NO_EXTENSIONS=1   builds pure Python, on purpose
+FASTMMAP_NO_EXTENSIONS=1   builds pure Python, on purpose, and leaves a module in the package that says so
 FASTMMAP_DEBUG=1           builds for a debugger: no optimisation, assertions on
 FASTMMAP_SANITIZE=list     builds with those sanitizers, as in address,undefined
 """
@@ -8,7 +8,12 @@ FASTMMAP_SANITIZE=list     builds with those sanitizers, as in address,undefined
 import os
 import sys
 
-from setuptools import Extension, setup
+from setuptools import Extension, errors, setup
+from setuptools.command.build_ext import build_ext as BuildExtensions
+from setuptools.command.build_py import build_py as BuildPython
+
+WITHOUT = os.environ.get("FASTMMAP_NO_EXTENSIONS") == "1"
+MARKER = '"""Made by a build with FASTMMAP_NO_EXTENSIONS=1: that there are no extensions is on purpose."""\n'
 
 SCAN = ["src/scalar.c", "src/x86.c", "src/neon.c", "src/dispatch.c"]
 SOURCES = {
@@ -26,7 +31,7 @@ HEADERS += ["kernel.pxd", "twoway.pxd", "walk.pxd", "offsets.pxd", "descriptor.p
 
 
 def extensions():
-    if os.environ.get("FASTMMAP_NO_EXTENSIONS") == "1":
+    if WITHOUT:
         return []
     if sys.platform == "win32":
         sys.exit("fastmmap's extensions are for POSIX systems as yet: set FASTMMAP_NO_EXTENSIONS=1 for pure Python")
@@ -49,4 +54,28 @@ def extensions():
     return cythonize(modules, include_path=["src"], language_level=3)
 
 
-setup(ext_modules=extensions())
+class build_py(BuildPython):
+    """Has the package say whether it is without extensions on purpose."""
+
+    def run(self):
+        super().run()
+        marker = os.path.join("" if self.editable_mode else self.build_lib, "fastmmap", "_no_extensions.py")
+        if WITHOUT:
+            with open(marker, "w") as file:
+                file.write(MARKER)
+        elif os.path.exists(marker):
+            os.remove(marker)
+
+
+class build_ext(BuildExtensions):
+    """Says in a failure what can be done without a compiler."""
+
+    def run(self):
+        try:
+            super().run()
+        except (errors.BaseError, errors.CCompilerError) as error:
+            hint = "fastmmap needs a C compiler; FASTMMAP_NO_EXTENSIONS=1 builds it in plain Python, which is slower"
+            raise type(error)(f"{error}\n{hint}") from error
+
+
+setup(ext_modules=extensions(), cmdclass={"build_py": build_py, "build_ext": build_ext})

@@ -7,30 +7,26 @@ or a benchmark into one of something else.
 from __future__ import annotations
 
 import os
-from importlib import import_module
+import sys
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+from . import _extensions
+
+# Whether the extensions are built.
+NATIVE = _extensions.load()
+
+if TYPE_CHECKING or not NATIVE:
     from .reference.mapping import Mapping
     from .reference.parallel import check_wanted, run
 else:
-    try:
-        from ._mapping import Mapping
-        from ._parallel import check_wanted, run
-    except ImportError as error:
-        if error.name != "fastmmap._mapping":
-            raise
-        from .reference.mapping import Mapping
-        from .reference.parallel import check_wanted, run
+    from ._mapping import Mapping
+    from ._parallel import check_wanted, run
 
 __all__ = ["NAMES", "NATIVE", "Mapping", "check_wanted", "chosen", "load", "run", "usable"]
 
 # Best first. "scalar" goes byte by byte, "python" is the reference.
 NAMES = ("avx512", "avx2", "sse2", "neon", "scalar", "python")
-
-# Whether the extensions are built.
-NATIVE = Mapping.__module__ == "fastmmap._mapping"
 
 if NATIVE:
     from . import guarded as guarded  # has the reference guarded
@@ -57,11 +53,18 @@ def load(name: str) -> SimpleNamespace:
         raise ImportError(f"kernel {name!r} is not built: this fastmmap has no extensions")
     functions: dict[str, Any] = {}
     for verb, names in FUNCTIONS.items():
-        home = import_module(f"fastmmap.reference.{verb}" if name == "python" else f"fastmmap._{verb}")
+        home = _reference(verb) if name == "python" else sys.modules[f"fastmmap._{verb}"]
         if hasattr(home, "Kernel"):
             home = home.Kernel(name)
         functions.update((function, getattr(home, function)) for function in names)
     return SimpleNamespace(name=name, **functions)
+
+
+def _reference(verb: str) -> Any:
+    """The module of the reference that has a verb's functions."""
+    from .reference import append, drain, lines, replace, search
+
+    return {"append": append, "drain": drain, "lines": lines, "replace": replace, "search": search}[verb]
 
 
 def usable() -> list[str]:

@@ -12,16 +12,19 @@ import os
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from . import _imports
+from .blame import ignoring, is_ours, ours
 
 if sys.platform != "win32":
-    import fcntl  # not when it is needed: that may be while the interpreter ends
-    import resource
+    try:
+        import fcntl  # not when they are needed: that may be while the interpreter ends
+        import resource
+    except ImportError:  # as in a browser: there are no locks, and so no stages
+        fcntl = resource = None  # type: ignore[assignment]
 
-_CAN_SYNC_RANGE = sys.platform == "linux"
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 _EMPTY_PATH, _NOFOLLOW, _BIRTH = 0x1000, 0x100, 0x800  # AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, STATX_BTIME
@@ -46,9 +49,20 @@ _LOCAL = frozenset((
 
 @functools.cache
 def _libc() -> Any:
-    """The C library; ctypes is loaded when a file has to grow, not at import."""
-    ctypes = _imports.load("ctypes")
-    return ctypes.CDLL(None, use_errno=True)
+    """The C library, None where Python was built without ctypes. It is loaded when it is needed, not at import."""
+    try:
+        return _imports.load("ctypes").CDLL(None, use_errno=True)
+    except ours(ImportError, OSError):
+        return None
+
+
+def _function(name: str) -> Any:
+    """A function of the C library's, None where it isn't to be had."""
+    return getattr(_libc(), name, None) if sys.platform == "linux" else None
+
+
+# What a system call answers that isn't there, or that a sandbox (seccomp) refuses, whatever it is called for.
+_REFUSED = (errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
 
 
 def advice(name: str) -> int | None:
@@ -60,7 +74,10 @@ def advice(name: str) -> int | None:
 
 def cpus() -> int:
     """How many CPUs this process may use: by its affinity, and by the quota of its control groups."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        allowed = len(os.sched_getaffinity(0))
+    except ours(OSError, AttributeError):
+        allowed = os.cpu_count() or 1
     return min(allowed, _quota())
 
 
@@ -71,7 +88,7 @@ def _quota() -> int:
     try:
         with open("/proc/self/cgroup") as file:
             group = file.read().strip().rpartition("::")[2]
-    except OSError:
+    except ours(OSError):
         return quota
     while True:
         try:
@@ -79,7 +96,7 @@ def _quota() -> int:
                 most, period = file.read().split()
             if most != "max":
                 quota = min(quota, max(1, -(-int(most) // int(period))))
-        except (OSError, ValueError):
+        except ours(OSError, ValueError):
             pass
         if group in ("", "/"):
             return quota
@@ -119,7 +136,7 @@ def restoring(fd: int, size: int) -> Iterator[None]:
 
 
 class naming:
-    """Gives an OSError from within the file's name: see `name`. No generator, which would take a microsecond."""
+    """Gives an OSError of ours the file's name: see `name`. No generator, which would take a microsecond."""
 
     __slots__ = ("_always", "_name")
 
@@ -130,7 +147,7 @@ class naming:
         pass
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and is_ours(error):
             name(error, self._name, self._always)
 
 
@@ -147,17 +164,17 @@ def name(error: OSError, name: Any, always: bool = False) -> None:
 
 def _fallocate(fd: int, offset: int, length: int) -> bool:
     """fallocate(2), False where it isn't to be had. Not posix_fallocate: glibc's imitation of it rewrites the file."""
-    if sys.platform != "linux":
+    call = _function("fallocate")
+    if call is None:
         return False
     ctypes = _imports.load("ctypes")
-    call = _libc().fallocate
     call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     number = errno.EINTR
     while number == errno.EINTR:
         if call(fd, 0, offset, length) == 0:
             return True
         number = ctypes.get_errno()
-    if number in (errno.EOPNOTSUPP, errno.ENOSYS):
+    if number in _REFUSED:
         return False
     raise OSError(number, os.strerror(number))
 
@@ -217,9 +234,11 @@ def read_at(fd: int, size: int, offset: int) -> bytes:
 
 def lock(fd: int, wait: bool = True) -> bool:
     """Takes the lock of an open file (flock), which goes with its last descriptor; False where another has it."""
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, "This Python has no fcntl, and so no locks")
     try:
         fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except ours(BlockingIOError):
         return False
     return True
 
@@ -231,15 +250,24 @@ def unlock(fd: int) -> None:
 
 def is_local(fd: int) -> bool:
     """Whether a file is on a filesystem on which a mapping, a lock and a write mean the same to all processes."""
-    if sys.platform != "linux":
+    call = _function("fstatfs")
+    if call is None:
         return False
     ctypes = _imports.load("ctypes")
-    status = (ctypes.c_long * 64)()  # a struct statfs begins with its type, and is shorter than this
-    while _libc().fstatfs(fd, status) != 0:
+    status = ctypes.create_string_buffer(512)  # a struct statfs is shorter than this
+    while call(fd, status) != 0:
         number = ctypes.get_errno()
+        if number in _REFUSED:
+            return False
         if number != errno.EINTR:
             raise OSError(number, os.strerror(number))
-    return status[0] & 0xFFFFFFFF in _LOCAL
+    return filesystem(status.raw, os.uname().machine) in _LOCAL
+
+
+def filesystem(status: bytes, machine: str) -> int:
+    """The number of a filesystem, with which a struct statfs begins: a long, but on s390x."""
+    (number,) = struct.unpack_from("@I" if machine == "s390x" else "@l", status)
+    return int(number) & 0xFFFFFFFF
 
 
 def birth(file: int | str) -> int:
@@ -247,15 +275,22 @@ def birth(file: int | str) -> int:
 
     It tells a file from another that got its inode after it.
     """
-    if sys.platform != "linux" or not hasattr(_libc(), "statx"):
-        return 0
-    ctypes = _imports.load("ctypes")
-    block = ctypes.create_string_buffer(256)  # a struct statx
-    at, path, flags = (file, b"", _EMPTY_PATH) if isinstance(file, int) else (_HERE, os.fsencode(file), _NOFOLLOW)
-    if _libc().statx(at, path, flags, _BIRTH, block) != 0:
+    block = statx(file, _BIRTH)
+    if block is None:
         return 0
     mask, seconds, nanoseconds = struct.unpack_from("=I76xqI", block)
     return seconds * 10**9 + nanoseconds if mask & _BIRTH else 0
+
+
+def statx(file: int | str, mask: int = 0) -> bytes | None:
+    """A struct statx, by a descriptor or a path, whose link isn't followed; None where it isn't to be had."""
+    call = _function("statx")
+    if call is None:
+        return None
+    ctypes = _imports.load("ctypes")
+    block = ctypes.create_string_buffer(256)
+    at, path, flags = (file, b"", _EMPTY_PATH) if isinstance(file, int) else (_HERE, os.fsencode(file), _NOFOLLOW)
+    return block.raw if call(at, path, flags, mask, block) == 0 else None
 
 
 @functools.cache
@@ -264,7 +299,7 @@ def boot() -> bytes:
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return bytes.fromhex(file.read().replace("-", ""))
-    except FileNotFoundError:
+    except ours(OSError):
         return b""
 
 
@@ -285,24 +320,27 @@ def make_names_durable(directory: int) -> None:
     """Returns when the names in a directory, given by its descriptor, would survive a power loss."""
     try:
         os.fsync(directory)
-    except OSError as error:
+    except ours(OSError) as error:
         if error.errno != errno.EINVAL:  # filesystems that keep no directory say so
             raise
 
 
 def start_writeback(fd: int, offset: int, length: int) -> None:
     """Asks for the bytes to be written to the disk soon, where the system can be asked; promises nothing."""
-    if _CAN_SYNC_RANGE and length:
+    call = _function("sync_file_range")
+    if call is not None and length:
         ctypes = _imports.load("ctypes")
-        call = _libc().sync_file_range
         call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
         call(fd, offset, length, _WRITEBACK)
 
 
 def memory_file() -> int:
     """The descriptor of a new file that is in no directory and goes with its last user."""
-    if hasattr(os, "memfd_create"):
+    try:
         return os.memfd_create("fastmmap", os.MFD_CLOEXEC)
+    except ours(OSError, AttributeError) as error:
+        if isinstance(error, OSError) and error.errno not in _REFUSED:
+            raise
     tempfile = _imports.load("tempfile")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
@@ -314,7 +352,10 @@ _SHARED = "/dev/shm"
 
 def _shm() -> Any:
     """What multiprocessing.shared_memory is made of, without its tracker."""
-    return _imports.load("_posixshmem")
+    try:
+        return _imports.load("_posixshmem")
+    except ImportError:
+        raise OSError(errno.ENOSYS, "This Python has no shared memory with names (_posixshmem)") from None
 
 
 def open_shared(name: str, size: int | None) -> int:
@@ -326,13 +367,13 @@ def open_shared(name: str, size: int | None) -> int:
     try:
         fd = _shm().shm_open(f"/{name}", os.O_RDWR)
         return fd
-    except FileNotFoundError:
+    except ours(FileNotFoundError):
         if size is None:
             raise
-    if sys.platform == "linux":
+    if _can_name_files():
         try:
             fd = os.open(_SHARED, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        except OSError:
+        except ours(OSError):
             pass  # shared memory is elsewhere here
         else:
             return _link_shared(fd, name, size)
@@ -347,7 +388,7 @@ def _link_shared(fd: int, name: str, size: int) -> int:
     try:
         grow(fd, 0, size)
         name_file(fd, f"{_SHARED}/{name}")
-    except FileExistsError:
+    except ours(FileExistsError):
         os.close(fd)
         return open_shared(name, size)
     except BaseException:
@@ -371,10 +412,10 @@ def create_beside(folder: str, path: str) -> tuple[int, bool]:
 
     Without one, nothing is left of it when this process is killed.
     """
-    if sys.platform == "linux" and os.path.isdir("/proc/self/fd"):
+    if _can_name_files():
         try:
             return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600), False
-        except OSError as error:
+        except ours(OSError) as error:
             # Filesystems without them say so in different ways; old kernels take the flag for O_DIRECTORY.
             if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT):
                 raise
@@ -390,17 +431,25 @@ def open_ours(path: str, mode: int | None = None) -> int:
     while True:
         try:
             return os.open(path, flags)
-        except FileNotFoundError:
+        except ours(FileNotFoundError):
             if mode is None:
                 raise
         # Where everybody may write, Linux refuses O_CREAT for a file that is somebody else's (fs.protected_regular).
-        with suppress(FileExistsError):
+        with ignoring(FileExistsError):
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
+
+
+def _can_name_files() -> bool:
+    """Whether a file that has no name can be given one, which goes by /proc."""
+    return sys.platform == "linux" and os.path.isdir("/proc/self/fd")
 
 
 def name_file(fd: int, path: str) -> None:
     """Names a file that has no name. FileExistsError where the name is taken."""
-    os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd)  # with a directory's descriptor it is linkat, which follows
+    try:
+        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd)  # with a directory's descriptor it is linkat, which follows
+    except ours(OSError) as error:
+        raise OSError(error.errno, error.strerror, path) from None  # the other name is of no use to anybody
 
 
 def link(path: str, other: str) -> None:
@@ -410,28 +459,34 @@ def link(path: str, other: str) -> None:
 
 def exchange(path: str, other: str) -> bool:
     """Lets two files have each other's name, in one step; False where the system can't do so, with nothing done."""
-    if sys.platform != "linux" or not hasattr(_libc(), "renameat2"):
+    call = _function("renameat2")
+    if call is None:
         return False
     ctypes = _imports.load("ctypes")
-    call = _libc().renameat2
     call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
     if call(_HERE, os.fsencode(path), _HERE, os.fsencode(other), _EXCHANGE) == 0:
         return True
     number = ctypes.get_errno()
-    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-        return False
+    if number in (*_REFUSED, errno.EINVAL):
+        return False  # where EPERM was meant, the other way meets it again
     raise OSError(number, os.strerror(number), path, None, other)
 
 
 def remove(path: str) -> None:
     """Takes a name away, if it is there."""
-    with suppress(FileNotFoundError):
+    with ignoring(FileNotFoundError):
         os.unlink(path)
 
 
-def reserve(fd: int, folder: str, size: int) -> None:
-    """Makes a new file `size` bytes long, with blocks for all of them, or raises OSError."""
-    if size == 0 or _fallocate(fd, 0, size):
+def reserve(fd: int, folder: str, size: int, written: int | None = None) -> None:
+    """Makes a new file `size` bytes long, with blocks for all of them, or raises OSError.
+
+    written: how many of them will be, if the others are to be holes. No blocks are allocated then.
+    """
+    if written is not None:
+        os.ftruncate(fd, size)
+        size = written
+    elif size == 0 or _fallocate(fd, 0, size):
         return
     status = os.statvfs(folder)
     if status.f_bavail * status.f_frsize < size:
@@ -474,7 +529,7 @@ def _attributes(fd: int) -> list[str]:
         return []
     try:
         return os.listxattr(fd)
-    except OSError as error:
+    except ours(OSError) as error:
         if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
             return []
         raise

@@ -9,15 +9,14 @@ import os
 import sys
 import threading
 import warnings
-import weakref
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from . import _system, ticking
 from ._backend import chosen
+from .blame import ignoring, is_ours, ours
 from .draining import Descriptor, Lock, Log, Untrusted, let_go_in_child
-from .recovering import adopt
+from .recovering import adopt, appenders
 from .reference.arguments import export, export_data
 from .reference.drain import NOTHING
 from .staging import LARGEST_HALF, File, Memory
@@ -101,13 +100,13 @@ class Appender(Stage):
                 self._log.file.close()
                 raise
         self._closed = False
-        _appenders.add(self)
+        appenders.add(self)
 
     def _check_sync(self) -> None:
         """OSError for what can't be synced, as a pipe can't."""
         try:
             _system.make_durable(self._log.file.fd)
-        except OSError as error:
+        except ours(OSError) as error:
             if error.errno == errno.EINVAL:
                 error.strerror = f"sync={self._sync!r} is for files, and this isn't one"
             raise
@@ -138,11 +137,11 @@ class Appender(Stage):
             if not self._log.readable or not _system.boot():
                 return None
             return self._make_stage(self._stage_dir or os.path.dirname(self._log.path), number)
-        except Untrusted as error:
+        except ours(Untrusted) as error:
             warnings.warn(
                 f"{error.strerror}. The records of {self.name!r} are staged in memory", RuntimeWarning, stacklevel=5
             )
-        except OSError as error:
+        except ours(OSError) as error:
             if self._stage_dir or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
         return None
@@ -156,7 +155,7 @@ class Appender(Stage):
             return None
         adopt(self._log, folder)
         if self._stage_dir:
-            with suppress(PermissionError):
+            with ignoring(PermissionError):
                 adopt(self._log, os.path.dirname(self._log.path))
         lock = Lock(folder, self._log)
         try:
@@ -190,6 +189,13 @@ class Appender(Stage):
             stage = self._stage
             waiting = 0 if stage is None else stage.length(self.turn - 1)
             return self._log.size() + waiting + self.tail
+
+    def stage_for(self, file: os.stat_result) -> str | None:
+        """What its stage is called, if a file is its log."""
+        if self._closed or not os.path.samestat(self._log.status, file):
+            return None
+        stage = self._stage
+        return os.path.basename(stage.path) if isinstance(stage, File) else "in memory of this process"
 
     # --- appending ---
 
@@ -236,7 +242,7 @@ class Appender(Stage):
                         if self.take(view):
                             return
                     self._write(view)  # also where there is no room, or others have taken it: so nobody waits for any
-            except (OSError, ValueError):
+            except ours(OSError, ValueError):
                 self._check_open()
                 raise
 
@@ -297,7 +303,7 @@ class Appender(Stage):
             self._armed = self._has_to_do()
             if self._armed:
                 # What can't be written waits: whoever appends to a full stage, flushes or closes hears of it.
-                with suppress(OSError):
+                with ignoring(OSError):
                     self._write(NOTHING)
                     if self._is_to_be_synced():
                         self._make_durable()
@@ -317,7 +323,7 @@ class Appender(Stage):
                 return
             try:
                 self._end_stage()
-            except (OSError, ValueError):
+            except ours(OSError, ValueError):
                 if self._closed:  # by a signal handler
                     return
                 raise
@@ -341,7 +347,7 @@ class Appender(Stage):
                 self.wake()
             raise
         if self._failure is None and self._is_to_be_synced():
-            with suppress(OSError):  # which is raised by close
+            with ignoring(OSError):  # which is raised by close
                 self._make_durable()
         self._let_go(remove=True)
 
@@ -364,7 +370,7 @@ class Appender(Stage):
                 if len(record) or stage.length(self.turn - 1):
                     stage.drain(self._log, self.turn - 1, record, self)
                 return
-            except OSError as error:
+            except ours(OSError) as error:
                 _system.name(error, self.name, always=True)
                 raise
             except ValueError:
@@ -394,7 +400,8 @@ class Appender(Stage):
                     self._make_name_durable()
         except BaseException as error:
             self._unsynced = True
-            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # what a pipe answers, or a device
+            # EINVAL is what a pipe answers, or a device.
+            if isinstance(error, OSError) and is_ours(error) and error.errno != errno.EINVAL:
                 # The system may have dropped what it couldn't write, and say so once alone.
                 self._failure = error
                 self.rest(anyway=True)
@@ -402,7 +409,7 @@ class Appender(Stage):
 
     def _make_name_durable(self) -> None:
         """Once, for this appender may have made the file."""
-        with suppress(PermissionError):
+        with ignoring(PermissionError):
             directory = Descriptor(_system.open_directory(os.path.dirname(self._log.path)))
             _system.make_names_durable(directory.fd)
         self._named = True
@@ -452,11 +459,9 @@ class _Open:
         self._appender._check_open()
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if isinstance(error, (OSError, ValueError)):
+        if isinstance(error, (OSError, ValueError)) and is_ours(error):
             self._appender._check_open()
 
-
-_appenders: weakref.WeakSet[Appender] = weakref.WeakSet()
 
 # Whether the interpreter ends: records go to the file itself then.
 _ended = False
@@ -468,7 +473,7 @@ def _end_all() -> None:
     global _ended
     _ended = True
     failure = None
-    for appender in list(_appenders):
+    for appender in list(appenders):
         try:
             with appender._lock:
                 if not appender._closed:
@@ -498,11 +503,12 @@ def _start_anew_in_child() -> None:
     let_go_in_child()
     ticking.forget()
     _known = False
-    for appender in list(_appenders):
+    for appender in list(appenders):
         appender._lock = threading.RLock()
         appender._storing = threading.RLock()  # the reference's
         appender._armed = appender._opening = appender._ending = False
         appender._let_go()
 
 
-os.register_at_fork(after_in_child=_start_anew_in_child)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew_in_child)

@@ -98,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     replace.add_argument("--no-sync", action="store_true", help="don't wait for the disk: faster, but a power loss "
                          "may leave an empty file")  # fmt: skip
     replace.add_argument("--backup", metavar="SUFFIX", help="keep the old file under its name and SUFFIX")
+    replace.add_argument("--force", action="store_true", help="edit files that are read-only, too")
     replace.add_argument("-n", "--dry-run", action="store_true", help="change nothing, and show what would change: "
                          f"the first {SHOWN} lines")  # fmt: skip
     replace.set_defaults(run=partial(on_each_file, replace_in))
@@ -184,7 +185,10 @@ def replace_in(options: argparse.Namespace, file: str) -> bool:
     if options.dry_run:
         return preview(options, file)
     durable = not options.no_sync
-    done = replace_file(file, options.old, options.new, options.max_count, durable=durable, backup=options.backup)
+    done = replace_file(
+        file, options.old, options.new, options.max_count,
+        durable=durable, backup=options.backup, force=options.force,
+    )  # fmt: skip
     print(f"{prefix(options, file)}{done.count} replaced, {done.old_size} bytes before, {done.new_size} after")
     return done.count > 0
 

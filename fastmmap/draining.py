@@ -6,11 +6,11 @@ import errno
 import os
 import stat
 import weakref
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import _system
 from ._backend import Mapping, chosen
+from .blame import ignoring, ours
 from .reference.drain import AGAIN, KEPT, LOCK, MAGIC, NAME_AT, NO_NAME, VERSION
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ def check_trust(fd: int, path: str, log: os.stat_result) -> None:
 
 def adapt(fd: int, log: os.stat_result) -> None:
     """Gives a file beside a log the log's owner and group, where we may, and to those who may use the log rights."""
-    with suppress(OSError):
+    with ignoring(OSError):
         _system.keep_owner(fd, log)
     if os.fstat(fd).st_gid != log.st_gid:
-        with suppress(OSError):
+        with ignoring(OSError):
             os.fchown(fd, -1, log.st_gid)
     mode = permissions(log)
     os.fchmod(fd, mode if os.fstat(fd).st_gid == log.st_gid else mode & ~0o070)
@@ -123,7 +123,7 @@ class Log:
         """Opens the file with other rights, if it can be found and they can be had."""
         try:
             file = Descriptor(os.open(self.path, flags))
-        except (PermissionError, FileNotFoundError):
+        except ours(PermissionError, FileNotFoundError):
             return False
         same = os.path.samestat(os.fstat(file.fd), self.status)
         if same:
@@ -201,7 +201,7 @@ class Lock:
 
         Whoever needs it makes it anew.
         """
-        with suppress(OSError):
+        with ignoring(OSError):
             if self.file.fd < 0:
                 self.open()
             if os.fstat(self.file.fd).st_uid in (os.geteuid(), self._log.status.st_uid):
@@ -229,7 +229,7 @@ def open_beside(path: str, mode: int | None = None) -> Held:
     """Opens a file that may be one of ours: no link, and nothing that can't be one. With a mode it may be a new one."""
     try:
         file = Held(_system.open_ours(path, mode))
-    except OSError as error:
+    except ours(OSError) as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise Untrusted(path, "it is not a regular file") from None
         if error.errno == errno.EACCES and os.path.lexists(path):

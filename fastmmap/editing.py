@@ -8,16 +8,20 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
 
 from . import _system
+from .blame import ignoring
+from .draining import Descriptor
 from .mapped import MappedFile
 from .parallel import workers
 from .previewing import Change, changes
+from .recovering import refuse_open_log
 from .reference.arguments import END, check_old, data_bytes, index_or
-from .rewriting import IN_PLACE, Edit, check_same, is_same, rewrite, survey
+from .refusing import refuse_backup
+from .rewriting import Edit, Options, Original, check_same, first_match, rewrite, survey
 
 if TYPE_CHECKING:
     from .reference.arguments import Data
@@ -49,6 +53,7 @@ def replace_file(
     *,
     durable: bool | None = None,
     backup: str | None = None,
+    force: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Replacement:
@@ -69,8 +74,8 @@ def replace_file(
     a note that says so. The one error after the file is replaced is that of flushing the directory: the new file is
     there, but a power loss may bring back the old.
     """
-    edit = _edit(old, new, count)
-    return _replace(_target(path), edit, None, durable, backup, threads, progress)
+    edit, target = _edit(old, new, count), _target(path)
+    return _replace(target, edit, None, _options(target, durable, backup, threads, progress, force))
 
 
 @dataclass(frozen=True)
@@ -93,28 +98,32 @@ class Plan:
         n = operator.index(n)
         if n < 0:
             raise ValueError(f"the number of changes must not be negative: {n}")
-        with _opened(self.path) as (_, status, source):
-            check_same(status, self._status, "The file changed since the plan was made")
-            return changes(source, self._edit, n)
+        with _opened(self.path) as original:
+            check_same(original.status, self._status, "The file changed since the plan was made")
+            return changes(original.data, self._edit, n)
 
     def apply(
         self,
         *,
         durable: bool | None = None,
         backup: str | None = None,
+        force: bool = False,
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> Replacement:
         """replace_file as planned. OSError where the file isn't what it was when the plan was made."""
-        return _replace(self.path, self._edit, self._status, durable, backup, threads, progress)
+        options = _options(self.path, durable, backup, threads, progress, force)
+        return _replace(self.path, self._edit, self._status, options)
 
 
 def plan_replace(path: Path, old: Data, new: Data, count: SupportsIndex = -1) -> Plan:
     """What replace_file(path, old, new, count) would do: how many, which sizes, which lines. Nothing is touched."""
     edit, target = _edit(old, new, count), _target(path)
-    with _opened(target) as (_, status, source):
-        number = sum(part.number for part in survey(source, edit, workers(None)))
-        return Plan(target, number, len(source), len(source) + edit.grown(number), edit, status)
+    with _opened(target) as original:
+        threads, size = workers(None), len(original.data)
+        first = first_match(original.data, edit, threads)
+        number = sum(part.number for part in survey(original.data, edit, first, threads))
+        return Plan(target, number, size, size + edit.grown(number), edit, original.status)
 
 
 def _edit(old: Data, new: Data, count: SupportsIndex) -> Edit:
@@ -132,52 +141,40 @@ def _target(path: Path) -> str:
 
 
 @contextmanager
-def _opened(target: str) -> Iterator[tuple[int, os.stat_result, MappedFile]]:
-    """A regular file's descriptor, status and bytes; OSErrors name it."""
+def _opened(target: str) -> Iterator[Original]:
+    """A regular file, open; OSErrors name it."""
     with _system.naming(target, always=True):
-        fd = os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe is refused, not waited for
+        # A pipe is refused, not waited for.
+        file = Descriptor(os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
         try:
-            status = os.fstat(fd)
+            status = os.fstat(file.fd)
             if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # MappedFile refuses a directory
                 raise OSError(errno.ENODEV, "Not a regular file")
-            with MappedFile(fd) as source:
-                yield fd, status, source
+            with MappedFile(file.fd) as source:
+                source.name = target
+                yield Original(target, file.fd, status, source)
         finally:
-            os.close(fd)
+            file.close()
 
 
-def _replace(
-    target: str,
-    edit: Edit,
-    expected: os.stat_result | None,
-    durable: bool | None,
-    backup: str | None,
-    threads: int | None,
-    progress: Progress | None,
-) -> Replacement:
+def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: Options) -> Replacement:
     began = time.perf_counter()
-    kept = _backup_path(target, backup)
-    number = workers(threads)
     status = None
     try:
-        with _opened(target) as (fd, status, source):
+        with _system.naming(target, always=True):
+            refuse_open_log(target)  # and what its dead writers have left is there to be edited
+        with _opened(target) as original:
+            status = original.status
             if expected is not None:
                 check_same(status, expected, "The file changed since the plan was made")
-            size = new_size = len(source)
-            parts = survey(source, edit, number)
-            count = sum(part.number for part in parts)
-            strategy = "none"
-            if count and edit.old != edit.new:
-                # A killed edit may have left the backup as a second name, and nothing but that.
-                links = status.st_nlink - (kept is not None and is_same(kept, target))
-                if links > 1:
-                    text = f"{links} hard links, of which a rewrite would change one. {IN_PLACE}"
-                    raise OSError(errno.EMLINK, text)
-                new_size = rewrite(
-                    target, fd, status, source, parts, edit,
-                    threads=number, durable=durable is not False, backup=kept, progress=progress,
-                )  # fmt: skip
+            size = new_size = len(original.data)
+            first = first_match(original.data, edit, options.threads)
+            if first >= 0 and edit.old != edit.new:
                 strategy = "rewrite"
+                count, new_size = rewrite(original, edit, first, options)
+            else:
+                strategy = "none"
+                count = sum(part.number for part in survey(original.data, edit, first, options.threads))
     except KeyboardInterrupt as interrupt:
         _note(interrupt, f"{target} is {_became(target, status)}")
         raise
@@ -186,7 +183,7 @@ def _replace(
 
 def _became(target: str, status: os.stat_result | None) -> str:
     """What became of a file. It is asked, because an interrupt may come right behind the call that replaced it."""
-    with suppress(OSError):
+    with ignoring(OSError):
         if status is not None and not os.path.samestat(os.stat(target), status):
             return "replaced"
     return "unchanged"
@@ -197,6 +194,12 @@ def _note(error: BaseException, text: str) -> None:
     vars(error)["__notes__"] = [*getattr(error, "__notes__", []), text]
 
 
+def _options(
+    target: str, durable: bool | None, backup: str | None, threads: int | None, progress: Progress | None, force: bool
+) -> Options:
+    return Options(durable is not False, _backup_path(target, backup), workers(threads), progress, bool(force))
+
+
 def _backup_path(target: str, backup: str | None) -> str | None:
     if backup is None:
         return None
@@ -205,8 +208,5 @@ def _backup_path(target: str, backup: str | None) -> str | None:
     if not backup or "/" in backup or "\0" in backup:
         raise ValueError(f"backup is added to the file's name, as in '.orig', so it can't be {backup!r}")
     path = target + backup
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, "The backup would take the place of a directory", path)
-    if os.path.islink(path):
-        raise FileExistsError(errno.EEXIST, "The backup would take the place of a symbolic link", path)
+    refuse_backup(path)
     return path

@@ -9,6 +9,8 @@ import sys
 import warnings
 from typing import Any
 
+from .blame import ours
+
 _MEANING = {
     "truncated": (errno.ESTALE, "the file was truncated while it was mapped, and byte {} of the mapping is gone"),
     "changed": (errno.ESTALE, "the file was truncated and grew again while it was read"),
@@ -90,8 +92,12 @@ def unreadable(buffer: Any) -> MappedFileError | None:
 def warn(text: str) -> None:
     """A RuntimeWarning that points at the line of the caller's that called us, however deep in the package we are."""
     level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fastmmap":
-        level, frame = level + 1, frame.f_back
+    while frame.f_back is not None:
+        name, file = frame.f_globals.get("__name__", ""), frame.f_code.co_filename
+        if name.partition(".")[0] not in ("fastmmap", "importlib"):
+            break
+        level += not ("importlib" in file and "_bootstrap" in file)  # the frames of an import, which warnings skips
+        frame = frame.f_back
     warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
@@ -131,7 +137,7 @@ def reason_of(file: Any, address: int, stores: bool) -> str:
         if end <= needed:
             return "truncated"
         return "no-space" if stores and os.statvfs(path).f_bavail == 0 else "io"
-    except (OSError, ValueError, TypeError, AttributeError):
+    except ours(OSError, ValueError, TypeError, AttributeError):
         return "truncated"
 
 
@@ -146,6 +152,6 @@ def _mapped_at(address: int) -> tuple[str, int] | None:
                     if not path or not path[0].startswith("/") or path[0].endswith(" (deleted)"):
                         return None
                     return path[0].replace("\\012", "\n"), int(offset, 16) + address - start
-    except (OSError, ValueError):
+    except ours(OSError, ValueError):
         pass  # no system but Linux has this
     return None

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _system
 from ._backend import Mapping, chosen
+from .aligning import aligned_ranges
+from .blame import ours
 from .lines import Lines
-from .parallel import aligned_ranges
 from .reference.arguments import export_data
 from .verbs import Verbs
 
@@ -117,7 +118,7 @@ class MappedFile(Verbs, Mapping):
                     super().__init__(fd, self.offset, length, _ACCESS[self.mode])
             else:
                 super().__init__(fd, self.offset, length, _ACCESS[self.mode])
-        except OSError as error:
+        except ours(OSError) as error:
             if writes or error.errno not in (errno.ENODEV, errno.EACCES, errno.EINVAL, errno.ENOSYS):
                 raise
             self._map_content(fd, size)
@@ -228,7 +229,7 @@ class MappedFile(Verbs, Mapping):
         with _system.naming(self.name):
             try:
                 super().advise(start, length, number)
-            except OSError as error:
+            except ours(OSError) as error:
                 if error.errno != errno.EINVAL:  # a kernel built without it, as is common for huge pages
                     raise
 
@@ -326,8 +327,12 @@ class MappedFile(Verbs, Mapping):
         return self.rfind(b"\n", 0, position) + 1, end if end >= 0 else len(self)
 
     def ranges(self, n: int, align: Data | None = b"\n") -> list[tuple[int, int]]:
-        """At most n ranges that cover the mapping, each but the last ending with `align`: work for n workers."""
-        return aligned_ranges(chosen.find, self, 0, len(self), n, align)
+        """At most n ranges that cover the mapping, each but the last ending with `align`: work for n workers.
+
+        What ends with `align` isn't split. Where that overlaps itself, as b"\\n\\n" does in a run of newlines, its
+        occurrences count from left to right, as bytes.split finds them.
+        """
+        return aligned_ranges(chosen, self, 0, len(self), n, align)
 
     def replace(
         self,

@@ -19,11 +19,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _backend, _imports, _system
-from ._backend import run
-from .reference.arguments import check_threads, data_bytes
+from .reference.arguments import check_threads
 
 if TYPE_CHECKING:
-    from .reference.arguments import Data, Offsets
+    from .reference.arguments import Offsets
 
 BLOCK = 1 << 23
 
@@ -48,23 +47,6 @@ def ranges(start: int, end: int, parts: int) -> list[tuple[int, int]]:
     if parts < 1:
         raise ValueError(f"the number of ranges must be at least 1, not {parts}")
     bounds = [start + (end - start) * part // parts for part in range(parts + 1)]
-    return [(low, high) for low, high in itertools.pairwise(bounds) if low < high]
-
-
-def aligned_ranges(
-    find: Callable[..., int], buffer: Any, start: int, end: int, parts: int, align: Data | None
-) -> list[tuple[int, int]]:
-    """At most `parts` ranges that cover buffer[start:end], each but the last ending with `align`.
-
-    No record, which is what ends with `align`, is split: a bound is moved to the end of the record it falls into.
-    """
-    mark = b"" if align is None else data_bytes(align, "align")
-    bounds = [start]
-    for _, high in ranges(start, end, parts):
-        if mark and bounds[-1] < high < end:
-            found = find(buffer, mark, max(high - len(mark), bounds[-1]), end)
-            high = found + len(mark) if found >= 0 else end
-        bounds.append(max(high, bounds[-1]))
     return [(low, high) for low, high in itertools.pairwise(bounds) if low < high]
 
 
@@ -168,7 +150,7 @@ def find(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignoreca
         found: int = kernel.find(view, needle, low, high + len(needle) - 1, ignorecase=ignorecase, threads=1)
         return found
 
-    results = run(work, blocks(start, end - len(needle) + 1), threads, _is_found, buffer)
+    results = _backend.run(work, blocks(start, end - len(needle) + 1), threads, _is_found, buffer)
     return results[-1] if results else -1
 
 
@@ -179,7 +161,7 @@ def rfind(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignorec
         found: int = kernel.rfind(view, needle, low, high + len(needle) - 1, ignorecase=ignorecase, threads=1)
         return found
 
-    results = run(work, blocks(start, end - len(needle) + 1)[::-1], threads, _is_found, buffer)
+    results = _backend.run(work, blocks(start, end - len(needle) + 1)[::-1], threads, _is_found, buffer)
     return results[-1] if results else -1
 
 
@@ -198,7 +180,7 @@ def count(
         number: int = kernel.count(view, needle, low, high, overlapping=overlapping, ignorecase=ignorecase, threads=1)
         return number
 
-    return sum(run(work, seams.numbers(), threads, buffer=buffer))
+    return sum(_backend.run(work, seams.numbers(), threads, buffer=buffer))
 
 
 def find_all(
@@ -214,7 +196,7 @@ def find_all(
         step = 1 if overlapping else len(needle)
         collected.put(block, lambda room, low: find_into(room, view, needle, low, high), low, step)
 
-    run(work, seams.numbers(), threads, buffer=buffer)
+    _backend.run(work, seams.numbers(), threads, buffer=buffer)
     return collected.all()
 
 
@@ -226,7 +208,7 @@ def line_starts(kernel: Any, buffer: Any, start: int, end: int, threads: int) ->
     def work(view: Any, block: int, low: int, high: int) -> None:
         collected.put(block, lambda room, low: kernel.find_into(room, view, b"\n", low, high, added=1), low, 0)
 
-    run(work, parts, threads, buffer=buffer)
+    _backend.run(work, parts, threads, buffer=buffer)
     return collected.all()
 
 
@@ -322,4 +304,4 @@ def replace(kernel: Any, buffer: Any, rfind: Any, old: bytes, new: bytes, start:
         number: int = kernel.replace(view, old, new, start=low, end=high, threads=1)
         return number
 
-    return sum(run(work, seams.numbers(), threads, buffer=buffer))
+    return sum(_backend.run(work, seams.numbers(), threads, buffer=buffer))

@@ -6,20 +6,26 @@ import errno
 import os
 import stat
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import _system
+from .blame import ignoring, ours
 from .draining import Lock, Log, StageError, Untrusted, check_trust, open_beside
 from .staging import File, Header
 
 if TYPE_CHECKING:
+    from .appending import Appender
     from .draining import Held
     from .mapped import Path
 
     # Whether a stage is to be recovered, by its header and where its log is, if it was found.
     Wanted = Callable[[Header, str | None], bool]
+
+
+# The appenders of this process, to be asked where they write to.
+appenders: weakref.WeakSet[Appender] = weakref.WeakSet()
 
 
 def recover(path: Path) -> bool:
@@ -44,6 +50,45 @@ def recover(path: Path) -> bool:
 def adopt(log: Log, folder: str) -> None:
     """Recovers the stages of one log that are in a folder, before it is written to. What can't be is warned of."""
     _recover_all(folder, wanted_by(log.path), strict=False)
+
+
+def refuse_open_log(path: str) -> None:
+    """Raises OSError (EBUSY) if a file is the log of an Appender that lives, here or in another process.
+
+    What dead ones have left is taken to it first: their stages would belong to no file once another had its name. An
+    appender of another process is seen by its stage, if that stands beside the log.
+    """
+    path = os.path.realpath(path)
+    status = os.stat(path)
+    for appender in list(appenders):
+        if (name := appender.stage_for(status)) is not None:
+            raise _busy(path, name)
+
+    def own(header: Header, log: str | None) -> bool:
+        return log is not None and os.path.samefile(log, path)
+
+    with ignoring(PermissionError):  # whose names we may not see
+        stages = list(stages_in(os.path.dirname(path)))
+        if stages and _recover_all(os.path.dirname(path), own):
+            stages = list(stages_in(os.path.dirname(path)))
+        for stage in stages:
+            if _is_wanted(stage, own) and _is_written_to(stage, status):
+                raise _busy(path, os.path.basename(stage))
+
+
+def _busy(path: str, stage: str) -> OSError:
+    text = f"The file is being written to by an Appender (stage {stage}): close it first"
+    return OSError(errno.EBUSY, text, path)
+
+
+def _is_written_to(stage: str, log: os.stat_result) -> bool:
+    """Whether somebody has a log's stage open, who may. Others could hold up by theirs who may not write to the log."""
+    try:
+        file = open_beside(stage)
+        check_trust(file.fd, stage, log)
+    except ours(OSError):
+        return False  # it is gone, or was warned of
+    return not _system.lock(file.fd, wait=False)
 
 
 def wanted_by(path: str) -> Wanted:
@@ -74,9 +119,9 @@ def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
     for path in stages_in(folder):
         try:
             done |= _recover_stage(path, wanted)
-        except Untrusted as error:
+        except ours(Untrusted) as error:
             warnings.warn(str(error.strerror), RuntimeWarning, stacklevel=4)
-        except OSError as error:
+        except ours(OSError) as error:
             if strict:
                 failure = failure or error
             elif isinstance(error, StageError) or error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -90,7 +135,7 @@ def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
 
 def _is_wanted(path: str, wanted: Wanted) -> bool:
     """Whether a stage is one of a log's, as far as it can be read."""
-    with suppress(OSError):
+    with ignoring(OSError):
         file = open_beside(path)
         header = Header.read(file.fd, path)
         return header is not None and wanted(header, _find_log(header, path, file.fd))
@@ -101,11 +146,11 @@ def _recover_stage(path: str, wanted: Wanted) -> bool:
     """Recovers a stage whose writer is dead. Whether it was, and was wanted."""
     try:
         file = open_beside(path)
-    except FileNotFoundError:
+    except ours(FileNotFoundError):
         return False
     try:
         return _recover_open(path, file, wanted)
-    except StageError as error:
+    except ours(StageError) as error:
         # What somebody has put there who doesn't own the folder may say anything.
         user = os.fstat(file.fd).st_uid
         if user in (os.geteuid(), os.stat(os.path.dirname(path)).st_uid):
@@ -129,6 +174,8 @@ def _recover_open(path: str, file: Held, wanted: Wanted) -> bool:
 
 def _drain(path: str, file: Held, header: Header, found: str) -> bool:
     """Takes a dead writer's stage to its log, and removes it."""
+    if not _system.boot():
+        raise StageError(path, "Without /proc it isn't known whether the machine has started anew since: mount it")
     log = Log(found)
     lock = Lock(os.path.dirname(path), log)
     try:
@@ -178,7 +225,7 @@ def _find_log(header: Header, path: str, fd: int) -> str | None:
             return os.path.join(folder, name)
     end = header.known_end(fd)
     for folder in folders:
-        with suppress(OSError), os.scandir(folder) as entries:
+        with ignoring(OSError), os.scandir(folder) as entries:
             for entry in entries:
                 # The number of a file that is gone may be another's by now. No log gets shorter.
                 if entry.inode() == header.inode and _has_log(entry.path, header, stage, end):
@@ -190,6 +237,6 @@ def _has_log(path: str, header: Header, stage: os.stat_result, end: int = 0) -> 
     """Whether a path is that of a stage's log."""
     try:
         status = os.stat(path, follow_symlinks=False)
-    except OSError:
+    except ours(OSError):
         return False
     return stat.S_ISREG(status.st_mode) and header.is_of(status, _system.birth(path), stage) and status.st_size >= end

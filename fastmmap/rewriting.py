@@ -10,13 +10,18 @@ import errno
 import os
 from _thread import get_ident
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _system, parallel
 from ._backend import check_wanted, chosen, run
+from .blame import call, ignoring, is_ours, ours
+from .draining import Descriptor
+from .recovering import refuse_open_log
+from .refusing import IN_PLACE, refuse, refuse_backup, refuse_name
+from .sparse import has_holes, write_data
 
 if TYPE_CHECKING:
     from .mapped import MappedFile
@@ -25,9 +30,6 @@ if TYPE_CHECKING:
 
 # What is assembled before it is written: large enough for one system call to cost nothing, small enough for the cache.
 BLOCK = 1 << 20
-
-# The way out where a rewrite is refused.
-IN_PLACE = "fastmmap.open(path, 'r+').replace edits in place where old and new are equally long"
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,35 @@ class Part:
     number: int
 
 
-def survey(source: MappedFile, edit: Edit, threads: int) -> list[Part]:
-    """Where the matches are, roughly. No part at all where there is none."""
+@dataclass(frozen=True)
+class Original:
+    """The file to be edited, open."""
+
+    path: str
+    fd: int
+    status: os.stat_result
+    data: MappedFile
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a file is to be edited: see replace_file. backup is a whole path here."""
+
+    durable: bool
+    backup: str | None
+    threads: int
+    progress: Progress | None
+    force: bool
+
+
+def first_match(source: MappedFile, edit: Edit, threads: int) -> int:
+    """Where the first match is that is to be replaced, -1 without any."""
+    return source.find(edit.old, threads=threads) if edit.most else -1
+
+
+def survey(source: MappedFile, edit: Edit, first: int, threads: int) -> list[Part]:
+    """Where the matches are, roughly, given the first. No part at all where there is none."""
     size = len(source)
-    first = source.find(edit.old, threads=threads) if edit.most else -1
     if first < 0:
         return []
     if edit.most > 0:
@@ -72,52 +99,64 @@ def survey(source: MappedFile, edit: Edit, threads: int) -> list[Part]:
     return [*before, *run(count, seams.numbers(), counting, buffer=source)]
 
 
-def rewrite(
-    target: str,
-    fd: int,
-    before: os.stat_result,
-    source: MappedFile,
-    parts: list[Part],
-    edit: Edit,
-    *,
-    threads: int,
-    durable: bool,
-    backup: str | None,
-    progress: Progress | None,
-) -> int:
-    """Puts the edited file in the place of `target`, which `fd` and `source` show. Returns its size."""
-    size = len(source) + edit.grown(sum(part.number for part in parts))
+def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tuple[int, int]:
+    """Puts the edited file in the place of the original. Returns how many were replaced, and its size.
+
+    What can be refused is before the matches are counted, all but the space.
+    """
+    target, before = original.path, original.status
     folder = os.path.dirname(target)
+    # A killed edit may have left the backup as a second name, and nothing but that.
+    links = before.st_nlink - (options.backup is not None and is_same(options.backup, target))
+    refuse(target, before, links, options.force)
+    if options.backup is not None:
+        refuse_backup(options.backup)
     # Opened first: a directory that can't be, and so can't be flushed, is an error before the file is replaced.
-    directory = _system.open_directory(folder) if durable else -1
-    try:
-        with _Beside(folder) as new:
-            _prepare(new.fd, folder, before, size)
-            _write(new.fd, source, parts, edit, threads, progress)
-            _system.keep_attributes(new.fd, fd, before)
-            if durable:
-                _system.make_durable(new.fd)
-            _check_unchanged(target, before)
-            if backup is None:
-                new.replace(target)
-            else:
-                with _explained(f"no backup {backup!r} could be made"):
-                    new.exchange(target, backup)
-        if durable:
-            _system.make_names_durable(directory)
-    finally:
-        if durable:
-            os.close(directory)
-    return size
+    directory = Descriptor(_system.open_directory(folder) if options.durable else -1)
+    with closing(directory), _Beside(folder) as new:
+        new.create()
+        with _explained(f"the new file can't be given to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"):
+            _system.keep_owner(new.fd, before)
+        parts = survey(original.data, edit, first, options.threads)
+        count = sum(part.number for part in parts)
+        size = len(original.data) + edit.grown(count)
+        with _explained(
+            f"the new file takes {size} bytes beside the old one. {IN_PLACE}", errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+        ):
+            _write(new.fd, original, parts, edit, options)
+        _system.keep_attributes(new.fd, original.fd, before)
+        if options.durable:
+            _system.make_durable(new.fd)
+        _check_unchanged(target, before)
+        if options.backup is None:
+            new.replace(target)
+        else:
+            with _explained(f"no backup {options.backup!r} could be made"):
+                new.exchange(target, options.backup)
+        if options.durable:
+            _system.make_names_durable(directory.fd)
+    return count, size
 
 
 class _Beside:
     """A new file in a folder, gone on any error. Where the system can do so, it has no name before it is complete."""
 
+    _named = False
+
     def __init__(self, folder: str) -> None:
+        self._folder = folder
         self._path = os.path.join(folder, f"{_system.OURS}{os.urandom(8).hex()}")
-        with _explained(f"the new file is to be made in {folder!r}. {IN_PLACE}"):
-            self.fd, self._named = _system.create_beside(folder, self._path)
+        refuse_name(self._path, "The new file")
+        self._file = Descriptor(-1)
+
+    @property
+    def fd(self) -> int:
+        return self._file.fd
+
+    def create(self) -> None:
+        """Makes it, which is the first that is done within the with statement: so it is gone whatever happens."""
+        with _explained(f"the new file is to be made in {self._folder!r}. {IN_PLACE}"):
+            self._file.fd, self._named = _system.create_beside(self._folder, self._path)
 
     def replace(self, target: str) -> None:
         """Gives the file its place."""
@@ -152,7 +191,7 @@ class _Beside:
 
     def _is_ours(self) -> bool:
         """Whether the name is that of the new file. After an exchange it is the old one's."""
-        with suppress(FileNotFoundError):
+        with ignoring(FileNotFoundError):
             return os.path.samestat(os.lstat(self._path), os.fstat(self.fd))
         return False
 
@@ -160,52 +199,55 @@ class _Beside:
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        try:
-            if self._named and self._is_ours():
-                _system.remove(self._path)
-        finally:
-            os.close(self.fd)
+        if self._named and self._is_ours():
+            _system.remove(self._path)
+        self._named = False
+        self._file.close()
+
+    def __del__(self) -> None:
+        """A signal handler may have raised in __exit__, or before its first step."""
+        if self._named:
+            self.__exit__()
 
 
-@contextmanager
-def _explained(text: str) -> Iterator[None]:
-    """Says in an OSError what it means for the edit."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, f"{error.strerror}: {text}") from None
+class _explained:
+    """Says in an OSError of ours what it means for the edit; given numbers, in those alone."""
+
+    __slots__ = ("_numbers", "_text")
+
+    def __init__(self, text: str, *numbers: int) -> None:
+        self._text, self._numbers = text, numbers
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if isinstance(error, OSError) and is_ours(error) and (not self._numbers or error.errno in self._numbers):
+            raise OSError(error.errno, f"{error.strerror}: {self._text}") from None
 
 
 def is_same(path: str, other: str) -> bool:
     """Whether two paths are names of one file."""
     try:
         return os.path.samestat(os.lstat(path), os.lstat(other))
-    except OSError:
+    except ours(OSError):
         return False
 
 
-def _prepare(new: int, folder: str, before: os.stat_result, size: int) -> None:
-    """What can be refused is refused before the work: the owner, and the space."""
-    with _explained(f"the new file can't be given to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"):
-        _system.keep_owner(new, before)
-    with _explained(f"the new file takes {size} bytes beside the old one. {IN_PLACE}"):
-        _system.reserve(new, folder, size)
-
-
-def _write(
-    new: int, source: MappedFile, parts: list[Part], edit: Edit, threads: int, progress: Progress | None
-) -> None:
+def _write(new: int, original: Original, parts: list[Part], edit: Edit, options: Options) -> None:
     """Writes each part to its place in the new file; several at once, because their places are known.
 
     `progress` is called in the calling thread alone: with the bytes that are written, and those that will be. Other
     threads leave word of what they have written in a queue that needs no lock: `progress` may fork.
     """
+    source, threads, progress = original.data, options.threads, options.progress
     caller = get_ident()
     news: deque[int] = deque()
     places, total, written = [], 0, 0
     for part in parts:
         places.append((part, total))
         total += part.end - part.start + edit.grown(part.number)
+    hole = _reserve(new, original, total)
 
     def report(number: int) -> None:
         nonlocal written
@@ -215,7 +257,7 @@ def _write(
         if get_ident() == caller:
             while news:
                 written += news.popleft()
-            progress(min(written, total), total)  # in a forked child a part may be written twice
+            call(progress, min(written, total), total)  # in a forked child a part may be written twice
 
     def fill(view: Any, part: Part, place: int) -> None:
         at, end = place, place + part.end - part.start + edit.grown(part.number)
@@ -225,19 +267,37 @@ def _write(
                 check_wanted()
                 if at + filled > end:
                     break  # there are fewer matches than were counted
-                _system.write_at(new, block[:filled], at)
+                if hole:
+                    write_data(new, block[:filled], at, hole)
+                else:
+                    _system.write_at(new, block[:filled], at)
                 at += filled
                 report(filled)
             if at != end or pieces.replaced != part.number:
-                raise OSError(errno.EBUSY, "The file changed while it was being edited (its matches)")
+                raise OSError(errno.EBUSY, "The file changed while it was being edited (its matches). Edit it again")
 
     run(fill, places, threads if total >= parallel.WORTHWHILE else 1, buffer=source)
     if progress is not None:
-        progress(total, total)
+        call(progress, total, total)
+
+
+def _reserve(new: int, original: Original, size: int) -> int:
+    """Finds the space for the new file's bytes. Returns the length of a block of zeros that needn't be written.
+
+    It is 0 where the old file has no holes, for all blocks are allocated then.
+    """
+    folder, before = os.path.dirname(original.path), original.status
+    if not has_holes(before):
+        _system.reserve(new, folder, size)
+        return 0
+    # Which blocks there will be isn't known yet: about those of the old file, and what the file grows by.
+    _system.reserve(new, folder, size, min(before.st_blocks * 512 + max(size - before.st_size, 0), size))
+    return before.st_blksize
 
 
 def _check_unchanged(target: str, before: os.stat_result) -> None:
     """What somebody wrote to the file since we began would be lost with the rename."""
+    refuse_open_log(target)
     check_same(os.stat(target), before, "The file changed while it was being edited")
 
 
@@ -245,4 +305,4 @@ def check_same(now: os.stat_result, before: os.stat_result, text: str) -> None:
     """Raises OSError where a file isn't what it was."""
     for field in ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"):
         if getattr(now, field) != getattr(before, field):
-            raise OSError(errno.EBUSY, f"{text} ({field})")
+            raise OSError(errno.EBUSY, f"{text} ({field}). Edit it again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from . import _system
 from .mapped import MappedFile
 from .reference.arguments import as_buffer
 
@@ -15,18 +16,19 @@ READ_BELOW = 1 << 17
 
 @as_buffer.register(os.PathLike)
 def _(source: os.PathLike[Any]) -> Any:
-    fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if 0 < os.fstat(fd).st_size < READ_BELOW:
-            return _read(fd)
-        mapped = MappedFile(fd)
-        mapped.name = os.fspath(source)
-        return mapped
-    except OSError as error:
-        error.filename = os.fspath(source)
-        raise
-    finally:
-        os.close(fd)
+    name = os.fspath(source)
+    with _system.naming(name, always=True):
+        fd = -1
+        try:
+            fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+            if 0 < os.fstat(fd).st_size < READ_BELOW:
+                return _read(fd)
+            mapped = MappedFile(fd)
+            mapped.name = name
+            return mapped
+        finally:
+            if fd >= 0:
+                os.close(fd)
 
 
 def _read(fd: int) -> bytes:

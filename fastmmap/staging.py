@@ -13,12 +13,12 @@ from __future__ import annotations
 import os
 import struct
 import warnings
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import _system
 from ._backend import chosen
+from .blame import ignoring, ours
 from .draining import Held, Log, StageError, Untrusted, adapt, check_trust, open_beside, reopened
 from .mapped import MappedFile
 from .reference.drain import (
@@ -262,9 +262,9 @@ class File:
             if other.header.boot == self.header.boot:
                 other._attempt(log, NO_DRAIN, NOTHING, None)
                 return
-        except FileNotFoundError:
+        except ours(FileNotFoundError):
             pass  # its writer had drained it, and removed it
-        except Untrusted as error:
+        except ours(Untrusted) as error:
             if _is_held(path, log):
                 raise  # its writer can still finish, and would write once more what is in the log already
             ignored = error.strerror
@@ -294,7 +294,7 @@ class File:
 
         What can't be removed is an empty stage, which goes with the next recovery.
         """
-        with suppress(OSError):
+        with ignoring(OSError):
             _system.remove(self.path)
         self.lock.remove(self.header.id)
         self.let_go()
@@ -302,7 +302,7 @@ class File:
 
 def _is_held(path: str, log: Log) -> bool:
     """Whether a stage of one of the log's writers is held by one that lives."""
-    with suppress(OSError):
+    with ignoring(OSError):
         file = open_beside(path)
         if os.fstat(file.fd).st_uid in (os.geteuid(), log.status.st_uid):
             return not _system.lock(file.fd, wait=False)

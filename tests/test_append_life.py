@@ -13,6 +13,7 @@ import time
 import weakref
 
 import pytest
+from standing_in import as_system
 
 import fastmmap
 from fastmmap import _backend, _system, ticking
@@ -84,6 +85,7 @@ def test_what_an_interval_can_not_write_waits(tmp_path, monkeypatch, steps):
     path = tmp_path / "log"
     failed = threading.Event()
 
+    @as_system
     def full(fd, pieces):
         failed.set()
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -160,6 +162,7 @@ def syncs(monkeypatch):
     """How often files were synced, and how: a test may have them fail."""
     calls = []
 
+    @as_system
     def sync(fd):
         calls.append(os.fstat(fd).st_size)
         if sync.fails:
@@ -489,6 +492,7 @@ def test_a_forgotten_appender_that_can_not_drain(tmp_path, in_file, steps, monke
     log = fastmmap.Appender(path, interval=None)
     log.append(b"record\n")
 
+    @as_system
     def full(fd, pieces):
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -7,6 +7,7 @@ import os
 import threading
 
 import pytest
+from standing_in import as_system
 
 import fastmmap
 from fastmmap import _system
@@ -119,6 +120,7 @@ def test_the_nth_write_fails(tmp_path, monkeypatch, steps, nth, sticky):
     """Short writes and a full disk: nothing is lost, doubled or out of order once there is room again."""
     calls = 0
 
+    @as_system
     def write(fd, pieces):
         nonlocal calls
         calls += 1
@@ -191,6 +193,7 @@ def test_a_failed_flush_keeps_what_was_accepted_in_order(tmp_path, monkeypatch, 
     path = tmp_path / "log"
     log = fastmmap.Appender(path, stage_size=8)
 
+    @as_system
     def full(fd, pieces):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -216,6 +219,7 @@ def test_a_large_record_that_is_half_written_is_taken_back(tmp_path, monkeypatch
     """With what was staged before it, which waits."""
     path, calls = tmp_path / "log", []
 
+    @as_system
     def half(fd, pieces):
         calls.append(len(pieces))
         if len(calls) > 1:

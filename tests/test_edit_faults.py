@@ -134,13 +134,23 @@ def test_an_owner_that_can_not_be_kept(reachable):
 
 
 @as_somebody
-def test_a_read_only_file_of_ours_is_edited(reachable):
-    """As sed and others do it: what counts is the folder."""
+def test_a_read_only_file_is_edited_by_force_alone(reachable):
+    """Though the folder would be enough, as for sed and others."""
     path = reachable / "file"
     path.write_bytes(b"the cat")
     os.chown(path, 4321, 4321)
     os.chown(reachable, 4321, 4321)
     os.chmod(path, 0o444)
-    assert as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog")) == "done"
+    for call in (fastmmap.replace_file, lambda *arguments: fastmmap.plan_replace(*arguments).apply()):
+        said = as_user(path, lambda path, call=call: call(path, "cat", "dog"))
+        assert said.startswith("PermissionError"), said
+        assert "chmod" in said
+        assert "force=True" in said
+        assert str(path) in said
+    assert as_user(path, lambda path: fastmmap.replace_file(path, "absent", "dog")) == "done"
+    assert as_user(path, lambda path: fastmmap.plan_replace(path, "cat", "dog").preview()) == "done"
+    assert path.read_bytes() == b"the cat"
+    assert os.listdir(reachable) == ["file"]
+    assert as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog", force=True)) == "done"
     assert path.read_bytes() == b"the dog"
     assert path.stat().st_mode & 0o7777 == 0o444

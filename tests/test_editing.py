@@ -9,6 +9,7 @@ import struct
 
 import pytest
 from oracle import SEEDS
+from standing_in import as_system
 
 import fastmmap
 from fastmmap import _system
@@ -140,6 +141,7 @@ def test_every_step_fails(make, tmp_path, monkeypatch, step, code):
     path = make(b"abc" * 1000)
     error = KeyboardInterrupt() if code is None else OSError(code, os.strerror(code))
 
+    @as_system
     def fail(*arguments):
         raise error
 
@@ -204,6 +206,7 @@ def test_every_error_names_the_file(make, tmp_path, monkeypatch):
     path = make(b"abc", "x" * 250)
     assert fastmmap.replace_file(os.fsencode(path), b"b", b"x").path == str(path)
 
+    @as_system
     def refused(*arguments):
         raise OSError(errno.EPERM, "Operation not permitted", 4)
 
@@ -216,6 +219,7 @@ def test_every_error_names_the_file(make, tmp_path, monkeypatch):
 def test_a_directory_that_can_not_be_flushed_is_found_out_before(make, monkeypatch):
     path = make(b"abc")
 
+    @as_system
     def refused(directory):
         raise PermissionError(errno.EACCES, "Permission denied")
 

@@ -11,6 +11,7 @@ import threading
 
 import numpy
 import pytest
+from standing_in import as_system
 
 import fastmmap
 from fastmmap import _system
@@ -271,6 +272,7 @@ def test_what_can_not_change_its_size(text):
 def test_a_full_disk_changes_nothing(text, monkeypatch):
     """The calls that can meet one, each failing: whatever the mapping and the file were, they are."""
 
+    @as_system
     def full(*arguments):
         raise OSError(28, "No space left on device")
 

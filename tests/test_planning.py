@@ -13,6 +13,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from standing_in import as_system
 
 import fastmmap
 from fastmmap import _system, parallel, previewing
@@ -186,6 +187,7 @@ def test_a_backup_that_can_not_be_made(make, tmp_path, monkeypatch):
     with pytest.raises(IsADirectoryError, match="file.d"):
         fastmmap.replace_file(path, "cat", "dog", backup=".d")
 
+    @as_system
     def refused(*arguments):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 

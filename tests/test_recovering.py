@@ -11,6 +11,7 @@ import sys
 import time
 
 import pytest
+from standing_in import as_system
 from users import as_somebody, as_user
 
 import fastmmap
@@ -211,6 +212,7 @@ def test_a_second_name_of_a_stage_in_a_drain(tmp_path, monkeypatch, steps):
     second.append(b"second\n")
     write = _system.write_pieces
 
+    @as_system
     def part(fd, pieces):
         if part.calls:
             raise OSError(28, "No space left on device")

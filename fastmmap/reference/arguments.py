@@ -88,10 +88,26 @@ def haystack(source: Any) -> Any:
 
 
 @contextmanager
+def held(view: memoryview) -> Iterator[None]:
+    """Releases a view at the end of the with statement.
+
+    An error that goes up keeps the frames it came through, and with them parts of the view: it isn't replaced by a
+    BufferError about those. The memory goes with the last of them.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(BufferError):
+            view.release()
+        raise
+    view.release()
+
+
+@contextmanager
 def readable(source: Any) -> Iterator[memoryview]:
     """The bytes of a haystack, until the end of the with statement."""
     view = haystack(source)
-    with _releasing(view):
+    with held(view):
         yield view
 
 
@@ -114,20 +130,8 @@ def storage(target: Any, verb: str) -> Any:
 def writable(target: Any, verb: str) -> Iterator[memoryview]:
     """The bytes of a buffer to be changed in place, until the end of the with statement."""
     view = storage(target, verb)
-    with _releasing(view):
+    with held(view):
         yield view
-
-
-@contextmanager
-def _releasing(view: memoryview) -> Iterator[None]:
-    """Releases a view. Where an error, or an interrupt, keeps frames that have it, that waits for them."""
-    try:
-        yield
-    except BaseException:
-        with suppress(BufferError):
-            view.release()
-        raise
-    view.release()
 
 
 def data_bytes(data: Data, name: str) -> bytes:

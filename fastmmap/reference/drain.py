@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _system
+from ..blame import ours
 
 # A stage in a file: the words of its halves, in cache lines of their own; the intent of a drain (where the log ended,
 # bytes of the half, bytes of the record behind it, number, bytes written) and the head of that record; the halves.
@@ -127,7 +128,7 @@ def _take(lock: int) -> int:
 def _give_back(lock: int, outcome: int) -> int:
     try:
         _system.unlock(lock)
-    except OSError:
+    except ours(OSError):
         return KEPT if outcome == DONE else outcome
     return outcome
 
@@ -298,7 +299,7 @@ def _take_back(log: int, offset: int, written: int) -> bool:
         if not stat.S_ISREG(status.st_mode) or status.st_size != offset + written:
             return False
         _system.truncate(log, offset)
-    except OSError:
+    except ours(OSError):
         return False
     return True
 

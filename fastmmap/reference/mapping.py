@@ -10,6 +10,7 @@ import operator
 import os
 from typing import Any
 
+from ..blame import ours
 from .arguments import data_bytes, export, index_or
 
 _ACCESS = {"read": mmap.ACCESS_READ, "write": mmap.ACCESS_WRITE, "copy": mmap.ACCESS_COPY}
@@ -76,7 +77,7 @@ class Mapping:
         """
         try:
             status = os.fstat(self.descriptor)
-        except OSError:
+        except ours(OSError):
             return None
         return status.st_dev, status.st_ino, status.st_size - self.offset, status.st_blocks
 

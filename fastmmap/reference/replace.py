@@ -110,8 +110,12 @@ class Substitution:
     def __enter__(self) -> Substitution:
         return self
 
-    def __exit__(self, *exception: Any) -> None:
-        self.close()
+    def __exit__(self, kind: Any, *exception: Any) -> None:
+        try:
+            self.close()
+        except BufferError:  # see `held`
+            if kind is None:
+                raise
 
 
 def substitution(

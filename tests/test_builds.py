@@ -1,0 +1,150 @@
+"""What a build says of itself: extensions that are missing, broken, for another Python, or left out on purpose."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+import pytest
+
+import fastmmap
+from fastmmap import _extensions
+from fastmmap._backend import NATIVE
+
+PACKAGE = Path(fastmmap.__file__).parent
+MARKER = "_no_extensions.py"
+
+native = pytest.mark.skipif(not NATIVE, reason="this fastmmap has no extensions")
+
+
+@pytest.fixture
+def build(tmp_path):
+    """A copy of the package, without its extensions, or with them."""
+
+    def copy(extensions=False):
+        ignored = shutil.ignore_patterns("__pycache__", MARKER, *([] if extensions else ["*.so", "*.pyd"]))
+        return Path(shutil.copytree(PACKAGE, tmp_path / "build" / "fastmmap", ignore=ignored))
+
+    return copy
+
+
+def imported(path, *options, code="import fastmmap\nprint(fastmmap.kernel)", **environment):
+    """What a program says that imports the package from a folder or an archive: its output, and its errors."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("FASTMMAP")}
+    program = path.parent / "program.py"
+    program.write_text(code)
+    done = subprocess.run(
+        [sys.executable, *options, program], env={**clean, "PYTHONPATH": str(path), **environment},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return done.stdout.strip(), done.stderr.strip()
+
+
+def test_none_that_nobody_asked_for_is_a_warning(build):
+    package = build()
+    output, said = imported(package.parent)
+    assert output == "python"
+    assert said.count("RuntimeWarning") == 1
+    assert f"program.py:1: RuntimeWarning: fastmmap has no extensions in {package}" in said
+    assert "FASTMMAP_KERNEL=python" in said
+    assert imported(package.parent, FASTMMAP_KERNEL="python") == ("python", "")
+    assert "is not built" in imported(package.parent, FASTMMAP_KERNEL="scalar")[1]
+
+
+def test_none_on_purpose_is_silent(build):
+    package = build()
+    (package / MARKER).write_text("")
+    assert imported(package.parent, "-W", "error") == ("python", "")
+    (package / "_mapping.cpython-27-other.so").write_bytes(b"another Python's, in the same tree")
+    assert imported(package.parent, "-W", "error") == ("python", "")
+
+
+def test_a_build_leaves_word_of_it(tmp_path):
+    root = PACKAGE.parent
+    if not (root / "setup.py").exists():
+        pytest.skip("the sources aren't here")
+    pytest.importorskip("setuptools", "77")
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, source)
+    shutil.copytree(PACKAGE, source / "fastmmap", ignore=shutil.ignore_patterns("*.so", "__pycache__", MARKER))
+    command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", tmp_path / "built"]
+    environment = {**os.environ, "FASTMMAP_NO_EXTENSIONS": "1"}
+    subprocess.run(command, cwd=source, env=environment, check=True, capture_output=True, timeout=120)
+    assert not (source / "fastmmap" / MARKER).exists()
+    assert imported(tmp_path / "built", "-W", "error") == ("python", "")
+
+
+def without(extension, package):
+    (package / (extension + EXTENSION_SUFFIXES[0])).unlink()
+
+
+@native
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda package: spoiled(package, "_search"), ["_search", "ImportError", "Install fastmmap anew"]),
+        (lambda package: spoiled(package, "_mapping"), ["_mapping", "ImportError", "Install fastmmap anew"]),
+        (lambda package: renamed(package), [".cpython-27-other.so is for another Python", "install fastmmap for"]),
+        (lambda package: without("_drain", package), ["but no _drain for this Python", "install fastmmap anew"]),
+    ],
+    ids=["broken", "the first broken", "another Python's", "a half"],
+)
+def test_what_can_not_be_imported_is_an_error(build, spoil, words):
+    package = build(extensions=True)
+    spoil(package)
+    output, said = imported(package.parent)
+    assert output == ""
+    last = said.splitlines()[-1]
+    assert last.startswith("ImportError: "), said
+    for word in [*words, str(package), f"Python {sys.version.split()[0]}", "FASTMMAP_KERNEL=python goes on"]:
+        assert word in last
+    assert imported(package.parent, "-W", "error", FASTMMAP_KERNEL="python") == ("python", "")
+
+
+def spoiled(package, extension):
+    (package / (extension + EXTENSION_SUFFIXES[0])).write_bytes(b"no library")
+
+
+def renamed(package):
+    for name in _extensions.NAMES:
+        os.rename(package / (name + EXTENSION_SUFFIXES[0]), package / f"{name}.cpython-27-other.so")
+
+
+@native
+def test_a_zip_archive(build):
+    package = build(extensions=True)
+    archive = Path(shutil.make_archive(str(package.parent.parent / "archive"), "zip", package.parent))
+    last = imported(archive)[1].splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert "is in an archive, from which Python can't import extensions" in last
+    assert "unpack it" in last
+    assert imported(archive, "-W", "error", FASTMMAP_KERNEL="python") == ("python", "")
+
+
+def test_a_zip_archive_without_extensions(build):
+    package = build()
+    archive = Path(shutil.make_archive(str(package.parent.parent / "archive"), "zip", package.parent))
+    output, said = imported(archive)
+    assert (output, said.count("RuntimeWarning")) == ("python", 1)
+
+
+def test_all_extensions_are_imported_in_so_many_words():
+    """Else those who look for what a program imports, to put it into one file, leave them out."""
+    tree = ast.parse((PACKAGE / "_extensions.py").read_text())
+    written = {name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names}
+    assert set(_extensions.NAMES) <= written
+    setup = PACKAGE.parent / "setup.py"
+    if not setup.exists():
+        pytest.skip("the sources aren't here")
+    (sources,) = (
+        node.value for node in ast.parse(setup.read_text()).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "SOURCES"
+    )  # fmt: skip
+    assert {key.value for key in sources.keys} == set(_extensions.NAMES)
