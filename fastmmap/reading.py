@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from ._backend import Mapping, chosen
+from .reference.arguments import export
 
 if TYPE_CHECKING:
     from threading import RLock
@@ -54,7 +55,7 @@ class Reading:
 
     def readinto(self, buffer: Buffer) -> int:
         """Fills a writable buffer with the next bytes, as far as there are any; returns how many."""
-        with self._lock, memoryview(buffer) as items, items.cast("B") as view:
+        with self._lock, export(buffer) as view:
             if view.readonly:
                 raise BufferError("the buffer is read-only")
             # A mapping's own stores are guarded; those through a view aren't.
