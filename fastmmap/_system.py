@@ -358,7 +358,26 @@ def read_some(fd: int, size: int) -> bytes:
         try:
             return os.read(fd, size)
         except BlockingIOError:
-            select.select([fd], [], [])
+            wait(fd)
+
+
+def wait(fd: int, writes: bool = False) -> None:
+    """Returns when a descriptor can be read from, or written to."""
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT if writes else select.POLLIN)
+        poll.poll()
+    else:
+        select.select([] if writes else [fd], [fd] if writes else [], [])
+
+
+def is_ready(fd: int) -> bool:
+    """Whether a descriptor can be read from without waiting, as far as that can be known."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 # Where Linux keeps what shm_open makes: a filesystem in memory.
