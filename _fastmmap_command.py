@@ -6,8 +6,8 @@ An interrupt ends the command with status 130 whenever it comes: at once while i
 from __future__ import annotations
 
 import _signal  # signal itself imports for milliseconds
+import atexit
 import os
-from contextlib import suppress
 
 INTERRUPTED = 130
 
@@ -24,6 +24,8 @@ def main() -> int:
         if _signal.getsignal(_signal.SIGINT) is not _signal.default_int_handler:
             return run()
         _signal.signal(_signal.SIGINT, leave)
+        # The last of what is done at exit: then Python would give up its handlers, and the signal end the process.
+        atexit.register(_signal.signal, _signal.SIGINT, _signal.SIG_IGN)
         return run(interruptible=True)
     except KeyboardInterrupt:
         _signal.signal(_signal.SIGINT, leave)
@@ -35,8 +37,7 @@ def run(interruptible: bool = False) -> int:
     try:
         from fastmmap.cli import main as command
     except Exception as error:  # a kernel that can't be had, an extension that can't be loaded
-        with suppress(OSError):
-            os.write(2, os.fsencode(f"fastmmap: {' '.join(str(error).split())}\n"))
+        print_error(" ".join(str(error).split()))
         return 2
     if not interruptible:
         return command()
@@ -45,3 +46,11 @@ def run(interruptible: bool = False) -> int:
         return command()
     finally:
         _signal.signal(_signal.SIGINT, leave)
+
+
+def print_error(text: str) -> None:
+    """One line on standard error, where that is open."""
+    try:
+        os.write(2, os.fsencode(f"fastmmap: {text}\n"))
+    except OSError:
+        return

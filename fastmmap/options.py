@@ -58,25 +58,35 @@ class Parser(argparse.ArgumentParser):
 
     def _split(self, argument: str, left: Iterator[str]) -> Iterator[tuple[str, str | None]]:
         """The options that an argument has, each by a name and the value that it is given."""
-        known = self._option_string_actions
         if argument.startswith("--"):
             name, given, value = argument.partition("=")
-            self._check(name)
-            takes = known[name].nargs != 0
-            yield name, value if given else next(left, None) if takes else None
+            if given:
+                self._takes(name)
+                yield name, value
+            else:
+                yield name, self._value(name, left) if self._takes(name) else None
             return
         for place in range(1, len(argument)):
             name = "-" + argument[place]
-            self._check(name)
-            if known[name].nargs != 0:
+            if self._takes(name):
                 # By its long name, whose value may be empty, or begin with a dash.
-                yield known[name].option_strings[-1], argument[place + 1 :] or next(left, None)
+                long = self._option_string_actions[name].option_strings[-1]
+                yield long, argument[place + 1 :] or self._value(name, left)
                 return
             yield name, None
 
-    def _check(self, name: str) -> None:
+    def _takes(self, name: str) -> bool:
+        """Whether an option takes a value. One that there isn't is the end."""
         if name not in self._option_string_actions:
             self.error(f"there is no option {name}; what is no option and begins with a dash goes behind --")
+        return self._option_string_actions[name].nargs != 0
+
+    def _value(self, name: str, left: Iterator[str]) -> str:
+        """The next argument, whatever it is."""
+        value = next(left, None)
+        if value is None:
+            self.error(f"option {name} needs a value")
+        return value
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:

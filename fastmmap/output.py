@@ -61,7 +61,8 @@ class Output:
 def say(text: str) -> None:
     """One line on standard error, if it can be had there."""
     with suppress(OSError):
-        _write_whole(2, os.fsencode(f"fastmmap: {text}\n"))
+        line = text.replace("\n", "\\n")  # of a name, too
+        _write_whole(2, os.fsencode(f"fastmmap: {line}\n"))
 
 
 def _write_whole(fd: int, data: bytes) -> None:
