@@ -16,10 +16,11 @@ from .measure import WrongAnswer
 HERE = Path(__file__).parent
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="python -m bench", description="Measures fastmmap against its peers.")
     options.add_argument("--size", choices=list(corpora.SIZES), default="1G", help="the largest corpus (1G)")
-    options.add_argument("--only", metavar="VERB", help="the rows of one verb; 'notes' for those of the notes alone")
+    options.add_argument("--only", metavar="VERB", help=f"the rows of one verb: {', '.join(run.verbs())}; 'notes' for "
+                         "those of the notes alone")  # fmt: skip
     options.add_argument("--data", metavar="DIR", type=Path, default=HERE / "data", help="where the corpora are kept")
     options.add_argument("--out", metavar="FILE", type=Path, default=HERE / "data" / "latest.json", help="the record")
     options.add_argument("--budget", metavar="S", type=float, default=0.5, help="seconds for an engine on a row (0.5)")
@@ -27,7 +28,9 @@ def main() -> int:
     options.add_argument("--charts", metavar="DIR", type=Path, help="draws the charts into a folder")
     options.add_argument("--from", metavar="FILE", dest="record", type=Path, help="shows a record; measures nothing")
     options.add_argument("--answers", action="store_true", help="computes the expected answers anew, from bytes alone")
-    chosen = options.parse_args()
+    chosen = options.parse_args(arguments)
+    if chosen.only is not None and chosen.only != "notes" and not any(chosen.only in verb for verb in run.verbs()):
+        options.error(f"no row is of {chosen.only!r}: --only takes {', '.join(run.verbs())} or notes")
     console = Console(width=None if sys.stdout.isatty() else 140)
     if chosen.answers:
         run.write_answers()
@@ -57,6 +60,7 @@ def measure(chosen: argparse.Namespace, console: Console) -> dict:
     """Runs the cases, printing each table as it is done."""
     began, rows, machine = time.monotonic(), [], run.machine()
     console.print(machine)
+    chosen.data.mkdir(parents=True, exist_ok=True)
     results = notes.run_all(chosen.data, chosen.size, chosen.budget) if chosen.only in (None, "notes") else []
     for row in results:
         rows.append(row)

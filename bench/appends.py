@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import fastmmap
-from fastmmap import _backend, _system
+from fastmmap import _backend, _system, growing
 
 WINDOW = 64 << 20
 
@@ -57,15 +57,14 @@ def windows(path: Path, records: Iterable[bytes], total: int) -> None:
     """The log mapped in windows whose blocks are allocated; cut to its length at the end."""
     append = fastmmap.append
     with open(path, "w+b") as file:
-        fd, size, base, position = file.fileno(), 0, 0, WINDOW
+        fd, base, position = file.fileno(), 0, WINDOW
         mapped: Any = None
         for record in records:
             if position + len(record) > WINDOW:
                 # The next window starts at the page that the last one was filled to.
                 base += (position - position % mmap.ALLOCATIONGRANULARITY) if mapped else 0
                 position = position % mmap.ALLOCATIONGRANULARITY if mapped else 0
-                _system.grow(fd, size, base + WINDOW)
-                size = base + WINDOW
+                growing.grow(fd, base + WINDOW)
                 mapped = mmap.mmap(fd, WINDOW, offset=base)
             position = append(mapped, position, record)
         del mapped

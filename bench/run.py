@@ -92,12 +92,17 @@ class Row:
         return {"title": self.case.title, **case, **limits, "timings": timings}
 
 
+def verbs() -> list[str]:
+    """What there are rows of, besides the notes."""
+    return list(dict.fromkeys(entry["verb"] for entry in tomllib.loads((HERE / "cases.toml").read_text())["case"]))
+
+
 def cases(largest: str, only: str | None) -> Iterator[Case]:
     """The cases up to a size. One that is for 1 GiB alone is run at the largest size there is."""
     sizes = list(corpora.SIZES)
     allowed = sizes[: sizes.index(largest) + 1]
     for entry in tomllib.loads((HERE / "cases.toml").read_text())["case"]:
-        if only and only not in entry["verb"]:
+        if only is not None and only not in entry["verb"]:
             continue
         wanted = [size for size in entry.pop("sizes", ["1G"]) if size in allowed] or [largest]
         states = entry.pop("states", ["warm"])

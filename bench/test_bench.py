@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import json
 import zlib
 
 import pytest
 from rich.console import Console
 
+from bench import __main__ as command
 from bench import charts, corpora, engines, notes, report, run
 from bench.measure import WrongAnswer
 
@@ -22,9 +24,12 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("corpora")
 
 
+every_case, unit = run.cases, functools.cache(corpora.unit)
+
+
 def case_of(verb, **fields):
     return next(
-        case for case in run.cases("1M", verb) if all(getattr(case, name) == value for name, value in fields.items())
+        case for case in every_case("1M", verb) if all(getattr(case, name) == value for name, value in fields.items())
     )
 
 
@@ -102,3 +107,26 @@ def test_the_record_and_what_got_slower(folder, tmp_path):
 def test_the_notes_ways_agree(folder):
     rows = list(notes.run_all(folder, "1M", 0))
     assert [row["title"] for row in rows] == [f"notes: {comparison.title}" for comparison in notes.COMPARISONS]
+
+
+@pytest.mark.parametrize("verb", [*run.verbs(), "notes"])
+def test_each_only_in_a_fresh_clone(verb, tmp_path, monkeypatch, capsys):
+    """Where there is no folder for the corpora yet. A row of each is enough."""
+    monkeypatch.setattr(run, "cases", lambda largest, only: [case_of(only)])
+    monkeypatch.setattr(corpora, "unit", unit)
+    monkeypatch.setattr(run, "RECORDS", 1 << 16)
+    monkeypatch.setattr(run, "LARGER_RECORDS", 1 << 16)
+    monkeypatch.setattr(run, "compare", lambda *arguments: None)  # the answers are for as many records as there are
+    monkeypatch.setattr(notes, "COMPARISONS", notes.COMPARISONS[:1])
+    folder = tmp_path / "bench" / "data"
+    options = ["--size", "1M", "--budget", "0", "--data", str(folder), "--out", str(folder / "latest.json")]
+    assert command.main(["--only", verb, *options]) == 0
+    assert json.loads((folder / "latest.json").read_text())["rows"]
+
+
+def test_an_only_that_matches_nothing(capsys):
+    for bad in ("frobnicate", "finds", "Find"):
+        with pytest.raises(SystemExit) as ended:
+            command.main(["--only", bad])
+        assert ended.value.code == 2
+        assert "rfind" in capsys.readouterr().err

@@ -9,10 +9,9 @@ import errno
 import functools
 import mmap
 import os
+import select
 import struct
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from . import _imports
@@ -26,6 +25,7 @@ if sys.platform != "win32":
         fcntl = resource = None  # type: ignore[assignment]
 
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
+_KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 _EMPTY_PATH, _NOFOLLOW, _BIRTH = 0x1000, 0x100, 0x800  # AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, STATX_BTIME
 
@@ -116,23 +116,17 @@ def is_scarce(fd: int) -> bool:
     return most != resource.RLIM_INFINITY and fd > most // 2
 
 
-def grow(fd: int, size: int, new_size: int) -> None:
-    """Makes a file of `size` bytes larger, with blocks allocated: a store through a map can't meet a full disk then.
+def allocate(fd: int, size: int, new_size: int) -> bool:
+    """Blocks for a file of `size` bytes to become larger; its size stays. False where that isn't to be had."""
+    return _fallocate(fd, size, new_size - size, _KEEP_SIZE)
 
-    The new bytes are zeros. An allocation that fails half-way may have moved the end: see `restoring`.
+
+def lengthen(fd: int, size: int, new_size: int) -> bool:
+    """Makes a file `new_size` bytes long, with blocks for what lies beyond `size`. False where that isn't to be had.
+
+    A file that is longer by then stays so: another process may have appended to it.
     """
-    if new_size > size and not _fallocate(fd, size, new_size - size):
-        write_zeros(fd, size, new_size)
-
-
-@contextmanager
-def restoring(fd: int, size: int) -> Iterator[None]:
-    """Gives a file its old size back when anything goes wrong within, an interrupt included."""
-    try:
-        yield
-    except BaseException:
-        os.ftruncate(fd, size)
-        raise
+    return _fallocate(fd, size, new_size - size, 0)
 
 
 class naming:
@@ -162,7 +156,7 @@ def name(error: OSError, name: Any, always: bool = False) -> None:
             del error.filename2
 
 
-def _fallocate(fd: int, offset: int, length: int) -> bool:
+def _fallocate(fd: int, offset: int, length: int, mode: int) -> bool:
     """fallocate(2), False where it isn't to be had. Not posix_fallocate: glibc's imitation of it rewrites the file."""
     call = _function("fallocate")
     if call is None:
@@ -171,7 +165,7 @@ def _fallocate(fd: int, offset: int, length: int) -> bool:
     call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     number = errno.EINTR
     while number == errno.EINTR:
-        if call(fd, 0, offset, length) == 0:
+        if call(fd, mode, offset, length) == 0:
             return True
         number = ctypes.get_errno()
     if number in _REFUSED:
@@ -202,6 +196,33 @@ def write_all(fd: int, data: Any) -> None:
         written = 0
         while written < len(view):
             written += write_some(fd, view[written:])
+
+
+def append_some(fd: int, data: Any) -> int:
+    """write(2) at the end of a file, wherever that is by then, which may write less than it is given.
+
+    The descriptor's position and flags stay: they may be shared with others.
+    """
+    if hasattr(os, "RWF_APPEND"):
+        try:
+            return os.pwritev(fd, [data], 0, os.RWF_APPEND)
+        except ours(OSError) as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+                raise
+    own = os.open(_path_of(fd), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        if not os.path.samestat(os.fstat(own), os.fstat(fd)):
+            raise OSError(errno.ESTALE, "The file was renamed or replaced, and can't be opened again to append to it")
+        return os.write(own, data)
+    finally:
+        os.close(own)
+
+
+def _path_of(fd: int) -> Any:
+    """A path by which an open file can be opened once more."""
+    if sys.platform == "darwin":
+        return fcntl.fcntl(fd, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0")
+    return f"/proc/self/fd/{fd}"
 
 
 def write_at(fd: int, data: Any, offset: int) -> None:
@@ -339,11 +360,51 @@ def memory_file() -> int:
     try:
         return os.memfd_create("fastmmap", os.MFD_CLOEXEC)
     except ours(OSError, AttributeError) as error:
-        if isinstance(error, OSError) and error.errno not in _REFUSED:
+        if isinstance(error, OSError) and error.errno not in (*_REFUSED, errno.EACCES):
             raise
     tempfile = _imports.load("tempfile")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
+
+
+def device_size(fd: int) -> int:
+    """How many bytes a block device has. The descriptor's position stays: it may be shared with others."""
+    own = os.open(f"/dev/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)  # on Linux a description of its own
+    try:
+        position = os.lseek(own, 0, os.SEEK_CUR)
+        size = os.lseek(own, 0, os.SEEK_END)
+        os.lseek(own, position, os.SEEK_SET)
+        return size
+    finally:
+        os.close(own)
+
+
+def read_some(fd: int, size: int) -> bytes:
+    """read(2), which waits for what a descriptor that doesn't block has yet to get."""
+    while True:
+        try:
+            return os.read(fd, size)
+        except ours(BlockingIOError):
+            wait(fd)
+
+
+def wait(fd: int, writes: bool = False) -> None:
+    """Returns when a descriptor can be read from, or written to."""
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT if writes else select.POLLIN)
+        poll.poll()
+    else:
+        select.select([] if writes else [fd], [fd] if writes else [], [])
+
+
+def is_ready(fd: int) -> bool:
+    """Whether a descriptor can be read from without waiting, as far as that can be known."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 # Where Linux keeps what shm_open makes: a filesystem in memory.
@@ -386,7 +447,8 @@ def open_shared(name: str, size: int | None) -> int:
 def _link_shared(fd: int, name: str, size: int) -> int:
     """Names a file without a name; the descriptor of who was first, if another process was."""
     try:
-        grow(fd, 0, size)
+        if size and not _fallocate(fd, 0, size, 0):
+            write_zeros(fd, 0, size)
         name_file(fd, f"{_SHARED}/{name}")
     except ours(FileExistsError):
         os.close(fd)
@@ -486,7 +548,7 @@ def reserve(fd: int, folder: str, size: int, written: int | None = None) -> None
     if written is not None:
         os.ftruncate(fd, size)
         size = written
-    elif size == 0 or _fallocate(fd, 0, size):
+    elif size == 0 or _fallocate(fd, 0, size, 0):
         return
     status = os.statvfs(folder)
     if status.f_bavail * status.f_frsize < size:

@@ -18,8 +18,8 @@ Error = TypeVar("Error", bound=BaseException)
 # Modules of the standard library's whose functions we call, and which hand errors through.
 _BETWEEN = frozenset((
     "concurrent.futures._base", "concurrent.futures.thread", "contextlib", "ctypes", "genericpath",
-    "importlib", "importlib._bootstrap", "importlib._bootstrap_external", "_frozen_importlib", "_frozen_importlib_external",
-    "ntpath", "os", "posixpath", "tempfile", "threading",
+    "importlib", "importlib._bootstrap", "importlib._bootstrap_external",
+    "_frozen_importlib", "_frozen_importlib_external", "ntpath", "os", "posixpath", "tempfile", "threading",
 ))  # fmt: skip
 
 

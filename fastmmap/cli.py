@@ -7,53 +7,55 @@ on stderr. An interrupt is 130.
 from __future__ import annotations
 
 import argparse
-import io
+import errno
 import os
+import stat
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import islice
-from typing import NoReturn
+from typing import Any
 
-from . import __version__, kernel
-from ._system import naming
-from .appending import Appender
+from . import _system, growing
 from .editing import plan_replace, replace_file
-from .mapped import MappedFile, open
+from .options import SHOWN, parsed
+from .output import Output, OutputClosed, OutputError, keep_numbers, say
 from .recovering import recover
+from .streaming import Source
 
 FOUND, NOT_FOUND, ERROR, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
-# How many offsets are in memory at a time, whatever the number of matches.
-OFFSETS = 1 << 16
+# How much of standard input is appended at a time.
+BLOCK = 1 << 20
 
-# How many changes a dry run shows.
-SHOWN = 20
+out = Output()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its status."""
-    if sys.stdout is None:
+    closed = keep_numbers()
+    if 1 in closed:
         return complain(OSError("standard output is closed"))
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names and needles are any bytes
-    options = parser().parse_args(arguments)
-    run: Callable[[argparse.Namespace], int] = options.run
+    before: Any = sys.stdout
+    sys.stdout = out
     try:
-        status = run(options)
-        sys.stdout.flush()
+        try:
+            options = parsed(sys.argv[1:] if arguments is None else arguments)
+            status = COMMANDS[options.command](options)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out.flush()
         return status
-    except BrokenPipeError:
-        # Whoever read us has enough. Python would flush stdout once more at exit, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OutputClosed, BrokenPipeError):
         return PIPE_CLOSED
     except KeyboardInterrupt as interrupt:
         for note in getattr(interrupt, "__notes__", ()):  # what became of a file that was being edited
-            print(f"fastmmap: interrupted: {note}", file=sys.stderr)
+            say(f"interrupted: {note}")
         return INTERRUPTED
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError, OutputError) as error:
         return complain(error)
+    finally:
+        sys.stdout = before
 
 
 def complain(error: Exception) -> int:
@@ -61,82 +63,8 @@ def complain(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename is not None:
         name = "standard input" if error.filename == 0 else os.fsdecode(error.filename)
         error = OSError(f"{name}: {error.strerror}")
-    print(f"fastmmap: {error}", file=sys.stderr)
+    say(str(error) or "out of memory")
     return ERROR
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that complains in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(ERROR, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-
-def parser() -> argparse.ArgumentParser:
-    top = Parser(prog="fastmmap", description="Search, replace in and append to big files.")
-    top.add_argument("--version", action="version", version=f"fastmmap {__version__}, kernel {kernel}")
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    needle = Parser(add_help=False)
-    needle.add_argument("needle", metavar="NEEDLE", type=os.fsencode, help="what to look for, literally")
-    needle.add_argument("files", metavar="FILE", nargs="+", help="a file, or - for standard input")
-    needle.add_argument("-i", "--ignore-case", action="store_true", help="ASCII letters match in either case")
-    needle.add_argument("--overlapping", action="store_true", help="matches may overlap")
-
-    find = commands.add_parser("find", parents=[needle], help="print the byte offset of every match")
-    find.add_argument("-m", "--max-count", metavar="N", type=whole, help="stop after N matches in a file")
-    find.set_defaults(run=partial(on_each_file, find_in))
-
-    count = commands.add_parser("count", parents=[needle], help="print the number of matches")
-    count.set_defaults(run=partial(on_each_file, count_in))
-
-    replace = commands.add_parser("replace", help="replace OLD by NEW, of any length, in files")
-    replace.add_argument("old", metavar="OLD", type=os.fsencode, help="what to replace, literally")
-    replace.add_argument("new", metavar="NEW", type=os.fsencode, help="what to put in its place")
-    replace.add_argument("files", metavar="FILE", nargs="+")
-    replace.add_argument("-m", "--max-count", metavar="N", type=whole, default=-1, help="replace at most N in a file")
-    replace.add_argument("--no-sync", action="store_true", help="don't wait for the disk: faster, but a power loss "
-                         "may leave an empty file")  # fmt: skip
-    replace.add_argument("--backup", metavar="SUFFIX", help="keep the old file under its name and SUFFIX")
-    replace.add_argument("--force", action="store_true", help="edit files that are read-only, too")
-    replace.add_argument("-n", "--dry-run", action="store_true", help="change nothing, and show what would change: "
-                         f"the first {SHOWN} lines")  # fmt: skip
-    replace.set_defaults(run=partial(on_each_file, replace_in))
-
-    append = commands.add_parser("append", help="append text, or standard input, to a file, which is made if need be")
-    append.add_argument("file", metavar="FILE")
-    append.add_argument("text", metavar="TEXT", nargs="*", type=os.fsencode, help="standard input where none is given")
-    append.add_argument("-n", "--newline", action="store_true", help="end each TEXT with a newline")
-    append.set_defaults(run=append_to)
-
-    recover = commands.add_parser("recover", help="take what killed writers have left in their stages to their logs",
-                                  description="Status 0: nothing is left to be done, whether there was something or "
-                                  "not. Writers that live are left alone.")  # fmt: skip
-    recover.add_argument("files", metavar="PATH", nargs="+", help="a log, or a directory: all logs with stages in it")
-    recover.set_defaults(run=recover_each)
-
-    demo = commands.add_parser("demo", help="race this package against plain files and the mmap module")
-    demo.add_argument("file", metavar="FILE", nargs="?", help="a text to use, which isn't changed; made when not given")
-    demo.add_argument("--size", metavar="SIZE", type=size, default=256 << 20, help="of the text made, as in 256M")
-    demo.set_defaults(run=run_demo)
-    return top
-
-
-def whole(text: str) -> int:
-    """A number of matches."""
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{number} is negative")
-    return number
-
-
-def size(text: str) -> int:
-    """A number of bytes, as in 1000, 64K, 256M or 1G."""
-    units = {"K": 10, "M": 20, "G": 30}
-    digits, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 0)
-    if not digits.isdigit() or int(digits) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256M")
-    return int(digits) << unit
 
 
 def on_each_file(run: Callable[[argparse.Namespace, str], bool], options: argparse.Namespace) -> int:
@@ -148,13 +76,9 @@ def on_each_file(run: Callable[[argparse.Namespace, str], bool], options: argpar
         except BrokenPipeError:
             raise
         except (OSError, ValueError) as error:
-            sys.stdout.flush()
+            out.flush()
             failed = complain(error) == ERROR
     return ERROR if failed else FOUND if found else NOT_FOUND
-
-
-def opened(file: str) -> MappedFile:
-    return open(0 if file == "-" else file)
 
 
 def prefix(options: argparse.Namespace, file: str) -> str:
@@ -162,21 +86,24 @@ def prefix(options: argparse.Namespace, file: str) -> str:
     return f"{file}:" if len(options.files) > 1 else ""
 
 
+def how(options: argparse.Namespace) -> dict[str, bool]:
+    """How a needle matches."""
+    return {"overlapping": options.overlapping, "ignorecase": options.ignore_case}
+
+
 def find_in(options: argparse.Namespace, file: str) -> bool:
-    label, found = prefix(options, file), False
-    with opened(file) as mapped:
-        # iter_find needs neither room for all offsets nor numpy, whose import takes more memory than the search.
-        matches = mapped.iter_find(options.needle, overlapping=options.overlapping, ignorecase=options.ignore_case)
-        matches = islice(matches, options.max_count)
-        while offsets := list(islice(matches, OFFSETS)):
+    label, found = os.fsencode(prefix(options, file)), False
+    with Source(file) as source:
+        for offsets in source.matches(options.needle, options.max_count, **how(options)):
             found = True
-            sys.stdout.write("".join([f"{label}{offset}\n" for offset in offsets]))
+            out.put(b"".join([b"%b%d\n" % (label, offset) for offset in offsets]))
+            out.flush()
     return found
 
 
 def count_in(options: argparse.Namespace, file: str) -> bool:
-    with opened(file) as mapped:
-        number = mapped.count(options.needle, overlapping=options.overlapping, ignorecase=options.ignore_case)
+    with Source(file) as source:
+        number = source.count(options.needle, **how(options))
     print(f"{prefix(options, file)}{number}")
     return number > 0
 
@@ -197,31 +124,55 @@ def preview(options: argparse.Namespace, file: str) -> bool:
     """The first changes, as lines with their number, then how many there are."""
     plan, label = plan_replace(file, options.old, options.new, options.max_count), prefix(options, file)
     for change in plan.preview(SHOWN):
-        for sign, text in (("-", change.before), ("+", change.after)):
-            # In stdout's own encoding, so that the bytes come out as they are, whatever they mean.
-            line = text.decode(sys.stdout.encoding, errors="surrogateescape")
-            print(f"{label}{change.number + 1}:{sign}{line}")
+        for sign, text in ((b"-", change.before), (b"+", change.after)):
+            out.put(b"%b%d:%b%b\n" % (os.fsencode(label), change.number + 1, sign, text))
     print(f"{label}{plan.count} would be replaced, {plan.old_size} bytes before, {plan.new_size} after")
     return plan.count > 0
 
 
 def append_to(options: argparse.Namespace) -> int:
-    if not options.text:
-        with naming(0):
-            os.fstat(0)  # closed, its number would be the log's
-    with Appender(options.file) as log:
-        for text in options.text:
-            log.append(text + b"\n" if options.newline else text)
+    """Each TEXT, or all of standard input, at the end of the file, whoever else appends to it."""
+    with _system.naming(0):
         if not options.text:
-            with naming(0):
-                while block := os.read(0, 1 << 20):
-                    log.append(block)
+            os.read(0, 0)  # an error, before anything is made, where it is closed
+    with _system.naming(options.file):
+        fd = os.open(options.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            append = growing.append_whole if stat.S_ISREG(os.fstat(fd).st_mode) else _system.write_all
+            if options.text:
+                end = b"\n" if options.newline else b""
+                append(fd, memoryview(b"".join([text + end for text in options.text])))
+            else:
+                append_input(fd, append)
+        finally:
+            os.close(fd)
     return FOUND
+
+
+def append_input(fd: int, append: Callable[[int, memoryview], Any]) -> None:
+    """Standard input, as it comes. A block that can't be appended whole is taken back, those before stay."""
+    ours, theirs = os.fstat(fd), os.fstat(0)
+    if stat.S_ISREG(theirs.st_mode) and os.path.samestat(ours, theirs):
+        raise OSError(errno.EINVAL, "input file is output file")
+    done = 0
+    while True:
+        with _system.naming(0):
+            block = _system.read_some(0, BLOCK)
+        if not block:
+            return
+        try:
+            append(fd, memoryview(block))
+        except OSError as error:
+            if done and not isinstance(error, BrokenPipeError):
+                text = f"{error.strerror}, after {done} bytes of standard input were appended"
+                raise OSError(error.errno, text) from None
+            raise
+        done += len(block)
 
 
 def recover_each(options: argparse.Namespace) -> int:
     """Nothing to be done is what a service manager hopes for: it is no failure."""
-    warnings.showwarning = lambda message, *_: print(f"fastmmap: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_: say(str(message))
     return FOUND if on_each_file(recover_in, options) != ERROR else ERROR
 
 
@@ -235,3 +186,13 @@ def run_demo(options: argparse.Namespace) -> int:
     from .demo import demo
 
     return FOUND if demo(options.file, options.size) else NOT_FOUND
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "find": partial(on_each_file, find_in),
+    "count": partial(on_each_file, count_in),
+    "replace": partial(on_each_file, replace_in),
+    "append": append_to,
+    "recover": recover_each,
+    "demo": run_demo,
+}

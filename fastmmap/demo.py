@@ -103,7 +103,7 @@ def race(text: Path, folder: Path) -> bool:
             answers.append(settle(answer, argument))
         agree &= all(answer == answers[0] for answer in answers)
         ratios = f"{seconds[0] / seconds[3]:9.1f}x{seconds[1] / seconds[3]:8.1f}x"
-        print(f"{job:28}" + "".join(f"{second:15.3f}" for second in seconds) + ratios)
+        print(f"{job:28}" + "".join(f"{second:15.3f}" for second in seconds) + ratios, flush=True)
         if not all(answer == answers[0] for answer in answers):
             print(f"  the answers differ: {answers}")
     verdict = "All answers are equal." if agree else "Some answers differ."

@@ -70,11 +70,11 @@ def _ends_in_hole(fd: int, place: int) -> bool:
     """Whether a file has no data from a place on: by a descriptor of our own, because to ask moves its position."""
     try:
         own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except ours(OSError):
         return False
     try:
         os.lseek(own, place, os.SEEK_DATA)
-    except OSError as error:
+    except ours(OSError) as error:
         return error.errno == errno.ENXIO
     finally:
         os.close(own)

@@ -11,11 +11,12 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _system
+from . import _system, errors, growing, unmapped
 from ._backend import Mapping, chosen
 from .aligning import aligned_ranges
-from .blame import ours
+from .blame import ignoring, ours
 from .lines import Lines
+from .reading import Reading
 from .reference.arguments import export_data
 from .verbs import Verbs
 
@@ -29,21 +30,20 @@ if TYPE_CHECKING:
 _FLAGS = {"r": os.O_RDONLY, "c": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT | os.O_TRUNC}
 _ACCESS = {"r": "read", "c": "copy", "r+": "write", "w+": "write"}
 
-# How much of what can't be mapped is read at a time.
-_READ_BYTES = 1 << 20
 
+class MappedFile(Verbs, Reading, Mapping):
+    """A file mapped into memory: a buffer, with the kernels as methods, that can be read as binary files are.
 
-class MappedFile(Verbs, Mapping):
-    """A file mapped into memory: a buffer, with the kernels as methods.
-
-    path: str, bytes or os.PathLike; a descriptor, which stays the caller's; or None for `size` bytes of anonymous
-    memory. mode: "r" reads; "r+" reads and writes; "w+" makes the file or empties it; "c" keeps what is written to
-    this process. size: how many bytes from `offset` on, all there are when None; past the end of the file, "r+" and
-    "w+" grow it, with blocks allocated, and the other modes raise ValueError. drop_behind: large scans let go of the
-    pages behind them, in the page cache too, so that a file beyond memory pushes nothing else out ("r" and "r+").
+    path: str, bytes or os.PathLike; a descriptor, which stays the caller's, its position neither used nor moved where
+    the file has one; or None for `size` bytes of anonymous memory. mode: "r" reads; "r+" reads and writes; "w+" makes
+    the file or empties it; "c" keeps what is written to this process. size: how many bytes from `offset` on, all there
+    are when None; past the end of the file, "r+" and "w+" grow it, with blocks allocated, and the other modes raise
+    ValueError. drop_behind: large scans let go of the pages behind them, in the page cache too, so that a file beyond
+    memory pushes nothing else out ("r" and "r+").
 
     OSErrors name the file. What has no pages to map, such as a pipe or a file in /proc, is read into memory instead
-    ("r" and "c" alone), and `backend` says "memory".
+    ("r" and "c" alone), no more of it than `size` and `offset` ask for, and `backend` says "memory". Block devices are
+    mapped.
     """
 
     def __init__(
@@ -71,6 +71,9 @@ class MappedFile(Verbs, Mapping):
         self._starts: Offsets | None = None
         self._lock = threading.RLock()  # of what changes the size, the descriptor or the index of the lines
         self._closed = False
+        self._position = 0  # of read, readline and so on
+        self._is_device = False  # which has the size it has
+        self._to_end = False  # of the file, when it was mapped: others may have appended since
         if path is None:
             self._map_memory(size)
             return
@@ -79,7 +82,9 @@ class MappedFile(Verbs, Mapping):
             try:
                 self._map_file(fd, size)
                 needed = drop_behind or _ACCESS[mode] == "write"
-                if self.backend == "mmap" and (needed or not _system.is_scarce(fd)):
+                # Of a device it would be of no use: its status doesn't tell its size.
+                is_file = self.backend == "mmap" and not self._is_device
+                if is_file and (needed or not _system.is_scarce(fd)):
                     self.descriptor, fd = fd, -1
                     self.drop_behind = bool(drop_behind)
             finally:
@@ -99,38 +104,35 @@ class MappedFile(Verbs, Mapping):
     def _map_file(self, fd: int, size: int | None) -> None:
         status = os.fstat(fd)
         writes = _ACCESS[self.mode] == "write"
+        is_device = self._is_device = stat.S_ISBLK(status.st_mode) and self.mode != "w+"
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not stat.S_ISREG(status.st_mode) and writes:
+        if not stat.S_ISREG(status.st_mode) and not is_device and writes:
             raise OSError(errno.ENODEV, "Not a regular file")
         if self.mode == "w+" and isinstance(self.name, int):
             _system.truncate(fd, 0)
             status = os.fstat(fd)
-        end = status.st_size
-        if not writes and (end == 0 or not stat.S_ISREG(status.st_mode)):
+        end = _system.device_size(fd) if is_device else status.st_size
+        if not writes and (end == 0 or not (stat.S_ISREG(status.st_mode) or is_device)):
             self._map_content(fd, size)
             return
-        length = self._mapped_length(size, end)
+        length = self._mapped_length(size, end, grows=writes and not is_device)
         try:
-            if self.offset + length > end:
-                with _system.restoring(fd, end):
-                    _system.grow(fd, end, self.offset + length)
-                    super().__init__(fd, self.offset, length, _ACCESS[self.mode])
-            else:
+            with growing.growing(fd, 0 if size is None or not writes else self.offset + length):
                 super().__init__(fd, self.offset, length, _ACCESS[self.mode])
+            self._to_end = self.offset + length >= end and not is_device
         except ours(OSError) as error:
             if writes or error.errno not in (errno.ENODEV, errno.EACCES, errno.EINVAL, errno.ENOSYS):
                 raise
             self._map_content(fd, size)
 
-    def _mapped_length(self, size: int | None, end: int) -> int:
+    def _mapped_length(self, size: int | None, end: int, grows: bool = False) -> int:
         """How many bytes to map, of a file of `end` bytes."""
-        writes = _ACCESS[self.mode] == "write"
         if size is None:
             if self.offset > end:
                 raise ValueError(f"offset {self.offset} is past the end of {self.name!r}, which has {end} bytes")
             return end - self.offset
-        if self.offset + size > end and not writes:
+        if self.offset + size > end and not grows:
             raise ValueError(
                 f"{size} bytes at offset {self.offset} are past the end of {self.name!r}, which has {end} bytes"
             )
@@ -138,13 +140,16 @@ class MappedFile(Verbs, Mapping):
 
     def _map_content(self, fd: int, size: int | None) -> None:
         """Maps a copy of what can be read from a descriptor, which is all there is of a pipe or a file in /proc."""
-        copy = _system.memory_file()
+        offset, copy = self.offset, _system.memory_file()
         try:
-            while block := os.read(fd, _READ_BYTES):
-                _system.write_all(copy, block)
-            end = os.fstat(copy).st_size
-            self.backend = "memory" if end else "mmap"
-            super().__init__(copy, self.offset, self._mapped_length(size, end), _ACCESS[self.mode])
+            try:
+                length = unmapped.copy(fd, copy, offset, size)
+            except ValueError as error:
+                raise ValueError(f"{self.name!r}: {error}") from None
+            self.backend = "memory" if length else "mmap"
+            length = self._mapped_length(size, offset + length) if size else length
+            super().__init__(copy, 0, length, _ACCESS[self.mode])
+            self.offset = offset
         finally:
             os.close(copy)
 
@@ -192,11 +197,6 @@ class MappedFile(Verbs, Mapping):
     def __contains__(self, needle: Any) -> bool:
         return self.find(needle) >= 0
 
-    def read(self, start: Index = 0, end: Index = None) -> bytes:
-        """A copy of the bytes from start to end."""
-        data: bytes = self[start:end]
-        return data
-
     def flush(self, start: int = 0, length: int | None = None, *, wait: bool = True) -> None:
         """Writes changed pages back to the file: `length` bytes from `start` on, to the end when None.
 
@@ -204,14 +204,15 @@ class MappedFile(Verbs, Mapping):
         to write to (modes "r" and "c", anonymous memory) nothing happens.
         """
         length = self._check_span(start, length)
-        if self.descriptor < 0 or _ACCESS[self.mode] != "write":
+        if self.backend != "mmap" or _ACCESS[self.mode] != "write":
             return
         with _system.naming(self.name):
             if not wait:
-                _system.start_writeback(self.descriptor, self.offset + start, length)
+                if self.descriptor >= 0:
+                    _system.start_writeback(self.descriptor, self.offset + start, length)
                 return
             self.sync(start, length)
-            if sys.platform == "darwin":
+            if sys.platform == "darwin" and self.descriptor >= 0:
                 _system.make_durable(self.descriptor)
 
     def advise(self, advice: str, start: int = 0, length: int | None = None) -> None:  # type: ignore[override]
@@ -248,63 +249,86 @@ class MappedFile(Verbs, Mapping):
         """Makes the mapping, and the file with it, `size` bytes long; new bytes are zeros, with blocks allocated.
 
         BufferError while views live, TypeError in modes "r" and "c", ValueError where the mapping doesn't end where
-        the file does. On any error nothing has changed.
+        the file does: what others have appended isn't cut. On any error nothing has changed.
         """
         size = operator.index(size)
         if size < 0:
             raise ValueError(f"size must not be negative: {size}")
         with self._lock, _system.naming(self.name):
-            before = self._check_resizable()
+            before, end = self._check_resizable()
+            new_end = self.offset + size
             if self.descriptor < 0:
                 self.remap(-1, 0, size)
-            elif size > before:
-                end = self.offset + before
-                with _system.restoring(self.descriptor, end):
-                    _system.grow(self.descriptor, end, self.offset + size)
-                    self.remap(self.descriptor, self.offset, size)
+            elif new_end > end and self._to_end:
+                self._grow(before, size)
+            elif end != self.offset + before:
+                raise self._ends_elsewhere(before, end)
             elif size < before:
                 self.remap(self.descriptor, self.offset, size)
                 try:
-                    _system.truncate(self.descriptor, self.offset + size)
+                    _system.truncate(self.descriptor, new_end)
                 except BaseException:
                     self.remap(self.descriptor, self.offset, before)
                     raise
             self._starts = None
 
-    def append(self, data: Data) -> int:
-        """Adds bytes-like data or a str at the end of the mapping and of its file; returns the new length.
+    def _grow(self, before: int, size: int) -> None:
+        """Makes the file longer, and maps it to its new end."""
+        try:
+            with growing.growing(self.descriptor, self.offset + size):
+                self.remap(self.descriptor, self.offset, size)
+        except BaseException:
+            with ignoring(BufferError, OSError):
+                self.remap(self.descriptor, self.offset, before)
+            raise
 
-        The errors are those of resize; a full disk is an OSError, with nothing appended. For many small records there
-        is Appender.
+    def append(self, data: Data) -> int:
+        """Adds bytes-like data or a str at the end of the file, and maps what is there then; returns the new length.
+
+        Other processes may append to the file meanwhile: nothing of theirs is overwritten, and what they have appended
+        is in the mapping then. BufferError while views live, TypeError in modes "r" and "c", ValueError for a mapping
+        that was made of a part of the file; a full disk is an OSError, with nothing appended. For many small records
+        there is Appender.
         """
         with self._lock, _system.naming(self.name), export_data(data) as view:
-            before = self._check_resizable()
-            size = before + len(view)
+            before, end = self._check_resizable()
             if self.descriptor < 0:
-                self.remap(-1, 0, size)
+                self.remap(-1, 0, before + len(view))
                 chosen.append(self, before, view)
+            elif not self._to_end or end < self.offset:
+                raise self._ends_elsewhere(before, end)
             else:
-                end = self.offset + before
-                with _system.restoring(self.descriptor, end):
-                    # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
-                    _system.write_at(self.descriptor, view, end)
-                    self.remap(self.descriptor, self.offset, size)
+                self._append(view, end)
             self._starts = None
-            return size
+            return len(self)
 
-    def _check_resizable(self) -> int:
-        """The length, if it may be changed."""
+    def _append(self, view: memoryview, end: int) -> None:
+        """Appends to the file, and maps it to its end."""
+        # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
+        try:
+            growing.append_whole(self.descriptor, view)
+        except ours(OSError) as error:
+            if error.errno == errno.EFAULT and (lost := errors.unreadable(view)) is not None:
+                raise lost from None
+            raise
+        try:
+            self.remap(self.descriptor, self.offset, os.fstat(self.descriptor).st_size - self.offset)
+        except ours(BufferError, OSError):  # another thread has taken a view, or there is no room to map
+            if growing.take_back(self.descriptor, end, end + len(view)):
+                raise
+
+    def _check_resizable(self) -> tuple[int, int]:
+        """The length, if it may be changed, and where the file ends."""
         length = len(self)
         if _ACCESS[self.mode] != "write" or self.mode == "c":
             raise TypeError(f"a mapping with mode {self.mode!r} can't change its size")
+        if self._is_device:
+            raise ValueError(f"{self.name!r} is a device, whose size is given")
         self.remap(self.descriptor, self.offset, length)  # BufferError while views live
-        if self.descriptor >= 0:
-            end = os.fstat(self.descriptor).st_size
-            if end != self.offset + length:
-                raise ValueError(
-                    f"the mapping ends at byte {self.offset + length} of {self.name!r}, which has {end} bytes"
-                )
-        return length
+        return length, os.fstat(self.descriptor).st_size if self.descriptor >= 0 else length
+
+    def _ends_elsewhere(self, length: int, end: int) -> ValueError:
+        return ValueError(f"the mapping ends at byte {self.offset + length} of {self.name!r}, which has {end} bytes")
 
     # --- lines and ranges ---
 
@@ -354,8 +378,9 @@ class MappedFile(Verbs, Mapping):
 
 def _map_again(path: str | bytes, mode: str, size: int, offset: int, drop_behind: bool) -> MappedFile:
     """A mapping as it was when it was pickled. A file that is too short for it by now isn't grown."""
-    end = os.stat(path).st_size
-    if end < offset + size:
+    status = os.stat(path)
+    end = status.st_size
+    if end < offset + size and stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path!r} had {offset + size} bytes when its mapping was pickled, and has {end}")
     return MappedFile(path, mode, size=size, offset=offset, drop_behind=drop_behind)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,15 +14,28 @@ import pytest
 
 import fastmmap
 
+SCRIPT = "import sys; from _fastmmap_command import main; sys.exit(main())"  # what an installed command does
+WAYS = {"module": ["-m", "fastmmap"], "script": ["-c", SCRIPT]}
 
-def run(*arguments, stdin=b"", **options):
-    done = subprocess.run(
-        [sys.executable, "-m", "fastmmap", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        timeout=120,
-        **options,
-    )
+turns = itertools.cycle(WAYS.values())
+
+
+def command(*arguments, way=None):
+    """Started in each of the ways in turn, where none is given."""
+    return [sys.executable, *(WAYS[way] if way else next(turns)), *map(str, arguments)]
+
+
+def run(*arguments, stdin=b"", way=None, **options):
+    given = {"stdin": options.pop("file")} if "file" in options else {"input": stdin}
+    done = subprocess.run(command(*arguments, way=way), capture_output=True, timeout=120, **given, **options)
+    return done.returncode, done.stdout, done.stderr
+
+
+def shell(script, **options):
+    """What a line of bash ends with, in which `fastmmap` is the command: status, output, errors."""
+    name = shlex.join(command())
+    script = f'fastmmap() {{ {name} "$@"; }}; {script}'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=120, **options)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -81,7 +96,9 @@ def test_errors_are_one_line(make, tmp_path):
     path = make(b"abc")
     fails("count", "a", tmp_path / "missing", words="missing: No such file or directory")
     fails("find", "a", tmp_path, words="Is a directory")
-    fails("replace", "", "x", path, words="old must not be empty")
+    fails("replace", "", "x", path, words="OLD is empty")
+    fails("count", "", path, words="--escape")
+    fails("find", "", path, words="NEEDLE is empty")
     fails("replace", "a", "x", tmp_path / "missing", words="missing: No such file or directory")
     fails("append", tmp_path, "x", words="Is a directory")
     fails("demo", tmp_path / "missing", words="missing: No such file or directory")
@@ -103,20 +120,24 @@ def test_an_error_does_not_keep_the_other_files_from_their_turn(make, tmp_path):
 
 def test_a_reader_that_has_enough(make):
     path = make(b"a" * 500_000)
-    with subprocess.Popen(
-        [sys.executable, "-m", "fastmmap", "find", "a", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(command("find", "a", path), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"0\n"
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
 
 
+def heed_interrupts():
+    """Whoever started the tests may ignore interrupts, as nohup does, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt(tmp_path):
     with subprocess.Popen(
-        [sys.executable, "-m", "fastmmap", "append", str(tmp_path / "log")],
+        command("append", tmp_path / "log"),
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=heed_interrupts,
     ) as process:
         while not (tmp_path / "log").exists():
             time.sleep(0.01)
@@ -126,6 +147,66 @@ def test_an_interrupt(tmp_path):
             time.sleep(0.05)
         assert process.stderr.read() == b""
         assert process.returncode == 130
+
+
+def test_interrupts_that_are_ignored(tmp_path):
+    """nohup, and the background of a shell without job control."""
+    with subprocess.Popen(
+        command("append", tmp_path / "log"),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    ) as process:
+        while not (tmp_path / "log").exists():
+            time.sleep(0.01)
+        for _ in range(5):
+            process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(b"text")
+        assert (process.returncode, errors) == (0, b"")
+    assert (tmp_path / "log").read_bytes() == b"text"
+
+
+INTERRUPTED_AT = """
+import os, signal, sys, _fastmmap_command
+number = 0
+def trace(frame, event, argument):
+    global number
+    name = frame.f_code.co_filename
+    if event == "line" and ("<frozen" in name or "fastmmap" in name):
+        number += 1
+        if number == NUMBER:
+            os.kill(os.getpid(), signal.SIGINT)
+    return trace
+sys.settrace(trace)
+status = _fastmmap_command.main()
+sys.settrace(None)
+sys.exit(status)
+"""
+
+
+def test_an_interrupt_while_it_starts_and_when_it_ends(make):
+    """130 without a traceback, however far it has come behind the first line of main, before which Python is alone."""
+    path = make(b"xx")
+    for number in (2, 3, 4, 5, 10, 1000, 10_000, 30_000):
+        script = INTERRUPTED_AT.replace("NUMBER", str(number))
+        done = subprocess.run(
+            [sys.executable, "-c", script, "count", "x", path],
+            capture_output=True,
+            timeout=120,
+            preexec_fn=heed_interrupts,
+        )
+        assert done.stderr == b""
+        assert done.returncode in (130, 0), number
+
+
+def test_an_interrupt_after_the_work(make):
+    script = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT); " + SCRIPT
+    again = script.replace("sys.exit(main())", "s = main(); atexit.register(os.kill, os.getpid(), 2); sys.exit(s)")
+    for code, status in ((script, 0), (again, 130)):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "count", "x", make(b"x")], capture_output=True, preexec_fn=heed_interrupts
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (status, b"1\n", b"")
 
 
 def test_version_and_help():
@@ -160,18 +241,31 @@ def test_demo(make, given, tmp_path):
     assert (text.stat().st_mtime_ns, text.stat().st_size) == (before.st_mtime_ns, before.st_size)
 
 
+def ends(script):
+    """The status of a line of bash, how many lines of errors, and whether there is a traceback among them."""
+    status, _, errors = shell(script)
+    return status, errors.count(b"\n"), b"Traceback" in errors
+
+
 def test_closed_streams(make, tmp_path):
     path = make(b"abc")
+    assert ends(f"fastmmap count abc {path} >&-") == (2, 1, False)
+    assert ends("fastmmap find a - <&-") == (2, 1, False)
+    assert ends(f"fastmmap append {tmp_path}/new <&-") == (2, 1, False)
+    assert not (tmp_path / "new").exists()
+    assert ends(f"fastmmap replace a b {tmp_path}") == (2, 1, False)
+    assert ends("fastmmap --help >/dev/full") == (2, 1, False)
+    assert ends(f"fastmmap count b {path} >/dev/full") == (2, 1, False)
 
-    def shell(command):
-        command = command.replace("fastmmap", f"{sys.executable} -m fastmmap")
-        done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=120)
-        return done.returncode, done.stderr.count(b"\n"), b"Traceback" in done.stderr
 
-    assert shell(f"fastmmap count abc {path} >&-") == (2, 1, False)
-    assert shell("fastmmap find a - <&-") == (2, 1, False)
-    assert shell(f"fastmmap append {tmp_path}/new <&-") == (2, 1, False)
-    assert shell(f"fastmmap replace a b {tmp_path}") == (2, 1, False)
+def test_errors_go_to_standard_error_alone(make, tmp_path):
+    """Closed, its number could become that of a file."""
+    path, log = make(b"abc"), tmp_path / "log"
+    assert shell(f"fastmmap count a {tmp_path}/missing {path} 2>&-") == (2, f"{path}:1\n".encode(), b"")
+    assert shell("fastmmap frobnicate 2>&-") == (2, b"", b"")
+    assert shell(f"fastmmap append {log} text 2>&- <&- >&-; cat {log}")[1] in (b"", b"text")
+    assert shell(f"fastmmap append {log} 2>&- <&- >&-; cat {log}")[1] == b""
+    assert path.read_bytes() == b"abc"
 
 
 def test_names_that_are_not_utf8(make):
@@ -179,3 +273,107 @@ def test_names_that_are_not_utf8(make):
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
     status, output, _ = run("replace", "b", "x", path, make(b"b", "two"), env=environment)
     assert (status, output.startswith(os.fsencode(path))) == (0, True)
+
+
+# --- output ---
+
+
+def unbuffered():
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+def test_all_output_or_an_error_on_a_full_disk(make, small_disk):
+    path = make(b"a" * 60_000)
+    expected = b"".join(b"%d\n" % i for i in range(60_000))
+    for room in (1 << 16, 1 << 20):
+        (small_disk / "fill").write_bytes(bytes((1 << 20) - room))
+        with (small_disk / "out").open("wb") as out:
+            done = subprocess.run(
+                command("find", "a", path), stdout=out, stderr=subprocess.PIPE, env=unbuffered(), timeout=120
+            )
+        if done.returncode == 0:
+            assert (small_disk / "out").read_bytes() == expected
+        else:
+            assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+            assert b"standard output: No space left" in done.stderr
+        (small_disk / "out").unlink()
+        (small_disk / "fill").unlink()
+    assert done.returncode == 0
+
+
+def test_all_output_on_a_pipe_that_does_not_block(make):
+    path = make(b"a" * 60_000)
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with subprocess.Popen(command("find", "a", path), stdout=write, env=unbuffered()) as process:
+        os.close(write)
+        with os.fdopen(read, "rb") as file:
+            assert file.read() == b"".join(b"%d\n" % i for i in range(60_000))
+        assert process.wait() == 0
+
+
+def test_needles_and_names_of_any_bytes_are_printed_as_they_are(make):
+    path = make(b"a\xffb\n", os.fsdecode(b"n\xff\xc3\n"))
+    for environment in ({}, {"LC_ALL": "C"}, {"PYTHONIOENCODING": "utf-16"}):
+        status, output, _ = run("replace", "-nE", r"\xff", r"\xfe", path, path, env={**os.environ, **environment})
+        name = os.fsencode(path) + b":"
+        shown = name + b"1:-a\xffb\n" + name + b"1:+a\xfeb\n" + name + b"1 would be replaced, 4 bytes before, 4 after\n"
+        assert (status, output) == (0, shown * 2)
+
+
+@pytest.mark.parametrize("demand", ["foo", "neon"])
+def test_a_kernel_that_can_not_be_had(make, demand):
+    if demand in fastmmap.kernels():
+        pytest.skip(f"{demand} is here")
+    status, output, errors = run("count", "a", make(b"a"), way="script", env={**os.environ, "FASTMMAP_KERNEL": demand})
+    assert (status, output, errors.count(b"\n")) == (2, b"", 1)
+    assert errors.startswith(b"fastmmap: FASTMMAP_KERNEL: ")
+
+
+# --- append ---
+
+
+def test_append_its_own_file(make, tmp_path):
+    path = make(b"abc\n", "log")
+    (tmp_path / "link").hardlink_to(path)
+    (tmp_path / "symlink").symlink_to(path)
+    for name in ("log", "link", "symlink"):
+        with path.open("rb") as file:
+            status, _, errors = run("append", tmp_path / name, file=file)
+        assert (status, errors) == (2, f"fastmmap: {tmp_path / name}: input file is output file\n".encode())
+    assert path.read_bytes() == b"abc\n"
+    with path.open("rb") as file:
+        assert run("append", path, "text", file=file)[0] == 0
+
+
+def test_append_takes_no_more_than_the_text(small_disk):
+    log = small_disk / "log"
+    for _ in range(2):
+        assert run("append", "-n", log, "one", "two") == (0, b"", b"")
+    assert os.listdir(small_disk) == ["log"]
+    text = "x" * 100_000
+    (small_disk / "fill").write_bytes(bytes((1 << 20) - (1 << 16)))
+    status, _, errors = run("append", log, "a", text)
+    assert (status, errors) == (2, f"fastmmap: {log}: No space left on device\n".encode())
+    assert log.read_bytes() == b"one\ntwo\n" * 2
+    status, _, errors = run("append", log, stdin=bytes(3 << 20))
+    assert (status, errors.count(b"\n")) == (2, 1)
+    assert b"bytes of standard input were appended" in errors or log.read_bytes() == b"one\ntwo\n" * 2
+
+
+def test_appends_of_many_are_whole(tmp_path):
+    log, text = tmp_path / "log", "x" * 50_000
+    processes = [subprocess.Popen(command("append", "-n", log, text + str(i), f"end {i}")) for i in range(6)]
+    assert [process.wait() for process in processes] == [0] * 6
+    lines = log.read_text().splitlines()
+    pairs = sorted(zip(lines[::2], lines[1::2]))
+    assert pairs == [(text + str(i), f"end {i}") for i in range(6)]
+
+
+def test_append_to_what_is_no_file(tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with subprocess.Popen(command("append", fifo, "x" * 100_000)) as process:
+        assert fifo.read_bytes() == b"x" * 100_000
+        assert process.wait() == 0
+    assert run("append", "/dev/null", "text") == (0, b"", b"")

@@ -25,6 +25,7 @@ class Mapping:
     `drop_behind` set, large scans let go of the pages they have read, in the page cache too.
     """
 
+    offset: int
     descriptor = -1
     drop_behind = False  # the reference's scans are not ours to interrupt
 

@@ -1,0 +1,117 @@
+"""Files that get longer while other processes append to them: nothing of theirs is overwritten, and nothing is cut.
+
+The room is had before the end moves, and the end only ever moves forward, so a failure has nothing to cut. What can be
+left to be taken back is behind the end, or was appended by us: see `take_back`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from . import _system
+from ._backend import NATIVE
+from .blame import ignoring
+
+if sys.platform != "win32":
+    import resource
+
+# Zeros that are appended at a time where blocks can't be allocated.
+_ZEROS = bytes(1 << 16)
+
+# How long a file must have kept its size before it is cut, in seconds.
+_QUIET = 0.002
+
+
+@contextmanager
+def growing(fd: int, new_size: int) -> Iterator[None]:
+    """Makes a file `new_size` bytes long, with blocks allocated: a store through a map can't meet a full disk then.
+
+    The room is had before the with statement's body, which maps the file, and the end is moved behind it: if the body
+    fails, the file is what it was. The new bytes are zeros.
+    """
+    size = expected = os.fstat(fd).st_size
+    if new_size <= size:
+        yield
+        return
+    _check_room(fd, size, new_size)
+    try:
+        _system.allocate(fd, size, new_size)  # where that can't be had, moving the end does it
+        if not NATIVE:  # the mmap module maps nothing beyond the end
+            _lengthen(fd, new_size)
+            expected = new_size
+        yield
+        _lengthen(fd, new_size)
+    except BaseException:
+        take_back(fd, size, expected)
+        raise
+
+
+def grow(fd: int, new_size: int) -> None:
+    """`growing`, with nothing in between."""
+    with growing(fd, new_size):
+        pass
+
+
+def _lengthen(fd: int, new_size: int) -> None:
+    """Moves the end, unless others have moved it as far meanwhile."""
+    size = os.fstat(fd).st_size
+    if size >= new_size or _system.lengthen(fd, size, new_size):
+        return
+    written = 0
+    try:
+        while (left := new_size - os.fstat(fd).st_size) > 0:
+            written += _system.append_some(fd, _ZEROS[:left])
+    except BaseException:
+        take_back(fd, size, size + written)
+        raise
+
+
+def _check_room(fd: int, size: int, new_size: int) -> None:
+    """OSError where a file can't become so large: a try would fill the disk before it fails."""
+    if sys.platform == "win32":
+        return
+    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if new_size > sys.maxsize or (most != resource.RLIM_INFINITY and new_size > most):
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    disk, status = os.fstatvfs(fd), os.fstat(fd)
+    needed = new_size - max(size, status.st_blocks * 512)  # it may have blocks behind its end
+    if disk.f_blocks and needed > disk.f_bfree * disk.f_frsize:  # some filesystems don't say how large they are
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def append_whole(fd: int, data: memoryview) -> None:
+    """Appends a record to a file that others append to as well: in one write(2), or with an error not at all.
+
+    Only a full disk, or a limit, has a write end half-way, and what it has written is taken back then.
+    """
+    written, size = 0, os.fstat(fd).st_size
+    try:
+        while written < len(data):
+            written += _system.append_some(fd, data[written:])
+    except BaseException:
+        if written:
+            take_back(fd, size, size + written)
+        raise
+
+
+def take_back(fd: int, size: int, end: int) -> bool:
+    """Cuts what we have put behind `size`, if the file ends at `end` as we left it, and returns whether it did.
+
+    What stands behind ours is another's, and stays, with ours before it. There is no call that cuts under a condition:
+    what another process appends between the last look at the size and the cut, microseconds later, is lost. Whoever
+    appends all the time is seen by the looks before, which is why there are two.
+    """
+    with ignoring(OSError):
+        for pause in (_QUIET, 0):
+            if os.fstat(fd).st_size != end:
+                return False
+            time.sleep(pause)
+        if os.fstat(fd).st_size == end:
+            _system.truncate(fd, size)
+            return True
+    return False

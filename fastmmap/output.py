@@ -1,0 +1,93 @@
+"""What the command writes: all of it to standard output, or an error; and no error to anywhere but standard error."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+
+from . import _system
+
+# So much is collected before it is written.
+_PIECE = 1 << 16
+
+
+class OutputError(Exception):
+    """Standard output can't be written to. It isn't an OSError, because it is about none of the files."""
+
+
+class OutputClosed(OutputError):
+    """Whoever reads standard output has enough."""
+
+
+class Output:
+    """Standard output as bytes. `write` is for print, and has names that are any bytes come out as they are."""
+
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
+        self._size = 0
+
+    def put(self, data: bytes) -> None:
+        """Writes bytes, at the next flush at the latest."""
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size >= _PIECE:
+            self.flush()
+
+    def write(self, text: str) -> int:
+        """Writes text."""
+        self.put(os.fsencode(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Returns when all was written. What couldn't be is given up, with an OutputError."""
+        data, self._waiting, self._size = b"".join(self._waiting), [], 0
+        try:
+            _write_whole(1, data)
+        except BrokenPipeError as error:
+            raise OutputClosed(error.strerror) from error
+        except OSError as error:
+            raise OutputError(f"standard output: {error.strerror}") from error
+
+    def isatty(self) -> bool:
+        """Whether a terminal shows it."""
+        return os.isatty(1)
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return 1
+
+
+def say(text: str) -> None:
+    """One line on standard error, if it can be had there."""
+    with suppress(OSError):
+        line = text.replace("\n", "\\n")  # of a name, too
+        _write_whole(2, os.fsencode(f"fastmmap: {line}\n"))
+
+
+def _write_whole(fd: int, data: bytes) -> None:
+    """write(2) until all is written; a pipe that doesn't block is waited for."""
+    with memoryview(data) as view:
+        written = 0
+        while written < len(view):
+            try:
+                written += os.write(fd, view[written:])
+            except BlockingIOError:
+                _system.wait(fd, writes=True)
+
+
+def keep_numbers() -> set[int]:
+    """Which of the standard descriptors are closed. They are taken, so that no file gets their numbers.
+
+    What is opened can't be read as input, nor written to as output: using it fails as if it were closed.
+    """
+    closed = set()
+    for fd, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(fd)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            closed.add(fd)
+            os.open(os.devnull, flags)  # gets the lowest free number, which is this one
+    return closed

@@ -1,0 +1,187 @@
+"""read, seek and tell: what lets whoever takes a binary file be given a MappedFile."""
+
+from __future__ import annotations
+
+import io
+import operator
+import os
+import sys
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from ._backend import Mapping, chosen
+from .reference.arguments import export
+
+if TYPE_CHECKING:
+    from threading import RLock
+
+    from typing_extensions import Buffer
+
+# How much is copied at a time into memory of the caller's.
+_PIECE = 1 << 20
+
+# How far the end of a line is looked for at first: most lines are shorter.
+_LINE = 1 << 10
+
+
+class Reading:
+    """Mixed into a mapping: its bytes as those of a binary file that is open for reading, and a position in them.
+
+    The position may lie beyond the end, where nothing is read. Each call is atomic among threads; one that raises
+    leaves the position where it was.
+    """
+
+    if TYPE_CHECKING:
+        _lock: RLock
+        _position: int
+        descriptor: int
+        offset: int
+        mode: str
+
+        def __len__(self) -> int: ...
+        def __getitem__(self, index: Any) -> Any: ...
+
+    def read(self, n: SupportsIndex | None = -1) -> bytes:
+        """The next n bytes, fewer where the mapping ends; all that are left when n is None or negative."""
+        with self._lock:
+            data = self._next(_count(n))
+            self._position += len(data)
+            return data
+
+    read1 = read
+
+    def readall(self) -> bytes:
+        """All bytes that are left."""
+        return self.read()
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Fills a writable buffer with the next bytes, as far as there are any; returns how many."""
+        with self._lock, export(buffer) as view:
+            if view.readonly:
+                raise BufferError("the buffer is read-only")
+            # A mapping's own stores are guarded; those through a view aren't.
+            target: Any = buffer if isinstance(buffer, Mapping) else view
+            number = min(len(view), max(len(self) - self._position, 0))
+            for done in range(0, number, _PIECE):
+                start, size = self._position + done, min(_PIECE, number - done)
+                target[done : done + size] = self[start : start + size]
+            self._position += number
+            return number
+
+    readinto1 = readinto
+
+    def readline(self, size: SupportsIndex | None = -1) -> bytes:
+        """The next bytes up to a newline, that included, but no more than `size`; b"" at the end."""
+        with self._lock:
+            line = self._next_line(_count(size))
+            self._position += len(line)
+            return line
+
+    def readlines(self, hint: SupportsIndex | None = -1) -> list[bytes]:
+        """The lines that are left, each with its newline; with a hint above 0, until so many bytes are read."""
+        most = _count(hint)
+        with self._lock:
+            lines: list[bytes] = []
+            position, size = self._position, 0
+            try:
+                while line := self._next_line(-1):
+                    lines.append(line)
+                    self._position += len(line)
+                    size += len(line)
+                    if 0 < most <= size:
+                        break
+            except BaseException:
+                self._position = position
+                raise
+            return lines
+
+    def seek(self, offset: SupportsIndex, whence: int = os.SEEK_SET) -> int:
+        """Moves the position, counted from the start, from where it is (1), or from the end (2); returns it."""
+        distance = operator.index(offset)
+        if abs(distance) > sys.maxsize:
+            raise OverflowError(f"{distance} is too far to seek")
+        with self._lock:
+            size = len(self)
+            if whence == os.SEEK_SET:
+                if distance < 0:
+                    raise ValueError(f"negative seek value {distance}")
+            elif whence == os.SEEK_CUR:
+                distance = max(self._position + distance, 0)
+            elif whence == os.SEEK_END:
+                distance = max(size + distance, 0)
+            else:
+                raise ValueError(f"whence must be 0, 1 or 2, not {whence!r}")
+            self._position = distance
+            return distance
+
+    def tell(self) -> int:
+        """The position: of the byte that is read next, counted from the mapping's first."""
+        with self._lock:
+            self._check_readable()
+            return self._position
+
+    def readable(self) -> bool:
+        """True: it may be read."""
+        return self._check_readable()
+
+    def seekable(self) -> bool:
+        """True: its position may be moved."""
+        return self._check_readable()
+
+    def writable(self) -> bool:
+        """False: it is changed by its items, `replace` and `append`, not by write."""
+        return not self._check_readable()
+
+    def isatty(self) -> bool:
+        """False: it is no terminal."""
+        return not self._check_readable()
+
+    def fileno(self) -> int:
+        """The file's descriptor, for those who read by it: it has the same bytes at the same positions.
+
+        io.UnsupportedOperation where it hasn't: a mapping of a part of the file or with changes of its own ("c"), one
+        without a descriptor, and one of a descriptor that stands elsewhere, which is the caller's.
+        """
+        with self._lock:
+            size = len(self)
+            fd = self.descriptor
+            if fd < 0 or self.mode == "c" or self.offset or os.fstat(fd).st_size != size:
+                raise io.UnsupportedOperation("fileno: the mapping isn't all of a file that is open")
+            if self._owns_position():
+                os.lseek(fd, self._position, os.SEEK_SET)
+            elif os.lseek(fd, 0, os.SEEK_CUR) != self._position:
+                raise io.UnsupportedOperation("fileno: the descriptor's position is another, and not ours to move")
+            return fd
+
+    def _owns_position(self) -> bool:
+        """Whether the descriptor was opened by us, so that nobody else knows its position."""
+        return not isinstance(getattr(self, "name", None), int)
+
+    def _check_readable(self) -> bool:
+        """True; ValueError when it is closed."""
+        return len(self) >= 0
+
+    def _next(self, number: int) -> bytes:
+        """The next bytes, all of them for a negative number."""
+        start = self._position
+        end = len(self) if number < 0 else min(start + number, len(self))
+        data: bytes = self[start:end] if start < end else b""
+        return data
+
+    def _next_line(self, most: int) -> bytes:
+        """The next line, or its first bytes."""
+        start, size = self._position, len(self)
+        end = size if most < 0 else min(start + most, size)
+        searched, window = start, _LINE
+        while searched < end:
+            high = min(searched + window, end)
+            found = chosen.find(self, b"\n", searched, high, threads=1)
+            if found >= 0:
+                end = found + 1
+                break
+            searched, window = high, window * 4
+        return self._next(end - start) if start < end else b""
+
+
+def _count(number: SupportsIndex | None) -> int:
+    """How many bytes are wanted, -1 for all."""
+    return -1 if number is None else max(operator.index(number), -1)

@@ -1,0 +1,58 @@
+"""What has no pages to map is read: pipes, devices, files in /proc. No more of it than is asked for."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+
+from . import _system
+from .blame import ours
+
+# How much is read at a time.
+BLOCK = 1 << 20
+
+
+def copy(fd: int, target: int, offset: int, size: int | None) -> int:
+    """Writes `size` bytes from `offset` on of what can be read to another file; all there are when None.
+
+    Returns how many there were, which may be fewer. ValueError where the offset is past the end.
+    """
+    length = 0
+    for block in _blocks(fd, offset, size):
+        _system.write_all(target, block)
+        length += len(block)
+    return length
+
+
+def _blocks(fd: int, offset: int, size: int | None) -> Iterator[bytes]:
+    """What a file has, wherever the descriptor's position is; what a pipe has from now on."""
+    try:
+        block = os.pread(fd, _most(size), offset)
+        if not block and offset and not os.pread(fd, 1, offset - 1):
+            raise ValueError(f"offset {offset} is past the end")
+    except ours(OSError) as error:
+        if error.errno != errno.ESPIPE:
+            raise
+    else:
+        while block:
+            yield block
+            offset, size = offset + len(block), None if size is None else size - len(block)
+            block = os.pread(fd, _most(size), offset)
+        return
+    skipped = 0
+    while skipped < offset:
+        block = _system.read_some(fd, _most(offset - skipped))
+        if not block:
+            raise ValueError(f"offset {offset} is past the end, which came after {skipped} bytes")
+        skipped += len(block)
+    while most := _most(size):
+        if not (block := _system.read_some(fd, most)):
+            return
+        yield block
+        size = None if size is None else size - len(block)
+
+
+def _most(size: int | None) -> int:
+    """How much to read at once of what is left."""
+    return BLOCK if size is None else min(BLOCK, size)

@@ -1,0 +1,92 @@
+"""The command's arguments: in any order, any bytes, and none means anything else than it says."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastmmap.cli import main
+
+
+@pytest.fixture
+def run(capfdbinary):
+    """The command in this process: status, output and errors."""
+
+    def command(*arguments):
+        status = main([str(argument) for argument in arguments])
+        return status, *capfdbinary.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def fails(run):
+    """Status 2 and one line of errors."""
+
+    def command(*arguments, words):
+        status, output, errors = run(*arguments)
+        assert (status, output, errors.count(b"\n")) == (2, b"", 1)
+        assert errors.startswith(b"fastmmap: ")
+        assert words in errors.decode()
+
+    return command
+
+
+def test_options_stand_anywhere(make, run, fails):
+    path, other = make(b"Aa a\n-i\n--\n-e", "one"), make(b"A", "two")
+    both = f"{path}:3\n{other}:1\n".encode()
+    for arguments in (["-i", "a", path, other], ["a", path, "-i", other], ["a", path, other, "-i"],
+                      ["-e", "a", path, "-i", other], [path, "-ie", "a", other], [path, "-iea", "--", other],
+                      ["--needle=a", path, other, "--ignore-case"], [path, other, "-i", "--needle", "a"]):  # fmt: skip
+        assert run("count", *arguments) == (0, both, b"")
+    for needle, at in (("-i", 5), ("--", 8), ("-e", 11)):
+        for arguments in (["--", needle, path], ["-e", needle, path], [path, f"-e{needle}"], [path, "-e", needle]):
+            assert run("find", *arguments) == (0, b"%d\n" % at, b"")
+    assert run("find", "a", "-m1", path, other)[1] == f"{path}:1\n".encode()
+    assert run("find", path, "-im", "1", "-e", "a") == (0, b"0\n", b"")
+
+
+def test_arguments_that_begin_with_a_dash(make, run, tmp_path, monkeypatch):
+    path = make(b"a -x --")
+    assert run("replace", path, "--", "-x", "--")[0] == 2
+    assert run("replace", "--no-sync", "--", "-x", "-y", path)[0] == 0
+    assert run("replace", "--backup", "-old", "--", "--", "-", path)[0] == 0
+    assert path.read_bytes() == b"a -y -"
+    assert (tmp_path / "file-old").exists()
+    assert run("append", path, "--", "-n", "--", "-") == (0, b"", b"")
+    assert path.read_bytes() == b"a -y --n---"
+    monkeypatch.chdir(tmp_path)
+    assert run("append", "-n", "--", "-n", "-n")[0] == 0
+    assert (tmp_path / "-n").read_bytes() == b"-n\n"
+
+
+def test_bytes_by_escapes(make, run, fails):
+    path = make(b"a\0b\n\\n\xff")
+    for needle, at in ((r"\0", 1), (r"b\n", 2), (r"\\n", 4), (r"\xff", 6), (r"\xFF", 6), (r"\n\x5C", 3)):
+        assert run("find", "-E", needle, path) == (0, b"%d\n" % at, b"")
+        assert run("find", path, "--escape", "-e", needle) == (0, b"%d\n" % at, b"")
+    assert run("find", r"\n", path) == (0, b"4\n", b"")
+    assert run("replace", "-E", r"\0", r"\t", path)[0] == 0
+    assert run("append", "-E", path, r"\n\\x41") == (0, b"", b"")
+    assert path.read_bytes() == b"a\tb\n\\n\xff\n\\x41"
+    for bad in ("\\", r"\q", r"\x4", r"\xzz", r"\1", "a" + "\\" * 3, "\\\n"):
+        fails("count", "-E", bad, path, words="is no escape")
+    fails("replace", "a", r"\e", path, "-E", words=r"NEW: \e is no escape")
+    fails("append", path, "fine", r"\e", "-E", words="TEXT")
+
+
+def test_no_argument_means_something_else(make, run, fails):
+    path = make(b"aaa")
+    for bad in ("1_0", "+1", " 1", "\u0661", "1.0", "0x1", "", "--1"):
+        fails("find", "-m", bad, "a", path, words="invalid number")
+    for bad in ("1_0", "\u0661M", "-1", "0", "1MM", "K"):
+        fails("demo", "--size", bad, words="not a size")
+    for bad in ("--ignore", "--over", "--max", "-x", "-5", "--needl=a"):
+        fails("find", bad, "a", path, words="no option")
+    fails("find", "--overlapping=no", "a", path, words="overlapping")
+    fails("find", "-e", "a", "-e", "b", path, words="one NEEDLE")
+    fails("find", "a", path, "-m", words="needs a value")
+    fails("replace", "a", "b", path, "--backup", "", words="backup")
+    fails("demo", path, path, words="too many")
+    fails("recover", words="required")
+    assert run("find", "-m", "9" * 30, "a", path) == (0, b"0\n1\n2\n", b"")
+    assert run("replace", "-m", "9" * 30, "a", "b", path)[0] == 0

@@ -1,0 +1,158 @@
+"""What can't be mapped is read, no more of it than is asked for; descriptors stay where they are."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+import fastmmap
+from fastmmap import _system
+
+
+@pytest.fixture
+def pipe():
+    """A descriptor to read from, and a function that writes to its other end, which is closed then."""
+    read, write = os.pipe()
+
+    def fill(data):
+        with os.fdopen(write, "wb") as file:
+            file.write(data)
+
+    yield read, fill
+    os.close(read)
+
+
+def test_a_descriptor_of_proc_is_read_from_its_start(make):
+    fd = os.open("/proc/self/status", os.O_RDONLY)
+    try:
+        os.read(fd, 20)
+        for _ in range(2):
+            with fastmmap.open(fd) as m:
+                assert m.backend == "memory"
+                assert m[:5] == b"Name:"
+        with fastmmap.open(fd, offset=5, size=3) as m:
+            assert m[:] == os.pread(fd, 3, 5)
+        assert os.lseek(fd, 0, os.SEEK_CUR) == 20
+    finally:
+        os.close(fd)
+
+
+def test_a_descriptor_of_a_file_stays_where_it_is(make):
+    fd = os.open(make(b"abcdef"), os.O_RDWR)
+    try:
+        os.read(fd, 2)
+        for mode in ("r", "r+", "c"):
+            with fastmmap.open(fd, mode) as m:
+                assert m[:] == b"abcdef"
+                assert m.read(3) == b"abc"
+        assert os.read(fd, 9) == b"cdef"
+    finally:
+        os.close(fd)
+
+
+def test_no_more_of_a_device_than_is_asked_for():
+    for arguments in ({"size": 128}, {"size": 128, "offset": 77}, {"size": 128, "mode": "c"}):
+        with fastmmap.open("/dev/zero", **arguments) as m:
+            assert m[:] == bytes(128)
+    with fastmmap.open("/dev/zero", size=0) as m:
+        assert m[:] == b""
+    with fastmmap.open("/dev/zero", size=3 << 20) as m:
+        assert m.count(b"\0") == 3 << 20
+    with fastmmap.open("/dev/null") as m:
+        assert m[:] == b""
+    with pytest.raises(ValueError, match="past the end of '/dev/null', which has 0 bytes"):
+        fastmmap.open("/dev/null", size=1)
+
+
+def test_no_more_of_pagemap_than_is_asked_for():
+    """The whole of it is half a TiB."""
+    with fastmmap.open("/proc/self/pagemap", size=4096, offset=8192) as m:
+        assert (len(m), m.backend, m.offset) == (4096, "memory", 8192)
+
+
+def test_a_pipe(pipe):
+    read, fill = pipe
+    fill(b"0123456789")
+    with fastmmap.open(read, offset=2, size=3) as m:
+        assert (m[:], m.backend, m.find(b"3")) == (b"234", "memory", 1)
+    with fastmmap.open(read) as m:
+        assert m[:] == b"56789"
+    with pytest.raises(ValueError, match="3 bytes at offset 0 are past the end"):
+        fastmmap.open(read, size=3)
+    with pytest.raises(ValueError, match="offset 3 is past the end, which came after 0 bytes"):
+        fastmmap.open(read, offset=3)
+
+
+def test_a_pipe_that_would_block_is_waited_for(pipe):
+    read, fill = pipe
+    os.set_blocking(read, False)
+    writer = threading.Timer(0.05, fill, (b"late",))
+    writer.start()
+    with fastmmap.open(read) as m:
+        assert m[:] == b"late"
+    writer.join()
+
+
+def test_an_offset_past_the_end_of_what_is_read():
+    size = len(Path("/proc/version").read_bytes())
+    with fastmmap.open("/proc/version", offset=size) as m:
+        assert m[:] == b""
+    with pytest.raises(ValueError, match="past the end"):
+        fastmmap.open("/proc/version", offset=size + 1)
+    with pytest.raises(ValueError, match="past the end"):
+        fastmmap.open("/proc/version", offset=size - 1, size=2)
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS])
+def test_where_there_is_no_memfd(monkeypatch, number):
+    def refuse(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "memfd_create", refuse, raising=False)
+    with fastmmap.open("/proc/self/status") as m:
+        assert m[:5] == b"Name:"
+
+
+@pytest.fixture
+def block_device(make):
+    path = make(bytes(1 << 20))
+    try:
+        done = subprocess.run(["losetup", "--show", "-f", path], capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("losetup isn't here")
+    if done.returncode != 0:
+        pytest.skip(f"no loop device can be had: {done.stderr.strip()}")
+    yield done.stdout.strip()
+    subprocess.run(["losetup", "-d", done.stdout.strip()], check=True)
+
+
+def test_a_block_device_is_mapped(block_device):
+    with fastmmap.open(block_device, "r+") as m:
+        assert (len(m), m.backend) == (1 << 20, "mmap")
+        m[4096:4102] = b"mapped"
+        m.flush()
+        m.flush(wait=False)
+        for change in (lambda: m.resize(1 << 21), lambda: m.append(b"x")):
+            with pytest.raises(ValueError, match="is a device"):
+                change()
+    with fastmmap.open(block_device, offset=4096, size=6) as m:
+        assert m[:] == b"mapped"
+        assert m.count(b"p") == 2
+    for mode in ("r", "r+"):
+        with pytest.raises(ValueError, match=f"past the end of .*, which has {1 << 20} bytes"):
+            fastmmap.open(block_device, mode, size=1 << 21)
+    with pytest.raises(OSError, match="Not a regular file"):
+        fastmmap.open(block_device, "w+")
+
+
+def test_the_size_of_a_device_leaves_the_position(make):
+    fd = os.open(make(b"abcdef"), os.O_RDONLY)
+    os.lseek(fd, 2, os.SEEK_SET)
+    assert _system.device_size(fd) == 6
+    assert os.lseek(fd, 0, os.SEEK_CUR) == 2
+    os.close(fd)
