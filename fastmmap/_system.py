@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from . import errors
+
 if sys.platform != "win32":
     import fcntl  # not when it is needed: that may be while the interpreter ends
 
@@ -139,10 +141,29 @@ def name(error: OSError, name: Any, always: bool = False) -> None:
 
     With `always`, where it knew another as well: that of a file beside it.
     """
+    if isinstance(error, errors.MappedFileError):
+        return  # it is another file's, whose name it has where that is known
     if name is not None and (always or not isinstance(error.filename, (str, bytes))):
         error.filename = name
         if error.filename2 is not None:
             del error.filename2
+
+
+class reading:
+    """A system call that reads memory of a caller's. Where that has lost its file, the error names it, not ours."""
+
+    __slots__ = ("_buffers",)
+
+    def __init__(self, *buffers: Any) -> None:
+        self._buffers = buffers
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if isinstance(error, OSError) and error.errno == errno.EFAULT:
+            for buffer in self._buffers:
+                errors.check_readable(buffer)
 
 
 def _fallocate(fd: int, offset: int, length: int) -> bool:
@@ -182,7 +203,7 @@ def write_some(fd: int, data: Any) -> int:
 
 def write_all(fd: int, data: Any) -> None:
     """write(2) until all of a buffer is written."""
-    with memoryview(data) as view:
+    with reading(data), memoryview(data) as view:
         written = 0
         while written < len(view):
             written += write_some(fd, view[written:])
@@ -190,12 +211,13 @@ def write_all(fd: int, data: Any) -> None:
 
 def write_at(fd: int, data: Any, offset: int) -> None:
     """pwrite(2) until all of a buffer is written, at an offset that may be the file's end."""
-    written = os.pwrite(fd, data, offset)
-    if written == len(data):
-        return
-    with memoryview(data) as view:
-        while written < len(view):
-            written += os.pwrite(fd, view[written:], offset + written)
+    with reading(data):
+        written = os.pwrite(fd, data, offset)
+        if written == len(data):
+            return
+        with memoryview(data) as view:
+            while written < len(view):
+                written += os.pwrite(fd, view[written:], offset + written)
 
 
 def write_pieces(fd: int, pieces: list[memoryview]) -> int:

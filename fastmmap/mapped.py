@@ -281,7 +281,11 @@ class MappedFile(Verbs, Mapping):
             size = before + len(view)
             if self.descriptor < 0:
                 self.remap(-1, 0, size)
-                chosen.append(self, before, view)
+                try:
+                    chosen.append(self, before, view)
+                except BaseException:
+                    self.remap(-1, 0, before)
+                    raise
             else:
                 end = self.offset + before
                 with _system.restoring(self.descriptor, end):
