@@ -90,14 +90,13 @@ METHODS = {
 
 
 @pytest.mark.parametrize("verb", METHODS)
-@pytest.mark.parametrize("where", ["a file", "memory"])
-def test_methods_of_a_mapping(make, lost, verb, where):
+def test_methods_of_a_mapping(make, lost, verb):
     path = make(HAY * 2)
-    with fastmmap.open(path, "r+") if where == "a file" else fastmmap.open(None, size=len(HAY * 2)) as m:
-        m[:] = HAY * 2
-        check(lost, lambda x: METHODS[verb](m, x))
-        assert m[:] == HAY * 2
-        assert len(m) == len(HAY * 2)
+    for opened in (fastmmap.open(path, "r+"), fastmmap.open(None, size=len(HAY * 2))):
+        with opened as m:
+            m[:] = HAY * 2
+            check(lost, lambda x, m=m: METHODS[verb](m, x))
+            assert m[:] == HAY * 2
     assert path.read_bytes() == HAY * 2
 
 
@@ -120,7 +119,7 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("verb", RECORDS)
-@pytest.mark.parametrize("size", [3 * PAGE, 1 << 16, 1 << 20])
+@pytest.mark.parametrize("size", [3 * PAGE, 1 << 16])
 @pytest.mark.parametrize("sync", [None, "always"])
 def test_records_of_a_log(tmp_path, stage, lost, verb, size, sync):
     """Nothing of the record is in the log, and it goes on."""

@@ -287,16 +287,19 @@ def _append(log: int, pieces: list[Any], written: _Written, note: Callable[[int]
     """Appends all of the pieces, or raises OSError. `note` is told of a part before there is more."""
     whole = [piece for piece in pieces if len(piece)]
     pieces = list(whole)
-    while pieces:
-        with _system.reading(*whole):
-            number = _system.write_pieces(log, pieces)
-        written.size += number
-        while pieces and number >= len(pieces[0]):
-            number -= len(pieces.pop(0))
-        if pieces:
-            pieces[0] = pieces[0][number:]
-            if note is not None:
-                note(written.size)
+    try:
+        while pieces:
+            with _system.reading(*whole):
+                number = _system.write_pieces(log, pieces)
+            written.size += number
+            while pieces and number >= len(pieces[0]):
+                number -= len(pieces.pop(0))
+            if pieces:
+                pieces[0] = pieces[0][number:]
+                if note is not None:
+                    note(written.size)
+    finally:
+        pieces.clear()  # an error's traceback would keep views of the caller's memory alive
 
 
 def _take_back(log: int, offset: int, written: int) -> bool:
