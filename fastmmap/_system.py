@@ -14,7 +14,7 @@ import struct
 import sys
 from typing import Any
 
-from . import _imports
+from . import _imports, errors
 from .blame import ignoring, is_ours, ours
 
 if sys.platform != "win32":
@@ -150,10 +150,29 @@ def name(error: OSError, name: Any, always: bool = False) -> None:
 
     With `always`, where it knew another as well: that of a file beside it.
     """
+    if isinstance(error, errors.MappedFileError):
+        return  # it is another file's, whose name it has where that is known
     if name is not None and (always or not isinstance(error.filename, (str, bytes))):
         error.filename = name
         if error.filename2 is not None:
             del error.filename2
+
+
+class reading:
+    """A system call that reads memory of a caller's. Where that has lost its file, the error names it, not ours."""
+
+    __slots__ = ("_buffers",)
+
+    def __init__(self, *buffers: Any) -> None:
+        self._buffers = buffers
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if isinstance(error, OSError) and error.errno == errno.EFAULT:
+            for buffer in self._buffers:
+                errors.check_readable(buffer)
 
 
 def _fallocate(fd: int, offset: int, length: int, mode: int) -> bool:
@@ -192,7 +211,7 @@ def write_some(fd: int, data: Any) -> int:
 
 def write_all(fd: int, data: Any) -> None:
     """write(2) until all of a buffer is written."""
-    with memoryview(data) as view:
+    with reading(data), memoryview(data) as view:
         written = 0
         while written < len(view):
             written += write_some(fd, view[written:])
@@ -205,7 +224,8 @@ def append_some(fd: int, data: Any) -> int:
     """
     if hasattr(os, "RWF_APPEND"):
         try:
-            return os.pwritev(fd, [data], 0, os.RWF_APPEND)
+            with reading(data):
+                return os.pwritev(fd, [data], 0, os.RWF_APPEND)
         except ours(OSError) as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
                 raise
@@ -213,7 +233,8 @@ def append_some(fd: int, data: Any) -> int:
     try:
         if not os.path.samestat(os.fstat(own), os.fstat(fd)):
             raise OSError(errno.ESTALE, "The file was renamed or replaced, and can't be opened again to append to it")
-        return os.write(own, data)
+        with reading(data):
+            return os.write(own, data)
     finally:
         os.close(own)
 
@@ -227,12 +248,13 @@ def _path_of(fd: int) -> Any:
 
 def write_at(fd: int, data: Any, offset: int) -> None:
     """pwrite(2) until all of a buffer is written, at an offset that may be the file's end."""
-    written = os.pwrite(fd, data, offset)
-    if written == len(data):
-        return
-    with memoryview(data) as view:
-        while written < len(view):
-            written += os.pwrite(fd, view[written:], offset + written)
+    with reading(data):
+        written = os.pwrite(fd, data, offset)
+        if written == len(data):
+            return
+        with memoryview(data) as view:
+            while written < len(view):
+                written += os.pwrite(fd, view[written:], offset + written)
 
 
 def write_pieces(fd: int, pieces: list[memoryview]) -> int:

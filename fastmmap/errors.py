@@ -81,12 +81,11 @@ def _ends_in_hole(fd: int, place: int) -> bool:
     return False
 
 
-def unreadable(buffer: Any) -> MappedFileError | None:
-    """The error for a buffer that a system call couldn't read (EFAULT), if it has lost its file.
+def check_readable(buffer: Any) -> None:
+    """Raises if a buffer that a system call couldn't read (EFAULT) has lost its file.
 
     Extensions find that out; fastmmap/guarded.py puts theirs in the place of this.
     """
-    return None
 
 
 def warn(text: str) -> None:

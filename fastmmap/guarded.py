@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import errors
-from ._guarded import Export, unreadable  # type: ignore[import-not-found]
+from ._guarded import Export, check_readable  # type: ignore[import-not-found]
 from .reference.arguments import memory
 
 
@@ -18,4 +18,4 @@ def _(source: Any, writable: bool = False) -> Any:
     return Export(source, writable)
 
 
-errors.unreadable = unreadable
+errors.check_readable = check_readable

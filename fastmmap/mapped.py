@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _system, errors, growing, unmapped
+from . import _system, growing, unmapped
 from ._backend import Mapping, chosen
 from .aligning import aligned_ranges
 from .blame import ignoring, ours
@@ -294,7 +294,11 @@ class MappedFile(Verbs, Reading, Mapping):
             before, end = self._check_resizable()
             if self.descriptor < 0:
                 self.remap(-1, 0, before + len(view))
-                chosen.append(self, before, view)
+                try:
+                    chosen.append(self, before, view)
+                except BaseException:
+                    self.remap(-1, 0, before)
+                    raise
             elif not self._to_end or end < self.offset:
                 raise self._ends_elsewhere(before, end)
             else:
@@ -305,12 +309,7 @@ class MappedFile(Verbs, Reading, Mapping):
     def _append(self, view: memoryview, end: int) -> None:
         """Appends to the file, and maps it to its end."""
         # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
-        try:
-            growing.append_whole(self.descriptor, view)
-        except ours(OSError) as error:
-            if error.errno == errno.EFAULT and (lost := errors.unreadable(view)) is not None:
-                raise lost from None
-            raise
+        growing.append_whole(self.descriptor, view)
         try:
             self.remap(self.descriptor, self.offset, os.fstat(self.descriptor).st_size - self.offset)
         except ours(BufferError, OSError):  # another thread has taken a view, or there is no room to map

@@ -2,7 +2,7 @@
 """append to a buffer, and Stage. Their definition is fastmmap/reference/append.py."""
 cimport cython
 from cpython.list cimport PyList_CheckExact
-from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from cpython.ref cimport PyObject
 from cpython.tuple cimport PyTuple_CheckExact
 from libc.stdint cimport uint64_t
 from kernel cimport *
@@ -75,13 +75,15 @@ cdef int store_run(void *context) noexcept nogil:
     return DONE
 
 
+@cython.no_gc_clear  # see Held
 cdef class Stage:
     """A writable buffer that takes records until it is full.
 
     A record that doesn't fit, or is longer than `largest`, goes to `overflow(data)`, which a subclass defines: it makes
     room or stores the record elsewhere. A stage without a buffer is full from the start.
     """
-    cdef Py_buffer view
+    cdef Held held
+    cdef object exporter
     cdef char *place            # of the first record in the view
     cdef Py_ssize_t room        # for records from there on; -1 without a buffer
     cdef Py_ssize_t used
@@ -157,33 +159,35 @@ cdef class Stage:
         the records go. With `rests` the stage takes no records yet. With `turn` nothing is done and -1 returned, unless
         that is the stage's turn: else somebody, a signal handler perhaps, has switched it meanwhile.
         """
-        cdef Py_buffer view, released
+        cdef Held fresh, released
         cdef Py_ssize_t used, stop = 0, room = -1, expected = -1 if turn is None else turn
         cdef uint64_t *counter = NULL
         cdef uint64_t base = 0
-        memset(&view, 0, sizeof(view))
+        memset(&fresh, 0, sizeof(fresh))
         if buffer is not None:
-            take_writable(buffer, &view, "Stage")
+            take_writable(buffer, &fresh.view, "Stage")
             try:
-                stop = view.len if end is None else end
-                counter = word_at(&view, start, stop, word)
+                stop = fresh.view.len if end is None else end
+                counter = word_at(&fresh.view, start, stop, word)
                 if counter != NULL:
-                    base = load(&view, counter)
+                    base = load(&fresh.view, counter)
             except BaseException:
-                PyBuffer_Release(&view)
+                PyBuffer_Release(&fresh.view)
                 raise
             room = stop - start
+        exporter = exporter_of(&fresh)
         with cython.critical_section(self):
             if expected in (-1, self.turns):
-                released, used = self.view, self.used
-                self.view, self.place, self.used = view, <char *> view.buf + start, 0
+                released, used = self.held, self.used
+                exporter, self.exporter = self.exporter, exporter
+                self.held, self.place, self.used = fresh, <char *> fresh.view.buf + start, 0
                 self.room, self.limit = room, -1 if rests else room
                 self.word, self.base = counter, base
                 self.before += used
                 self.turns += 1
             else:
-                released, used = view, -1
-        PyBuffer_Release(&released)
+                released, used = fresh, -1
+        let_go(&released, exporter)
         return used
 
     def count(self, Py_ssize_t length):
@@ -259,14 +263,14 @@ cdef class Stage:
         run.tail, run.word = self.place + self.used, self.word
         run.told = self.base + <uint64_t> (self.used + total)
         watch(&watching, <void *> owner, run.source[0], run.source[0], run.length[0])
-        watch_target(&watching, &self.view)
+        watch_target(&watching, &self.held.view)
         if (guarded(store_run, run, &watching.memory) if watching.memory.ranges else store_run(run)) == FM_FAULT:
             raise_fault(&watching)
         self.used += total
         return 0
 
     def __dealloc__(self):
-        PyBuffer_Release(&self.view)
+        let_go(&self.held, self.exporter)
 
 
 cdef struct Load:

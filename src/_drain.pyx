@@ -8,7 +8,7 @@ import os
 
 from kernel cimport *
 from descriptor cimport *
-from libc.errno cimport ENOENT
+from libc.errno cimport EFAULT, ENOENT
 
 cdef extern from "copy.h" nogil:
     void fm_publish(uint64_t *, uint64_t)
@@ -150,9 +150,19 @@ cdef object run(Drain *job, object record, object counter, int (*writes)(Drain *
             outcome = writes(job)
         if job.taken and extra.len:
             counter.count(extra.len)
+        if outcome == FAILED and job.error == EFAULT:
+            check_readable(job, record)
     finally:
         PyBuffer_Release(&extra)
     return answer(job, outcome)
+
+
+cdef int check_readable(Drain *job, object record) except -1:
+    """After an error for memory that can't be read: raises if it is the record's. Else it is the stage that was cut."""
+    from fastmmap._guarded import check_readable as check
+    check(record)
+    job.error = ESTALE
+    return 0
 
 
 cdef const char *name_in(bytes identity) except NULL:
@@ -203,7 +213,8 @@ cdef int under_lock(Drain *job) noexcept nogil:
     elif lock.names == 0:
         job.outcome = GONE
     elif guarded(do_work, job, &watch) == FM_FAULT:
-        job.outcome = KEPT if job.ended else stale(job)  # the lock was cut when all was done but to leave it
+        # When all was done but to leave it, the lock was cut; and range 2 is the record's.
+        job.outcome = KEPT if job.ended else unread(job) if watch.faulted == 2 else stale(job)
     while flock(job.lock, LOCK_UN) != 0:
         if errno != EINTR:
             return KEPT if job.outcome == DONE else job.outcome
@@ -393,6 +404,12 @@ cdef uint64_t length_of(Drain *job, uint64_t number) noexcept nogil:
     """How many bytes a drain has: none, if its half has another; more than a half if that is damaged."""
     cdef uint64_t word = fm_read_once(word_of(job, number))
     return word & LOW if word >> 32 == number & LOW else 0
+
+
+cdef int unread(Drain *job) noexcept nogil:
+    """What the write of the record would have said."""
+    give_up(EFAULT)
+    return failed(job)
 
 
 cdef int stale(Drain *job) noexcept nogil:

@@ -61,25 +61,27 @@ def read(buffer, Py_ssize_t start, Py_ssize_t end):
         PyBuffer_Release(&view)
 
 
-@cython.no_gc_clear  # clearing would forget the export
+@cython.no_gc_clear  # see Held
 cdef class Export:
     """The memory of a contiguous buffer, which is read and stored to as a memoryview of bytes is, but that a slice is bytes.
 
     What fastmmap/guarded.py gives to the reference. Its end, where no error came, asks whether the file shrank and grew
     again meanwhile.
     """
-    cdef Py_buffer view
+    cdef Held held
+    cdef object exporter
     cdef Watch watching
     cdef object before          # the file's status, for a large buffer
     cdef const char *witness
     cdef Py_ssize_t end         # up to where it was read
-    cdef bint held
+    cdef bint exported
 
     def __cinit__(self, source, bint writable=False):
-        take(source, &self.view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
-        self.held = True
-        if self.view.len >= STATUS_BYTES:
-            watch_view(&self.watching, &self.view)
+        take(source, &self.held.view, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
+        self.exporter = exporter_of(&self.held)
+        self.exported = True
+        if self.held.view.len >= STATUS_BYTES:
+            watch_view(&self.watching, &self.held.view)
             mapping = self.mapping()
             if hasattr(mapping, "file_status") and mapping.descriptor >= 0:
                 self.witness = last_byte(guarded, &self.watching)
@@ -87,21 +89,21 @@ cdef class Export:
 
     cdef object mapping(self):
         """What owns the memory, if it is a mapping of ours."""
-        owner = <object> self.view.obj
+        owner = <object> self.held.view.obj
         return owner.obj if isinstance(owner, memoryview) else owner
 
     cdef int check_held(self) except -1:
-        if not self.held:
+        if not self.exported:
             raise ValueError("the memory was released")
         return 0
 
     @property
     def readonly(self):
         """Whether it can't be stored to."""
-        return self.view.readonly
+        return self.held.view.readonly
 
     def __len__(self):
-        return self.view.len
+        return self.held.view.len
 
     def __bytes__(self):
         return self[:]
@@ -109,33 +111,33 @@ cdef class Export:
     def __getitem__(self, slice place not None):
         """A slice, as bytes."""
         cdef Py_ssize_t start, stop
-        start, stop, _ = place.indices(self.view.len)
+        start, stop, _ = place.indices(self.held.view.len)
         self.check_held()
         if start >= stop:
             return b""
         self.end = max(self.end, stop)
-        return copied(&self.view, start, stop)
+        return copied(&self.held.view, start, stop)
 
     def __setitem__(self, slice place not None, bytes data not None):
         """Stores as many bytes as the slice has."""
         cdef Py_ssize_t start, stop
         cdef Watch watching
-        start, stop, _ = place.indices(self.view.len)
+        start, stop, _ = place.indices(self.held.view.len)
         self.check_held()
-        if self.view.readonly:
+        if self.held.view.readonly:
             raise TypeError("cannot modify read-only memory")
         if stop - start != len(data):
             raise ValueError(f"a slice of {stop - start} bytes can't hold {len(data)}")
-        watch(&watching, <void *> self.view.obj, self.view.buf, <char *> self.view.buf + start, len(data))
+        watch(&watching, <void *> self.held.view.obj, self.held.view.buf, <char *> self.held.view.buf + start, len(data))
         watching.stores[0] = True
-        copy_guarded(guarded, <char *> self.view.buf + start, PyBytes_AS_STRING(data), len(data), &watching)
+        copy_guarded(guarded, <char *> self.held.view.buf + start, PyBytes_AS_STRING(data), len(data), &watching)
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, traceback):
         try:
-            if kind is None and self.held and self.before is not None and self.end:
+            if kind is None and self.exported and self.before is not None and self.end:
                 self.watching.memory.range[0].length = self.end
                 check_status(&self.watching, self.mapping(), self.before, self.witness)
         finally:
@@ -144,13 +146,14 @@ cdef class Export:
     def release(self):
         """Lets go of the memory. Releasing twice does nothing."""
         with cython.critical_section(self):
-            if self.held:
-                self.held = False
-                PyBuffer_Release(&self.view)
+            if self.exported:
+                self.exported = False
+                let_go(&self.held, self.exporter)
+                self.exporter = None
 
     def __dealloc__(self):
-        if self.held:
-            PyBuffer_Release(&self.view)
+        if self.exported:
+            let_go(&self.held, self.exporter)
 
 
 # --- after a fault ---
@@ -222,8 +225,8 @@ def lost(owner, uintptr_t start, uintptr_t fault, bint stores):
     return MappedFileError.because(reason, gone - start if gone > start else 0, name_of(file, fault))
 
 
-def unreadable(buffer):
-    """The MappedFileError for a buffer that a system call couldn't read; None where all of it can be read now."""
+def check_readable(buffer):
+    """Raises MappedFileError for a buffer that a system call couldn't read, unless all of it can be read now."""
     cdef Py_buffer view
     cdef uintptr_t address, end
     take(buffer, &view, PyBUF_SIMPLE)
@@ -233,6 +236,7 @@ def unreadable(buffer):
         with nogil:
             while address < end and can_be_read(address):
                 address = page_of(address) + PAGE
-        return lost(<object> view.obj, <uintptr_t> view.buf, address, False) if address < end else None
+        if address < end:
+            raise lost(<object> view.obj, <uintptr_t> view.buf, address, False)
     finally:
         PyBuffer_Release(&view)

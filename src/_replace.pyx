@@ -226,6 +226,7 @@ cdef int fill_step(void *context) noexcept nogil:
             return MORE
 
 
+@cython.no_gc_clear  # see Held
 cdef class Substitution:
     """The bytes of buffer[start:end] with every `old` replaced by `new`, of any length, read in blocks.
 
@@ -233,7 +234,8 @@ cdef class Substitution:
     them in the block may be overwritten. `replaced` is
     how many replacements have been read. The buffer stays exported until `close`, or the end of a with statement.
     """
-    cdef Py_buffer view
+    cdef Held held
+    cdef object exporter
     cdef Fill job
     cdef Kernel kernel
     cdef bytes old, new
@@ -245,17 +247,18 @@ cdef class Substitution:
         self.kernel = kernel
         self.old, self.new = private_bytes(guarded, old, "old"), private_bytes(guarded, new, "new")
         check_old(self.old)
-        take_readable(buffer, &self.view)
+        take_readable(buffer, &self.held.view)
+        self.exporter = exporter_of(&self.held)
         self.exported = True
         begin(&self.job.walk, kernel.kernel, self.old, False, False)
         self.job.new, self.job.new_length = <const uint8_t *> PyBytes_AS_STRING(self.new), len(self.new)
         if self.job.new_length <= FM_SLACK:
             memcpy(self.job.padded, self.job.new, self.job.new_length)
         self.job.left = PY_SSIZE_T_MAX if most < 0 else most
-        clamp(&first, &last, self.view.len)
+        clamp(&first, &last, self.held.view.len)
         self.job.copied = min(first, last)
         self.job.end = last
-        self.job.searched = not over(&self.job.walk, &self.view, first, last)
+        self.job.searched = not over(&self.job.walk, &self.held.view, first, last)
 
     @property
     def replaced(self):
@@ -277,7 +280,7 @@ cdef class Substitution:
             self.enter()
             try:
                 self.job.out, self.job.room = <uint8_t *> target.buf, target.len
-                watch_view(&watching, &self.view)
+                watch_view(&watching, &self.held.view)
                 watch_target(&watching, &target)
                 drive(guarded, fill_step, &self.job, target.len, &watching)
                 return target.len - self.job.room
@@ -306,7 +309,8 @@ cdef class Substitution:
     cdef void release(self) noexcept:
         if self.exported:
             self.exported = False
-            PyBuffer_Release(&self.view)
+            let_go(&self.held, self.exporter)
+            self.exporter = None
 
     def __enter__(self):
         return self

@@ -185,15 +185,16 @@ cdef class Kernel:
         if not own:
             return empty_matches(buffer, first, last)
         matches = Matches.__new__(Matches)
-        buffer = take_readable(buffer, &matches.view)
+        buffer = take_readable(buffer, &matches.held.view)
+        matches.exporter = exporter_of(&matches.held)
         matches.exported = True
-        if in_danger(contested, &matches.view):
-            clamp(&first, &last, matches.view.len)
-            kernel = sheltered(contested, self, &matches.view)
+        if in_danger(contested, &matches.held.view):
+            clamp(&first, &last, matches.held.view.len)
+            kernel = sheltered(contested, self, &matches.held.view)
             return kernel.iter_find(memoryview(buffer), own, first, last, overlapping=overlap, ignorecase=fold)
         matches.needle = own
         begin(&matches.walk, self.kernel, own, fold, overlap)
-        if not over(&matches.walk, &matches.view, first, last):
+        if not over(&matches.walk, &matches.held.view, first, last):
             matches.release()
         return matches
 
@@ -206,9 +207,11 @@ cdef object empty_matches(object buffer, Py_ssize_t first, Py_ssize_t last):
     return iter(range(first, last + 1))
 
 
+@cython.no_gc_clear  # see Held
 cdef class Matches:
     """What iter_find returns: offsets, found BATCH at a time."""
-    cdef Py_buffer view
+    cdef Held held
+    cdef object exporter
     cdef Walk walk
     cdef bytes needle
     cdef int64_t[BATCH] batch
@@ -237,7 +240,7 @@ cdef class Matches:
         self.given = 0
         try:
             self.walk.out, self.walk.capacity, self.walk.found = self.batch, BATCH, 0
-            answer = search(&self.walk, &self.view)
+            answer = search(&self.walk, &self.held.view)
         finally:
             self.running = False
             if answer == DONE:
@@ -249,7 +252,8 @@ cdef class Matches:
     cdef void release(self) noexcept:
         if self.exported:
             self.exported = False
-            PyBuffer_Release(&self.view)
+            let_go(&self.held, self.exporter)
+            self.exporter = None
 
     def __dealloc__(self):
         self.release()

@@ -12,6 +12,7 @@ from cpython.bytearray cimport PyByteArray_CheckExact
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals, PyErr_Clear
 from cpython.pycapsule cimport PyCapsule_Import
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp, memcpy, memmove, memset
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -385,6 +386,28 @@ cdef inline int take_writable(object target, Py_buffer *view, str verb) except -
         raise TypeError(f"{verb} needs a writable buffer, not {type(target).__name__!r}: "
                         f"use fastmmap.open(path, 'r+') to change a file in place")
     return take(target, view, PyBUF_WRITABLE)
+
+# An export that an object keeps. In a struct, because of a Py_buffer's exporter Cython would have the garbage collector told
+# even where it is a memoryview, which CPython before 3.13 doesn't survive when it clears one that is exported.
+cdef struct Held:
+    Py_buffer view
+
+cdef inline object exporter_of(Held *held):
+    """What the collector may be told of: the exporter, None for a memoryview. The view's reference to it becomes that one.
+
+    For a member of an object that isn't cleared (no_gc_clear), and gives it back to `let_go`.
+    """
+    if <void *> held.view.obj == NULL or isinstance(<object> held.view.obj, memoryview):
+        return None
+    exporter = <object> held.view.obj
+    Py_DECREF(exporter)
+    return exporter
+
+cdef inline void let_go(Held *held, object exporter) noexcept:
+    """Releases an export. The caller forgets the exporter next."""
+    if exporter is not None:
+        Py_INCREF(exporter)
+    PyBuffer_Release(&held.view)
 
 cdef struct Copy:
     char *target

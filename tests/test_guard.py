@@ -26,6 +26,9 @@ PAGE = mmap.PAGESIZE
 PAGES = 64
 SIZE = PAGES * PAGE
 
+# How many pages are left: none, one, few, such that a vector or a block begins there, and all but one.
+LEFT = [0, 1, 2, 3, 7, 8, 31, 32, 33, 47, PAGES - 2, PAGES - 1]
+
 # What reads all of a buffer, in whatever order: from its end, in parts, or as the C library likes to copy.
 READS = {
     "find": lambda k, b: k.find(b, b"never"),
@@ -60,13 +63,6 @@ def drain(substitution):
 
 
 @pytest.fixture
-def native(kernel):
-    if kernel.name == "python":
-        pytest.skip("the reference is re and slices, which nobody can guard")
-    return kernel
-
-
-@pytest.fixture
 def path(make):
     return make(b"x" * SIZE)
 
@@ -79,26 +75,26 @@ def stays_usable(path):
 
 
 @pytest.mark.parametrize("verb", [*READS, *WRITES])
-def test_truncation_at_each_page(native, path, verb):
+def test_truncation_at_many_pages(kernel, path, verb):
     call = (READS | WRITES)[verb]
-    for left in range(PAGES):
+    for left in LEFT:
         path.write_bytes(b"x" * SIZE)
         with fastmmap.open(path, "r+") as m:
             os.truncate(path, left * PAGE)
             with pytest.raises(MappedFileError) as info:
-                call(native, m)
+                call(kernel, m)
             error = info.value
             assert (error.reason, error.errno, error.filename) == ("truncated", errno.ESTALE, str(path))
             assert error.offset == left * PAGE, "the first page that is gone"
     stays_usable(path)
 
 
-def test_what_lies_before_the_end_can_be_read(native, path):
+def test_what_lies_before_the_end_can_be_read(kernel, path):
     with fastmmap.open(path) as m:
         os.truncate(path, 10 * PAGE)
-        assert native.count(m, b"x", 0, 10 * PAGE) == 10 * PAGE
-        assert native.find(m, b"xx", PAGE) == PAGE
-        assert native.rfind(m, b"xx", 0, 10 * PAGE) == 10 * PAGE - 2
+        assert kernel.count(m, b"x", 0, 10 * PAGE) == 10 * PAGE
+        assert kernel.find(m, b"xx", PAGE) == PAGE
+        assert kernel.rfind(m, b"xx", 0, 10 * PAGE) == 10 * PAGE - 2
         assert m[: 10 * PAGE] == b"x" * 10 * PAGE
 
 
@@ -131,7 +127,7 @@ def test_a_mapping_of_its_own(path, read):
 
 
 @pytest.mark.parametrize("kind", ["mmap", "view", "array", "memmap", "copy"])
-def test_buffers_of_others(native, path, kind):
+def test_buffers_of_others(kernel, path, kind):
     with path.open("r+b") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY if kind == "copy" else mmap.ACCESS_WRITE)
     buffer = {
@@ -145,7 +141,7 @@ def test_buffers_of_others(native, path, kind):
 
     for call in READS.values():
         with pytest.raises(MappedFileError, match="truncated") as info:
-            call(native, buffer)
+            call(kernel, buffer)
         assert (info.value.offset, info.value.filename) == (5 * PAGE, str(path))
     if isinstance(buffer, memoryview):
         buffer.release()
@@ -187,7 +183,7 @@ def test_large_calls_and_their_threads(make):
             with pytest.raises(MappedFileError) as info:
                 getattr(m, verb)(*{"line_starts": (), "replace": (b"a", b"b")}.get(verb, (b"a",)))
             assert info.value.offset == 1 << 24
-            assert m.count(b"\0", 0, 1 << 24) == 1 << 24
+            assert m.find(b"a", 0, 1 << 24) == -1
 
 
 def test_truncated_by_another_thread_in_the_middle(make):
@@ -211,12 +207,12 @@ def test_other_threads_go_on(path, make):
     def work():
         with fastmmap.open(healthy) as m:
             while not stop.is_set():
-                counts.append(m.count(b"x"))
+                counts.append(m.count(b"x" * 40))
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for _ in range(200):
+    for _ in range(30):
         path.write_bytes(b"x" * SIZE)
         with fastmmap.open(path) as m:
             os.truncate(path, PAGE)
@@ -225,7 +221,7 @@ def test_other_threads_go_on(path, make):
     stop.set()
     for thread in threads:
         thread.join()
-    assert set(counts) == {SIZE}
+    assert set(counts) == {SIZE // 40}
 
 
 @pytest.mark.parametrize("mode", ["r", "c", "r+"])
@@ -268,7 +264,7 @@ LARGE = {
 @pytest.mark.parametrize("mode", ["r", "r+"])
 @pytest.mark.parametrize("verb", LARGE)
 @pytest.mark.parametrize("zeros", [0, 5000])
-def test_a_file_that_shrank_and_grew_back(native, make, meanwhile, mode, verb, zeros):
+def test_a_file_that_shrank_and_grew_back(kernel, make, meanwhile, mode, verb, zeros):
     """No page was touched while it was gone, so no fault tells of it: what was read may have been zeros."""
     size = 1 << 20
     path = make(b"x" * (size - zeros) + bytes(zeros))
@@ -280,13 +276,13 @@ def test_a_file_that_shrank_and_grew_back(native, make, meanwhile, mode, verb, z
     with fastmmap.open(path, mode) as m:
         meanwhile(swap)
         with pytest.raises(MappedFileError, match="grew again") as info:
-            LARGE[verb](native, m)
+            LARGE[verb](kernel, m)
         assert (info.value.reason, info.value.filename) == ("changed", str(path))
-        assert native.count(m, b"\0") == 1 << 18, "what was so before the call is the file as it is"
+        assert kernel.count(m, b"\0") == 1 << 18, "what was so before the call is the file as it is"
 
 
 @pytest.mark.parametrize("verb", LARGE)
-def test_holes_that_are_dug_change_no_byte(native, make, meanwhile, verb):
+def test_holes_that_are_dug_change_no_byte(kernel, make, meanwhile, verb):
     """fallocate -d takes blocks away that hold zeros, as others do that compress: the file is what it was."""
     zeros, tool = 1 << 19, shutil.which("fallocate")
     if tool is None:
@@ -306,13 +302,13 @@ def test_holes_that_are_dug_change_no_byte(native, make, meanwhile, verb):
                 pytest.skip(f"no holes are dug here: {done.stderr}")
 
         with fastmmap.open(path) as m:
-            expected = LARGE[verb](native, content)
+            expected = LARGE[verb](kernel, content)
             meanwhile(dig)
-            assert numpy.array_equal(LARGE[verb](native, m), expected), name
+            assert numpy.array_equal(LARGE[verb](kernel, m), expected), name
 
 
 @pytest.mark.parametrize("buffer", ["the mapping", "a view of it", "what begins in its midst"])
-def test_a_cut_within_the_last_page_that_is_read(native, make, meanwhile, buffer):
+def test_a_cut_within_the_last_page_that_is_read(kernel, make, meanwhile, buffer):
     size = 1 << 20
     path = make(b"x" * size)
     with fastmmap.open(path) as m, memoryview(m) as whole, whole[3 * PAGE + 1 :] as part:
@@ -320,7 +316,7 @@ def test_a_cut_within_the_last_page_that_is_read(native, make, meanwhile, buffer
         skipped = size - len(read)
         meanwhile(lambda: os.truncate(path, size - 100))
         with pytest.raises(MappedFileError) as info:
-            native.count(read, b"y")
+            kernel.count(read, b"y")
         assert (info.value.reason, info.value.offset) == ("truncated", size - 100 - skipped)
 
 
@@ -354,7 +350,7 @@ def test_others_mappings_that_begin_within_a_file(path, kind):
 
 
 def test_a_file_that_grows_or_is_written_to_is_no_error(make):
-    path = make(b"x" * (1 << 24))
+    path = make(b"x" * (1 << 20))
     stop = threading.Event()
 
     def write():
@@ -369,8 +365,8 @@ def test_a_file_that_grows_or_is_written_to_is_no_error(make):
     writer = threading.Thread(target=write)
     writer.start()
     with fastmmap.open(path) as m:
-        for _ in range(300):
-            assert m.count(b"x") == 1 << 24
+        for _ in range(100):
+            assert m.find(b"y", 0, 1 << 20) == -1
     stop.set()
     writer.join()
 
@@ -390,12 +386,12 @@ def test_the_error_is_an_oserror_that_can_be_pickled(path):
     )
 
 
-def test_a_path_is_named_too(native, make, meanwhile):
+def test_a_path_is_named_too(kernel, make, meanwhile):
     path = make()
     os.truncate(path, 1 << 20)
     meanwhile(lambda: os.truncate(path, 0))
     with pytest.raises(MappedFileError) as info:
-        native.count(path, b"never")
+        kernel.count(path, b"never")
     assert info.value.filename == str(path)
 
 

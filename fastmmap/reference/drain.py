@@ -19,6 +19,9 @@ from typing import Any
 
 from .. import _system
 from ..blame import ours
+from ..errors import MappedFileError
+from .arguments import data_bytes
+from .arguments import memory as at
 
 # A stage in a file: the words of its halves, in cache lines of their own; the intent of a drain (where the log ended,
 # bytes of the half, bytes of the record behind it, number, bytes written) and the head of that record; the halves.
@@ -178,7 +181,7 @@ def _drain(
             elif not _is_nobody(name):
                 outcome = OTHER
         if outcome == DONE and number >= 0:
-            _write(names, log, memory, half, identity, number, record, counter)
+            outcome = _write(names, log, memory, half, identity, number, record, counter)
     finally:
         outcome = _give_back(lock, outcome)
     return outcome
@@ -186,12 +189,13 @@ def _drain(
 
 def _write(
     names: Any, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
-) -> None:
+) -> int:
     """What a drain does when no other is unfinished."""
     length, offset = _length(memory, half, number), os.fstat(log).st_size
     if not length and not len(record):
-        return
-    _store(memory, record[:HEAD], HEAD_AT)
+        return DONE
+    with memoryview(record)[:HEAD] as head:
+        _store(memory, data_bytes(head, "record"), HEAD_AT)
     _store(memory, INTENT.pack(offset, length, len(record), number % DRAINS, 0), INTENT_AT)
     # Half a name is nobody's: the first half is stored last, after the intent.
     _store(names, identity[8:], NAME_AT + 8)
@@ -210,7 +214,11 @@ def _write(
         counter.count(len(record))
     if length:
         _empty(memory, number)
-    _forget(names)
+    try:
+        _forget(names)
+    except MappedFileError:
+        return KEPT  # the lock was cut when all was done but to leave it
+    return DONE
 
 
 def _forget(names: Any) -> None:
@@ -246,13 +254,13 @@ def _finish(names: Any, log: int, memory: Any, half: int) -> None:
 
 
 def _load(memory: Any, size: int, offset: int) -> bytes:
-    with memoryview(memory) as view:
+    with at(memory) as view:
         return bytes(view[offset : offset + size])
 
 
 def _store(memory: Any, data: Any, offset: int) -> None:
-    with memoryview(memory) as view:
-        view[offset : offset + len(data)] = data
+    with at(memory, True) as view:
+        view[offset : offset + len(data)] = bytes(data)
 
 
 def _length(memory: Any, half: int, number: int) -> int:
@@ -278,16 +286,21 @@ class _Written:
 
 def _append(log: int, pieces: list[Any], written: _Written, note: Callable[[int], None] | None = None) -> None:
     """Appends all of the pieces, or raises OSError. `note` is told of a part before there is more."""
-    pieces = [piece for piece in pieces if len(piece)]
-    while pieces:
-        number = _system.write_pieces(log, pieces)
-        written.size += number
-        while pieces and number >= len(pieces[0]):
-            number -= len(pieces.pop(0))
-        if pieces:
-            pieces[0] = pieces[0][number:]
-            if note is not None:
-                note(written.size)
+    whole = [piece for piece in pieces if len(piece)]
+    pieces = list(whole)
+    try:
+        while pieces:
+            with _system.reading(*whole):
+                number = _system.write_pieces(log, pieces)
+            written.size += number
+            while pieces and number >= len(pieces[0]):
+                number -= len(pieces.pop(0))
+            if pieces:
+                pieces[0] = pieces[0][number:]
+                if note is not None:
+                    note(written.size)
+    finally:
+        pieces.clear()  # an error's traceback would keep views of the caller's memory alive
 
 
 def _take_back(log: int, offset: int, written: int) -> bool:
@@ -313,22 +326,20 @@ def _send(log: int, memory: Any, half: int, number: int, record: Any, counter: A
             _take_back(log, offset, written.size)
             raise
     else:
-        with memoryview(memory) as view:
-            at, start = number % 2 * WORD.size, MEMORY_HALVES_AT + number % 2 * half
-            (word,) = WORD.unpack(view[at : at + WORD.size])
-            length = word % DRAINS if word >> 32 == number % DRAINS else 0
-            progress = view[MEMORY_PROGRESS_AT : MEMORY_PROGRESS_AT + WORD.size]
-            before = min(WORD.unpack(progress)[0], length)
-            with view[start + before : start + length] as content:
-                try:
-                    _append(log, [content, record], written)
-                except OSError:
-                    if not _take_back(log, offset, written.size):
-                        progress[:] = WORD.pack(min(before + written.size, length))
-                    raise
-            if length:
-                view[at : at + WORD.size] = WORD.pack((number + 2) % DRAINS << 32)
-                progress[:] = bytes(WORD.size)
+        place, start = number % 2 * WORD.size, MEMORY_HALVES_AT + number % 2 * half
+        (word,) = WORD.unpack(_load(memory, WORD.size, place))
+        length = word % DRAINS if word >> 32 == number % DRAINS else 0
+        before = min(WORD.unpack(_load(memory, WORD.size, MEMORY_PROGRESS_AT))[0], length)
+        with memoryview(memory) as view, view[start + before : start + length] as content:
+            try:
+                _append(log, [content, record], written)
+            except OSError:
+                if not _take_back(log, offset, written.size):
+                    _store(memory, WORD.pack(min(before + written.size, length)), MEMORY_PROGRESS_AT)
+                raise
+        if length:
+            _store(memory, WORD.pack((number + 2) % DRAINS << 32), place)
+            _store(memory, bytes(WORD.size), MEMORY_PROGRESS_AT)
     if len(record):
         counter.count(len(record))
     return DONE

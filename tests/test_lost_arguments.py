@@ -1,0 +1,148 @@
+"""What is given to a function may itself be a mapping whose file somebody has cut: the error names that file."""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+import numpy
+import pytest
+
+import fastmmap
+from fastmmap import MappedFileError, _backend
+
+pytestmark = pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")
+
+PAGE = mmap.PAGESIZE
+HAY = b"the cat sat on the mat\n" * 400
+
+# How a mapping of somebody's may come.
+KINDS = {
+    "a MappedFile": fastmmap.open,
+    "an mmap": lambda path: mapped(path),
+    "a view": lambda path: memoryview(mapped(path)),
+    "an array": lambda path: numpy.frombuffer(mapped(path), dtype=numpy.uint8),
+    "a memmap": lambda path: numpy.memmap(path, mode="r"),
+}
+
+
+def mapped(path):
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+@pytest.fixture(params=KINDS)
+def lost(request, make):
+    """Makes a buffer of so many bytes that has lost its file from the second page on."""
+
+    def cut(size):
+        path = make(b"c" * size, "lost")
+        buffer = KINDS[request.param](path)
+        os.truncate(path, PAGE)
+        cut.name = str(path)
+        return buffer
+
+    return cut
+
+
+def check(lost, call, size=3 * PAGE):
+    buffer = lost(size)
+    with pytest.raises(MappedFileError) as info:
+        call(buffer)
+    assert (info.value.filename, info.value.reason, info.value.offset) == (lost.name, "truncated", PAGE)
+
+
+KERNELS = {
+    "find": lambda k, x: k.find(HAY, x),
+    "rfind": lambda k, x: k.rfind(HAY, x),
+    "count": lambda k, x: k.count(HAY, x, ignorecase=True),
+    "find_all": lambda k, x: k.find_all(HAY, x),
+    "iter_find": lambda k, x: list(k.iter_find(HAY, x)),
+    "old": lambda k, x: k.replace(bytearray(HAY), x, b"y"),
+    "new": lambda k, x: k.replace(bytearray(HAY), b"y", x),
+    "the old of a substitution": lambda k, x: k.substitution(HAY, x, b"y"),
+    "the new of a substitution": lambda k, x: k.substitution(HAY, b"y", x),
+    "append": lambda k, x: k.append(bytearray(1 << 20), 0, x),
+    "Stage.append": lambda k, x: k.Stage(bytearray(1 << 20)).append(x),
+    "Stage.append_many": lambda k, x: k.Stage(bytearray(1 << 20)).append_many([b"a", x]),
+    "Stage.take": lambda k, x: k.Stage(bytearray(1 << 20)).take(x),
+}
+
+
+@pytest.mark.parametrize("verb", KERNELS)
+def test_kernels(kernel, lost, verb):
+    check(lost, lambda x: KERNELS[verb](kernel, x))
+
+
+METHODS = {
+    "find": lambda m, x: m.find(x),
+    "rfind": lambda m, x: m.rfind(x),
+    "count": lambda m, x: m.count(x),
+    "find_all": lambda m, x: m.find_all(x),
+    "iter_find": lambda m, x: list(m.iter_find(x)),
+    "in": lambda m, x: x in m,
+    "ranges": lambda m, x: m.ranges(3, align=x),
+    "replace": lambda m, x: m.replace(x, b"y"),
+    "new": lambda m, x: m.replace(b"y", x),
+    "a slice": lambda m, x: m.__setitem__(slice(0, 3 * PAGE), x),
+    "append": lambda m, x: m.append(x),
+}
+
+
+@pytest.mark.parametrize("verb", METHODS)
+def test_methods_of_a_mapping(make, lost, verb):
+    path = make(HAY * 2)
+    for opened in (fastmmap.open(path, "r+"), fastmmap.open(None, size=len(HAY * 2))):
+        with opened as m:
+            m[:] = HAY * 2
+            check(lost, lambda x, m=m: METHODS[verb](m, x))
+            assert m[:] == HAY * 2
+    assert path.read_bytes() == HAY * 2
+
+
+@pytest.mark.parametrize("size", [3 * PAGE, 1 << 20])
+def test_edits_of_files(make, lost, size):
+    path = make(HAY)
+    for edit in (fastmmap.replace_file, fastmmap.plan_replace):
+        check(lost, lambda x, edit=edit: edit(path, x, b"y"), size)
+        check(lost, lambda x, edit=edit: edit(path, b"cat", x), size)
+    assert path.read_bytes() == HAY
+    assert os.listdir(path.parent) == sorted({path.name, "lost"})
+
+
+RECORDS = {
+    "append": lambda log, x: log.append(x),
+    "write": lambda log, x: log.write(x),
+    "append_many": lambda log, x: log.append_many([x]),
+    "append_many of others": lambda log, x: log.append_many(iter([b"before\n", x])),
+}
+
+
+@pytest.mark.parametrize("verb", RECORDS)
+@pytest.mark.parametrize("size", [3 * PAGE, 1 << 16])
+@pytest.mark.parametrize("sync", [None, "always"])
+def test_records_of_a_log(tmp_path, stage, lost, verb, size, sync):
+    """Nothing of the record is in the log, and it goes on."""
+    path = tmp_path / "log"
+    before = b"before\n" if "others" in verb else b""
+    with fastmmap.Appender(path, sync=sync) as log:
+        log.append(b"first\n")
+        check(lost, lambda x: RECORDS[verb](log, x), size)
+        assert log.position == 6 + len(before)
+        log.append(b"last\n")
+        log.flush()
+        assert path.read_bytes() == b"first\n" + before + b"last\n"
+
+
+def test_a_record_that_is_cut_in_its_midst(tmp_path, stage, make):
+    """The write has begun: its part is taken back."""
+    path, record = tmp_path / "log", make(b"r" * (1 << 20), "lost")
+    with fastmmap.Appender(path) as log, fastmmap.open(record) as m:
+        log.append(b"first\n")
+        os.truncate(record, 1 << 19)
+        with pytest.raises(MappedFileError) as info:
+            log.append(m)
+        assert (info.value.filename, info.value.offset) == (str(record), 1 << 19)
+        assert log.position == 6
+        log.append(b"last\n")
+    assert path.read_bytes() == b"first\nlast\n"
