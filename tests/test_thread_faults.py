@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-KINDS = ("at_lines", "by_timer", "starts", "limits", "forks", "forks_of_progress", "forks_of_others", "nested")
+KINDS = ("at_lines", "by_timer", "large", "starts", "limits", "forks", "forks_of_progress", "forks_of_others", "nested")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system doesn't fork")

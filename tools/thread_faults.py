@@ -73,6 +73,7 @@ def searches() -> dict[str, Callable[[bytearray], object]]:
     }
 
 
+SIZES = parallel.BLOCK, parallel.WORTHWHILE, parallel.ROOM
 CALLS = (*searches(), "replace_file")
 
 
@@ -182,6 +183,45 @@ def by_timer(folder: Path, cases: int) -> int:
                 error = None  # it came behind the call
             signal.setitimer(signal.ITIMER_REAL, 0)
             check_quiet(folder)
+    check(hit, "no signal came in the middle of a call")
+    return cases
+
+
+def large(folder: Path, cases: int) -> int:
+    """The same with blocks and files as large as those that get threads by themselves."""
+    rng, hit, error = random.Random(4), 0, None
+    parallel.BLOCK, parallel.WORTHWHILE, parallel.ROOM = SIZES
+    text = LINE * (5 * parallel.WORTHWHILE // 4 // len(LINE))
+    new = text.replace(b"cat", b"horse")
+    lines, path = len(text) // len(LINE), folder / "file"
+
+    def handler(number, frame):
+        if error is not None:
+            raise error
+
+    signal.signal(signal.SIGALRM, handler)
+    path.write_bytes(text)
+    for case in range(cases):
+        error = rng.choice((Interrupt, Timeout))()
+        try:
+            signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.0001, 0.03))
+            if case % 2:
+                with fastmmap.open(path) as mapped:
+                    check(mapped.count(b"dog", threads=2) == lines, "count")
+                    check(mapped.find_all(b"dog", threads=2).size == lines, "find_all")
+            else:
+                check(fastmmap.replace_file(path, b"cat", b"horse", threads=2, durable=False).count, "replace_file")
+            error = None
+        except (Interrupt, Timeout) as caught:
+            hit += caught is error
+            error = None
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        check_quiet(folder)
+        data = path.read_bytes()
+        check(data in (text, new), "the file is neither old nor new")
+        if data == new:
+            path.write_bytes(text)
+    small_blocks()
     check(hit, "no signal came in the middle of a call")
     return cases
 
@@ -400,6 +440,7 @@ def nested(folder: Path, cases: int) -> int:
 KINDS = {  # and how many cases of each are tried
     at_lines: (1, 10_000),
     by_timer: (60, 10_000),
+    large: (20, 2000),
     starts: (40, 10_000),
     limits: (1, 1),
     forks: (40, 10_000),
