@@ -324,8 +324,11 @@ class MappedFile(Verbs, Reading, Mapping):
             raise TypeError(f"a mapping with mode {self.mode!r} can't change its size")
         if self._is_device:
             raise ValueError(f"{self.name!r} is a device, whose size is given")
+        end = os.fstat(self.descriptor).st_size if self.descriptor >= 0 else length
+        if self._to_end and self.descriptor >= 0:
+            length = min(length, max(end - self.offset, 0))  # of a file that was cut no more is there
         self.remap(self.descriptor, self.offset, length)  # BufferError while views live
-        return length, os.fstat(self.descriptor).st_size if self.descriptor >= 0 else length
+        return length, end
 
     def _ends_elsewhere(self, length: int, end: int) -> ValueError:
         return ValueError(f"the mapping ends at byte {self.offset + length} of {self.name!r}, which has {end} bytes")
