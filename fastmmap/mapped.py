@@ -266,6 +266,9 @@ class MappedFile(Verbs, Reading, Mapping):
             elif size < before:
                 self.remap(self.descriptor, self.offset, size)
                 try:
+                    now = os.fstat(self.descriptor).st_size
+                    if now != end:  # another has appended meanwhile
+                        raise self._ends_elsewhere(before, now)
                     _system.truncate(self.descriptor, new_end)
                 except BaseException:
                     self.remap(self.descriptor, self.offset, before)
