@@ -2,6 +2,9 @@
 
 import sys
 
-from _fastmmap_command import main
+try:
+    from _fastmmap_command import main
+except ModuleNotFoundError:  # the package's folder alone was copied
+    from .cli import main
 
 sys.exit(main())

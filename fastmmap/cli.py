@@ -36,8 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     closed = keep_numbers()
     if 1 in closed:
         return complain(OSError("standard output is closed"))
-    before: Any = sys.stdout
+    before: Any = sys.stdout, warnings.showwarning
     sys.stdout = out
+    warnings.showwarning = lambda message, *_: say(str(message))
     try:
         try:
             options = parsed(sys.argv[1:] if arguments is None else arguments)
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, MemoryError, OutputError) as error:
         return complain(error)
     finally:
-        sys.stdout = before
+        sys.stdout, warnings.showwarning = before
 
 
 def complain(error: Exception) -> int:
@@ -172,7 +173,6 @@ def append_input(fd: int, append: Callable[[int, memoryview], Any]) -> None:
 
 def recover_each(options: argparse.Namespace) -> int:
     """Nothing to be done is what a service manager hopes for: it is no failure."""
-    warnings.showwarning = lambda message, *_: say(str(message))
     return FOUND if on_each_file(recover_in, options) != ERROR else ERROR
 
 

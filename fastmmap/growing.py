@@ -32,9 +32,9 @@ def growing(fd: int, new_size: int) -> Iterator[None]:
     """Makes a file `new_size` bytes long, with blocks allocated: a store through a map can't meet a full disk then.
 
     The room is had before the with statement's body, which maps the file, and the end is moved behind it: if the body
-    fails, the file is what it was. The new bytes are zeros.
+    fails, the file is what it was. (The reference moves the end before: its zeros stay.) The new bytes are zeros.
     """
-    size = expected = os.fstat(fd).st_size
+    size = os.fstat(fd).st_size
     if new_size <= size:
         yield
         return
@@ -43,11 +43,11 @@ def growing(fd: int, new_size: int) -> Iterator[None]:
         _system.allocate(fd, size, new_size)  # where that can't be had, moving the end does it
         if not NATIVE:  # the mmap module maps nothing beyond the end
             _lengthen(fd, new_size)
-            expected = new_size
         yield
         _lengthen(fd, new_size)
     except BaseException:
-        take_back(fd, size, expected)
+        # The blocks alone. Once the end has moved, another's bytes may stand before it: then our zeros stay.
+        take_back(fd, size, size)
         raise
 
 

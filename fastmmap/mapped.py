@@ -266,6 +266,9 @@ class MappedFile(Verbs, Reading, Mapping):
             elif size < before:
                 self.remap(self.descriptor, self.offset, size)
                 try:
+                    now = os.fstat(self.descriptor).st_size
+                    if now != end:  # another has appended meanwhile
+                        raise self._ends_elsewhere(before, now)
                     _system.truncate(self.descriptor, new_end)
                 except BaseException:
                     self.remap(self.descriptor, self.offset, before)
@@ -323,8 +326,11 @@ class MappedFile(Verbs, Reading, Mapping):
             raise TypeError(f"a mapping with mode {self.mode!r} can't change its size")
         if self._is_device:
             raise ValueError(f"{self.name!r} is a device, whose size is given")
+        end = os.fstat(self.descriptor).st_size if self.descriptor >= 0 else length
+        if self._to_end and self.descriptor >= 0:
+            length = min(length, max(end - self.offset, 0))  # of a file that was cut no more is there
         self.remap(self.descriptor, self.offset, length)  # BufferError while views live
-        return length, os.fstat(self.descriptor).st_size if self.descriptor >= 0 else length
+        return length, end
 
     def _ends_elsewhere(self, length: int, end: int) -> ValueError:
         return ValueError(f"the mapping ends at byte {self.offset + length} of {self.name!r}, which has {end} bytes")

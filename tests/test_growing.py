@@ -218,7 +218,8 @@ def test_an_interrupt_at_any_line(tmp_path, monkeypatch, change, allocates):
             except ValueError:
                 ended = False  # the other process was there first
             data = path.read_bytes()
-            assert data.replace(b"\0", b"") == b"abcanother's" or (ended and data == b"abc" + bytes(4997))
+            assert b"another's" in data or ended
+            assert data.replace(b"\0", b"") in (b"abc", b"abcanother's")
             assert m[:] == data[: len(m)]
         if ended:
             break
