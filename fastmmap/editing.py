@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, SupportsIndex
 
 from . import _system
 from .blame import ignoring
-from .draining import Descriptor
+from .descriptors import Open
 from .mapped import MappedFile
 from .parallel import workers
 from .previewing import Change, changes
@@ -143,18 +143,14 @@ def _target(path: Path) -> str:
 @contextmanager
 def _opened(target: str) -> Iterator[Original]:
     """A regular file, open; OSErrors name it."""
-    with _system.naming(target, always=True):
-        # A pipe is refused, not waited for.
-        file = Descriptor(os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
-        try:
-            status = os.fstat(file.fd)
-            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # MappedFile refuses a directory
-                raise OSError(errno.ENODEV, "Not a regular file")
-            with MappedFile(file.fd) as source:
-                source.name = target
-                yield Original(target, file.fd, status, source)
-        finally:
-            file.close()
+    with _system.naming(target, always=True), Open() as file:
+        _system.open_into(file, target, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is refused, not waited for
+        status = os.fstat(file.fd)
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # MappedFile refuses a directory
+            raise OSError(errno.ENODEV, "Not a regular file")
+        with MappedFile(file.fd) as source:
+            source.name = target
+            yield Original(target, file.fd, status, source)
 
 
 def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: Options) -> Replacement:

@@ -10,14 +10,13 @@ import errno
 import os
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _system, parallel
 from ._backend import chosen
 from .blame import call, ignoring, is_ours, ours
-from .draining import Descriptor
+from .descriptors import Open
 from .recovering import refuse_open_log
 from .refusing import IN_PLACE, refuse, refuse_backup, refuse_name
 from .sparse import has_holes, write_data
@@ -108,8 +107,9 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
     if options.backup is not None:
         refuse_backup(options.backup)
     # Opened first: a directory that can't be, and so can't be flushed, is an error before the file is replaced.
-    directory = Descriptor(_system.open_directory(folder) if options.durable else -1)
-    with closing(directory), _Beside(folder) as new:
+    with Open() as directory, _Beside(folder) as new:
+        if options.durable:
+            _system.open_directory_into(directory, folder)
         new.create()
         with _explained(f"the new file can't be given to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"):
             _system.keep_owner(new.fd, before)
@@ -143,7 +143,7 @@ class _Beside:
         self._folder = folder
         self._path = os.path.join(folder, f"{_system.OURS}{os.urandom(8).hex()}")
         refuse_name(self._path, "The new file")
-        self._file = Descriptor(-1)
+        self._file = Open()
 
     @property
     def fd(self) -> int:
@@ -152,7 +152,7 @@ class _Beside:
     def create(self) -> None:
         """Makes it, which is the first that is done within the with statement: so it is gone whatever happens."""
         with _explained(f"the new file is to be made in {self._folder!r}. {IN_PLACE}"):
-            self._file.fd, self._named = _system.create_beside(self._folder, self._path)
+            self._named = _system.create_beside_into(self._file, self._folder, self._path)
 
     def replace(self, target: str) -> None:
         """Gives the file its place."""

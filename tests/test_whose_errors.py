@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import errno
 import gc
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 import fastmmap
 from fastmmap import draining, rewriting
+from fastmmap.descriptors import Open
 
 # What is raised while a generator of the reference's is thrown away is lost.
 pytestmark = [pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")] * (
@@ -23,10 +27,11 @@ PACKAGE = os.path.dirname(fastmmap.__file__)
 # handlers between the two lines that must not come apart.
 CLOSING = {
     draining.Descriptor.close.__code__, draining.Descriptor.__del__.__code__,
+    Open.__del__.__code__, Open.close.__code__,
     fastmmap.MappedFile.__del__.__code__, fastmmap.Appender.__del__.__code__, rewriting._Beside.__del__.__code__,
 }  # fmt: skip
 
-# Where a descriptor is a mere number for a line, and lost with it. (Python 3.11 and later run no handlers there.)
+# Where a descriptor is a mere number for a line, and lost with it.
 NUMBERS = {
     draining.Descriptor.__init__.__code__, fastmmap.MappedFile.__init__.__code__, fastmmap.MappedFile.close.__code__,
 }  # fmt: skip
@@ -193,6 +198,34 @@ def test_a_callback_s(make, tmp_path, number):
     check(caught.value, error, number)
     assert path.read_bytes() == OLD
     assert os.listdir(tmp_path) == ["file"]
+
+
+SYSTEM_S = {"OSError", "Untrusted", "StageError", "MappedFileError", *(
+    name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, OSError)
+)}  # fmt: skip
+
+# Nobody's code runs in these but theirs.
+PROGRAMS = {"cli.py", "demo.py"}
+
+
+def names_in(node):
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def test_no_except_takes_what_may_be_another_s():
+    """It says `ours(...)`, or tidies up and raises what it has caught; nothing is suppressed but by `ignoring`."""
+    taken = []
+    for path in sorted(Path(PACKAGE).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            place = f"{path.name}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.ExceptHandler) and node.type is not None and names_in(node.type) & SYSTEM_S:
+                asks = isinstance(node.type, ast.Call) and node.type.func.id == "ours"
+                last = node.body[-1]
+                if not asks and not (isinstance(last, ast.Raise) and last.exc is None):
+                    taken.append(place)
+            if isinstance(node, ast.Call) and names_in(node.func) & {"suppress"} and names_in(node) & SYSTEM_S:
+                taken.append(place)
+    assert [place for place in taken if place.partition(":")[0] not in PROGRAMS] == []
 
 
 def test_a_callback_s_that_is_written_in_c(make):
