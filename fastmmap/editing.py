@@ -66,13 +66,14 @@ def replace_file(
 
     backup: what is added to the file's name for the old file to be kept under, as in ".orig"; an older backup goes.
     progress(done, total) is called in the calling thread, with the bytes of the new file that are written and will be;
-    what it raises ends the edit.
+    what it raises ends the edit. force: a file that is read-only is edited, too.
 
-    OSError, with the file unchanged and nothing left beside it: a file with several hard links, which would come apart;
-    an owner or attribute that can't be kept; a directory that can't be written to; too little space, which is
-    allocated before the work; a file that changed meanwhile; and whatever else the system reports. So does Ctrl-C, with
-    a note that says so. The one error after the file is replaced is that of flushing the directory: the new file is
-    there, but a power loss may bring back the old.
+    OSError, with the file unchanged and nothing left beside it. Before the work: the log of an Appender that is open; a
+    mount point; an immutable or append-only file or folder; a read-only file; several hard links, which would come
+    apart; an owner that can't be kept; a directory that can't be written to; a backup's name that is too long; too
+    little space. Later: an attribute that can't be kept; a file that changed meanwhile; and whatever else the system
+    reports. So does Ctrl-C, with a note that says so. The one error after the file is replaced is that of flushing the
+    directory: the new file is there, but a power loss may bring back the old.
     """
     edit, target = _edit(old, new, count), _target(path)
     return _replace(target, edit, None, _options(target, durable, backup, threads, progress, force))
