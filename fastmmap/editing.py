@@ -100,7 +100,7 @@ class Plan:
         if n < 0:
             raise ValueError(f"the number of changes must not be negative: {n}")
         with _opened(self.path) as original:
-            check_same(original.status, self._status, "The file changed since the plan was made")
+            check_same(original.status, self._status, "The file changed since the plan was made: make another")
             return changes(original.data, self._edit, n)
 
     def apply(
@@ -163,7 +163,7 @@ def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: 
         with _opened(target) as original:
             status = original.status
             if expected is not None:
-                check_same(status, expected, "The file changed since the plan was made")
+                check_same(status, expected, "The file changed since the plan was made: make another")
             size = new_size = len(original.data)
             first = first_match(original.data, edit, options.threads)
             if first >= 0 and edit.old != edit.new:

@@ -265,7 +265,7 @@ def _write(new: int, original: Original, parts: list[Part], edit: Edit, options:
                 at += filled
                 report(filled)
             if at != end or pieces.replaced != part.number:
-                raise OSError(errno.EBUSY, "The file changed while it was being edited (its matches). Edit it again")
+                raise OSError(errno.EBUSY, "The file changed while it was being edited: edit it again (its matches)")
 
     parallel.run(fill, places, threads if total >= parallel.WORTHWHILE else 1)
     if progress is not None:
@@ -289,11 +289,11 @@ def _reserve(new: int, original: Original, size: int) -> int:
 def _check_unchanged(target: str, before: os.stat_result) -> None:
     """What somebody wrote to the file since we began would be lost with the rename."""
     refuse_open_log(target)
-    check_same(os.stat(target), before, "The file changed while it was being edited")
+    check_same(os.stat(target), before, "The file changed while it was being edited: edit it again")
 
 
 def check_same(now: os.stat_result, before: os.stat_result, text: str) -> None:
     """Raises OSError where a file isn't what it was."""
     for field in ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"):
         if getattr(now, field) != getattr(before, field):
-            raise OSError(errno.EBUSY, f"{text} ({field}). Edit it again")
+            raise OSError(errno.EBUSY, f"{text} ({field})")

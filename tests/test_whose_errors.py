@@ -16,10 +16,13 @@ import fastmmap
 from fastmmap import draining, rewriting
 from fastmmap.descriptors import Open
 
-# What is raised while a generator of the reference's is thrown away is lost.
-pytestmark = [pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")] * (
-    fastmmap.kernel == "python"
-)
+pytestmark = [
+    # Of what is interrupted as its with statement begins or ends; forgotten, it is closed.
+    pytest.mark.filterwarnings("ignore:unclosed scandir iterator:ResourceWarning")
+]
+if fastmmap.kernel == "python":
+    # What is raised while a generator of the reference's is thrown away is lost.
+    pytestmark += [pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 PACKAGE = os.path.dirname(fastmmap.__file__)
 
