@@ -237,3 +237,61 @@ def test_a_callback_s_that_is_written_in_c(make):
     with pytest.raises(OSError, match="Bad file descriptor") as caught:
         fastmmap.replace_file(path, "cat", "dog", progress=os.dup2, threads=1)
     assert caught.value.filename is None
+
+
+class Raising:
+    """An argument whose methods raise."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __index__(self):
+        raise self.error
+
+    def __fspath__(self):
+        raise self.error
+
+    def __iter__(self):
+        yield b"a record\n"
+        raise self.error
+
+
+class Path_(Raising, os.PathLike):
+    """One that is taken for a path."""
+
+
+@pytest.mark.parametrize("number", ERRORS)
+def test_an_argument_s(make, tmp_path, number):
+    path = make(OLD)
+    error = OSError(number, "theirs")
+    bad, bad_path = Raising(error), Path_(error)
+    m = fastmmap.open(path, "r+")
+    logs = [fastmmap.Appender(tmp_path / f"log{i}", sync=sync) for i, sync in enumerate((None, "always"))]
+    for call in (
+        lambda: fastmmap.open(path, size=bad),
+        lambda: fastmmap.open(bad_path),
+        lambda: fastmmap.open_shared("fastmmap-test-raising", bad),
+        lambda: fastmmap.count(bad_path, "cat"),
+        lambda: fastmmap.find(path, "cat", bad),
+        lambda: fastmmap.replace_file(bad_path, "cat", "dog"),
+        lambda: fastmmap.replace_file(path, "cat", "dog", bad),
+        lambda: fastmmap.replace_file(path, "cat", "dog", threads=bad),
+        lambda: fastmmap.plan_replace(bad_path, "cat", "dog"),
+        lambda: fastmmap.recover(bad_path),
+        lambda: fastmmap.Appender(bad_path),
+        lambda: fastmmap.Appender(path, stage_dir=bad_path),
+        lambda: fastmmap.Appender(path, stage_size=bad),
+        lambda: m.resize(bad),
+        lambda: m.line_at(bad),
+        lambda: m[bad],
+        *(lambda log=log: log.append_many(bad) for log in logs),
+    ):
+        with pytest.raises(OSError, match="theirs") as caught:
+            call()
+        check(caught.value, error, number)
+        error.__traceback__ = None
+    m.close()
+    for log in logs:
+        log.close()
+        assert Path(log.name).read_bytes() == b"a record\n"
+    assert path.read_bytes() == OLD
