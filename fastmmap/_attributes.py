@@ -9,7 +9,7 @@ import sys
 
 from . import _system
 from .blame import ours
-from .draining import Descriptor
+from .descriptors import Open
 
 IMMUTABLE, APPEND_ONLY, MOUNT_POINT = "immutable", "append-only", "a mount point"
 
@@ -52,8 +52,9 @@ def _flags(path: str) -> set[str]:
     try:
         import fcntl
 
-        file = Descriptor(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC))
-        (flags,) = struct.unpack_from("=I", fcntl.ioctl(file.fd, _GET_FLAGS, bytes(8)))
+        with Open() as file:
+            _system.open_into(file, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            (flags,) = struct.unpack_from("=I", fcntl.ioctl(file.fd, _GET_FLAGS, bytes(8)))
     except ours(OSError, ImportError):
         return set()
     return {word for bit, word in _FLAGS.items() if flags & bit}

@@ -11,6 +11,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from .blame import ours
+
 NAMES = ("_mapping", "_append", "_drain", "_guarded", "_lines", "_parallel", "_replace", "_search")
 
 WITHOUT = "FASTMMAP_KERNEL=python goes on without extensions, in plain Python"
@@ -59,7 +61,7 @@ def files() -> list[str]:
 
     try:
         names = [entry.name for entry in files(__package__).iterdir()]
-    except OSError:
+    except ours(OSError):
         return []
     return sorted(name for name in names if name.endswith((".so", ".pyd")) and name.partition(".")[0] in NAMES)
 

@@ -354,9 +354,24 @@ def make_durable(fd: int) -> None:
         os.fdatasync(fd)
 
 
+def open_into(fds: list[int], path: str, flags: int, mode: int = 0o777) -> None:
+    """os.open, whose descriptor is in a list before a signal handler can run: what that raises would lose it.
+
+    A call from Python would end with handlers running before its result is kept; this is one from C.
+    """
+    fds.extend(map(os.open, (path,), (flags | os.O_CLOEXEC,), (mode,)))
+
+
 def open_directory(path: str) -> int:
     """A directory's descriptor, for make_names_durable."""
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fds: list[int] = []
+    open_directory_into(fds, path)
+    return fds.pop()
+
+
+def open_directory_into(fds: list[int], path: str) -> None:
+    """open_directory, as open_into does it."""
+    open_into(fds, path, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def make_names_durable(directory: int) -> None:
@@ -496,14 +511,23 @@ def create_beside(folder: str, path: str) -> tuple[int, bool]:
 
     Without one, nothing is left of it when this process is killed.
     """
+    fds: list[int] = []
+    named = create_beside_into(fds, folder, path)
+    return fds.pop(), named
+
+
+def create_beside_into(fds: list[int], folder: str, path: str) -> bool:
+    """create_beside, as open_into does it."""
     if _can_name_files():
         try:
-            return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600), False
+            open_into(fds, folder, os.O_TMPFILE | os.O_RDWR, 0o600)
+            return False
         except ours(OSError) as error:
             # Filesystems without them say so in different ways; old kernels take the flag for O_DIRECTORY.
             if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT):
                 raise
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), True
+    open_into(fds, path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    return True
 
 
 def open_ours(path: str, mode: int | None = None) -> int:

@@ -179,7 +179,8 @@ class Lock:
         self._map(file)
 
     def _map(self, file: Held) -> None:
-        again = Descriptor(os.open(reopened(file), os.O_RDWR | os.O_CLOEXEC))
+        with _system.naming(self.path, always=True):
+            again = Descriptor(os.open(reopened(file), os.O_RDWR | os.O_CLOEXEC))
         file.names = Mapping(again.fd, 0, LOCK.size, "write").view()
         self.file = file
 

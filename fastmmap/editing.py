@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, SupportsIndex
 
 from . import _system
 from .blame import ignoring
-from .draining import Descriptor
+from .descriptors import Open
 from .mapped import MappedFile
 from .parallel import workers
 from .previewing import Change, changes
@@ -66,13 +66,14 @@ def replace_file(
 
     backup: what is added to the file's name for the old file to be kept under, as in ".orig"; an older backup goes.
     progress(done, total) is called in the calling thread, with the bytes of the new file that are written and will be;
-    what it raises ends the edit.
+    what it raises ends the edit. force: a file that is read-only is edited, too.
 
-    OSError, with the file unchanged and nothing left beside it: a file with several hard links, which would come apart;
-    an owner or attribute that can't be kept; a directory that can't be written to; too little space, which is
-    allocated before the work; a file that changed meanwhile; and whatever else the system reports. So does Ctrl-C, with
-    a note that says so. The one error after the file is replaced is that of flushing the directory: the new file is
-    there, but a power loss may bring back the old.
+    OSError, with the file unchanged and nothing left beside it. Before the work: the log of an Appender that is open; a
+    mount point; an immutable or append-only file or folder; a read-only file; several hard links, which would come
+    apart; an owner that can't be kept; a directory that can't be written to; a backup's name that is too long; too
+    little space. Later: an attribute that can't be kept; a file that changed meanwhile; and whatever else the system
+    reports. So does Ctrl-C, with a note that says so. The one error after the file is replaced is that of flushing the
+    directory: the new file is there, but a power loss may bring back the old.
     """
     edit, target = _edit(old, new, count), _target(path)
     return _replace(target, edit, None, _options(target, durable, backup, threads, progress, force))
@@ -99,7 +100,7 @@ class Plan:
         if n < 0:
             raise ValueError(f"the number of changes must not be negative: {n}")
         with _opened(self.path) as original:
-            check_same(original.status, self._status, "The file changed since the plan was made")
+            check_same(original.status, self._status, "The file changed since the plan was made: make another")
             return changes(original.data, self._edit, n)
 
     def apply(
@@ -143,18 +144,14 @@ def _target(path: Path) -> str:
 @contextmanager
 def _opened(target: str) -> Iterator[Original]:
     """A regular file, open; OSErrors name it."""
-    with _system.naming(target, always=True):
-        # A pipe is refused, not waited for.
-        file = Descriptor(os.open(target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
-        try:
-            status = os.fstat(file.fd)
-            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # MappedFile refuses a directory
-                raise OSError(errno.ENODEV, "Not a regular file")
-            with MappedFile(file.fd) as source:
-                source.name = target
-                yield Original(target, file.fd, status, source)
-        finally:
-            file.close()
+    with _system.naming(target, always=True), Open() as file:
+        _system.open_into(file, target, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is refused, not waited for
+        status = os.fstat(file.fd)
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # MappedFile refuses a directory
+            raise OSError(errno.ENODEV, "Not a regular file")
+        with MappedFile(file.fd) as source:
+            source.name = target
+            yield Original(target, file.fd, status, source)
 
 
 def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: Options) -> Replacement:
@@ -166,7 +163,7 @@ def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: 
         with _opened(target) as original:
             status = original.status
             if expected is not None:
-                check_same(status, expected, "The file changed since the plan was made")
+                check_same(status, expected, "The file changed since the plan was made: make another")
             size = new_size = len(original.data)
             first = first_match(original.data, edit, options.threads)
             if first >= 0 and edit.old != edit.new:

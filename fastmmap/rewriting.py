@@ -11,14 +11,13 @@ import os
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import _system, parallel
 from ._backend import check_wanted, chosen, run
 from .blame import call, ignoring, is_ours, ours
-from .draining import Descriptor
+from .descriptors import Open
 from .recovering import refuse_open_log
 from .refusing import IN_PLACE, refuse, refuse_backup, refuse_name
 from .sparse import has_holes, write_data
@@ -112,8 +111,9 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
     if options.backup is not None:
         refuse_backup(options.backup)
     # Opened first: a directory that can't be, and so can't be flushed, is an error before the file is replaced.
-    directory = Descriptor(_system.open_directory(folder) if options.durable else -1)
-    with closing(directory), _Beside(folder) as new:
+    with Open() as directory, _Beside(folder) as new:
+        if options.durable:
+            _system.open_directory_into(directory, folder)
         new.create()
         with _explained(f"the new file can't be given to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"):
             _system.keep_owner(new.fd, before)
@@ -147,7 +147,7 @@ class _Beside:
         self._folder = folder
         self._path = os.path.join(folder, f"{_system.OURS}{os.urandom(8).hex()}")
         refuse_name(self._path, "The new file")
-        self._file = Descriptor(-1)
+        self._file = Open()
 
     @property
     def fd(self) -> int:
@@ -156,7 +156,7 @@ class _Beside:
     def create(self) -> None:
         """Makes it, which is the first that is done within the with statement: so it is gone whatever happens."""
         with _explained(f"the new file is to be made in {self._folder!r}. {IN_PLACE}"):
-            self._file.fd, self._named = _system.create_beside(self._folder, self._path)
+            self._named = _system.create_beside_into(self._file, self._folder, self._path)
 
     def replace(self, target: str) -> None:
         """Gives the file its place."""
@@ -274,7 +274,7 @@ def _write(new: int, original: Original, parts: list[Part], edit: Edit, options:
                 at += filled
                 report(filled)
             if at != end or pieces.replaced != part.number:
-                raise OSError(errno.EBUSY, "The file changed while it was being edited (its matches). Edit it again")
+                raise OSError(errno.EBUSY, "The file changed while it was being edited: edit it again (its matches)")
 
     run(fill, places, threads if total >= parallel.WORTHWHILE else 1, buffer=source)
     if progress is not None:
@@ -298,11 +298,11 @@ def _reserve(new: int, original: Original, size: int) -> int:
 def _check_unchanged(target: str, before: os.stat_result) -> None:
     """What somebody wrote to the file since we began would be lost with the rename."""
     refuse_open_log(target)
-    check_same(os.stat(target), before, "The file changed while it was being edited")
+    check_same(os.stat(target), before, "The file changed while it was being edited: edit it again")
 
 
 def check_same(now: os.stat_result, before: os.stat_result, text: str) -> None:
     """Raises OSError where a file isn't what it was."""
     for field in ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"):
         if getattr(now, field) != getattr(before, field):
-            raise OSError(errno.EBUSY, f"{text} ({field}). Edit it again")
+            raise OSError(errno.EBUSY, f"{text} ({field})")

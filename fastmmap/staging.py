@@ -189,7 +189,7 @@ class File:
         for drain in (number, number + 1):
             _system.write_at(file.fd, WORD.pack(drain % DRAINS << 32), WORD_AT[drain % 2])
         header.write(file.fd)
-        mapping = MappedFile(reopened(file), "r+")
+        mapping = _mapped(file, path)
         if not named:
             _system.name_file(file.fd, path)
         return cls(path, file, header, lock, mapping)
@@ -211,7 +211,7 @@ class File:
             raise Untrusted(path, "it is another log's")
         if os.path.basename(path) != os.path.basename(lock.stage_path(header.id)):
             raise Untrusted(path, "it is known by another name")
-        mapping = MappedFile(reopened(file), "r+")
+        mapping = _mapped(file, path)
         if len(mapping) < HALVES_AT + 2 * header.half:
             raise StageError(path, "The stage is damaged")
         return cls(path, file, header, lock, mapping)
@@ -298,6 +298,14 @@ class File:
             _system.remove(self.path)
         self.lock.remove(self.header.id)
         self.let_go()
+
+
+def _mapped(file: Held, path: str) -> MappedFile:
+    """A stage's memory. Errors name the stage, not by what it is opened once more."""
+    with _system.naming(path, always=True):
+        mapping = MappedFile(reopened(file), "r+")
+    mapping.name = path
+    return mapping
 
 
 def _is_held(path: str, log: Log) -> bool:

@@ -131,7 +131,16 @@ def test_refusals(make, tmp_path, path, old, new, error, words):
     assert (tmp_path / "file").read_bytes() == b"abc"
 
 
-STEPS = ("create_beside", "keep_owner", "reserve", "write_at", "keep_attributes", "make_durable", "name_file", "rename")
+STEPS = (
+    "create_beside_into",
+    "keep_owner",
+    "reserve",
+    "write_at",
+    "keep_attributes",
+    "make_durable",
+    "name_file",
+    "rename",
+)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -220,10 +229,10 @@ def test_a_directory_that_can_not_be_flushed_is_found_out_before(make, monkeypat
     path = make(b"abc")
 
     @as_system
-    def refused(directory):
+    def refused(fds, directory):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(_system, "open_directory", refused)
+    monkeypatch.setattr(_system, "open_directory_into", refused)
     with pytest.raises(PermissionError, match="file"):
         fastmmap.replace_file(path, b"b", b"x")
     assert path.read_bytes() == b"abc"

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import errno
 import gc
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
 import fastmmap
 from fastmmap import draining, rewriting
+from fastmmap.descriptors import Open
 
-# What is raised while a generator of the reference's is thrown away is lost.
-pytestmark = [pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")] * (
-    fastmmap.kernel == "python"
-)
+pytestmark = [
+    # Of what is interrupted as its with statement begins or ends; forgotten, it is closed.
+    pytest.mark.filterwarnings("ignore:unclosed scandir iterator:ResourceWarning")
+]
+if fastmmap.kernel == "python":
+    # What is raised while a generator of the reference's is thrown away is lost.
+    pytestmark += [pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 PACKAGE = os.path.dirname(fastmmap.__file__)
 
@@ -23,10 +30,11 @@ PACKAGE = os.path.dirname(fastmmap.__file__)
 # handlers between the two lines that must not come apart.
 CLOSING = {
     draining.Descriptor.close.__code__, draining.Descriptor.__del__.__code__,
+    Open.__del__.__code__, Open.close.__code__,
     fastmmap.MappedFile.__del__.__code__, fastmmap.Appender.__del__.__code__, rewriting._Beside.__del__.__code__,
 }  # fmt: skip
 
-# Where a descriptor is a mere number for a line, and lost with it. (Python 3.11 and later run no handlers there.)
+# Where a descriptor is a mere number for a line, and lost with it.
 NUMBERS = {
     draining.Descriptor.__init__.__code__, fastmmap.MappedFile.__init__.__code__, fastmmap.MappedFile.close.__code__,
 }  # fmt: skip
@@ -195,9 +203,95 @@ def test_a_callback_s(make, tmp_path, number):
     assert os.listdir(tmp_path) == ["file"]
 
 
+SYSTEM_S = {"OSError", "Untrusted", "StageError", "MappedFileError", *(
+    name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, OSError)
+)}  # fmt: skip
+
+# Nobody's code runs in these but theirs.
+PROGRAMS = {"cli.py", "demo.py"}
+
+
+def names_in(node):
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+
+
+def test_no_except_takes_what_may_be_another_s():
+    """It says `ours(...)`, or tidies up and raises what it has caught; nothing is suppressed but by `ignoring`."""
+    taken = []
+    for path in sorted(Path(PACKAGE).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            place = f"{path.name}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.ExceptHandler) and node.type is not None and names_in(node.type) & SYSTEM_S:
+                asks = isinstance(node.type, ast.Call) and node.type.func.id == "ours"
+                last = node.body[-1]
+                if not asks and not (isinstance(last, ast.Raise) and last.exc is None):
+                    taken.append(place)
+            if isinstance(node, ast.Call) and names_in(node.func) & {"suppress"} and names_in(node) & SYSTEM_S:
+                taken.append(place)
+    assert [place for place in taken if place.partition(":")[0] not in PROGRAMS] == []
+
+
 def test_a_callback_s_that_is_written_in_c(make):
     """It has no frame of its own."""
     path = make(OLD * 10_000)
     with pytest.raises(OSError, match="Bad file descriptor") as caught:
         fastmmap.replace_file(path, "cat", "dog", progress=os.dup2, threads=1)
     assert caught.value.filename is None
+
+
+class Raising:
+    """An argument whose methods raise."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __index__(self):
+        raise self.error
+
+    def __fspath__(self):
+        raise self.error
+
+    def __iter__(self):
+        yield b"a record\n"
+        raise self.error
+
+
+class Path_(Raising, os.PathLike):
+    """One that is taken for a path."""
+
+
+@pytest.mark.parametrize("number", ERRORS)
+def test_an_argument_s(make, tmp_path, number):
+    path = make(OLD)
+    error = OSError(number, "theirs")
+    bad, bad_path = Raising(error), Path_(error)
+    m = fastmmap.open(path, "r+")
+    logs = [fastmmap.Appender(tmp_path / f"log{i}", sync=sync) for i, sync in enumerate((None, "always"))]
+    for call in (
+        lambda: fastmmap.open(path, size=bad),
+        lambda: fastmmap.open(bad_path),
+        lambda: fastmmap.open_shared("fastmmap-test-raising", bad),
+        lambda: fastmmap.count(bad_path, "cat"),
+        lambda: fastmmap.find(path, "cat", bad),
+        lambda: fastmmap.replace_file(bad_path, "cat", "dog"),
+        lambda: fastmmap.replace_file(path, "cat", "dog", bad),
+        lambda: fastmmap.replace_file(path, "cat", "dog", threads=bad),
+        lambda: fastmmap.plan_replace(bad_path, "cat", "dog"),
+        lambda: fastmmap.recover(bad_path),
+        lambda: fastmmap.Appender(bad_path),
+        lambda: fastmmap.Appender(path, stage_dir=bad_path),
+        lambda: fastmmap.Appender(path, stage_size=bad),
+        lambda: m.resize(bad),
+        lambda: m.line_at(bad),
+        lambda: m[bad],
+        *(lambda log=log: log.append_many(bad) for log in logs),
+    ):
+        with pytest.raises(OSError, match="theirs") as caught:
+            call()
+        check(caught.value, error, number)
+        error.__traceback__ = None
+    m.close()
+    for log in logs:
+        log.close()
+        assert Path(log.name).read_bytes() == b"a record\n"
+    assert path.read_bytes() == OLD
