@@ -192,3 +192,25 @@ def test_indices_that_are_none(kernel):
             kernel.find(b"abc", b"b", bad)
         with pytest.raises(TypeError, match="slice indices must be integers or None"):
             kernel.count(b"abc", b"b", 0, bad)
+
+
+@pytest.mark.skipif(not _backend.NATIVE, reason="the standard library's ways to memory take fewer")
+def test_buffers_of_any_items(kernel, tmp_path):
+    import numpy
+
+    class Exporter:
+        def __buffer__(self, flags):
+            return memoryview(b"abcabc")
+
+    times = numpy.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]")
+    assert kernel.count(times, bytes(times.view("u1")[:8])) == 1
+    assert kernel.find(numpy.array([(1, 2.0)], dtype="i4,f8"), b"\1") == 0
+    if sys.version_info >= (3, 12):
+        assert kernel.find(Exporter(), b"c") == 2
+        assert kernel.find(b"xxabcabc", Exporter()) == 2
+        assert list(kernel.iter_find(Exporter(), b"a")) == [0, 3]
+    closed = fastmmap.open(None, size=10)
+    closed.close()
+    for call in (lambda: kernel.find(closed, b"a"), lambda: kernel.append(closed, 0, b"a")):
+        with pytest.raises(ValueError, match="the mapping is closed"):
+            call()

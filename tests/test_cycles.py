@@ -63,7 +63,7 @@ def test_a_mapping_that_holds_what_holds_it(kernel, make, holds):
 
 @pytest.mark.parametrize("holds", HOLDERS)
 def test_a_view_that_is_held(kernel, holds):
-    """CPython before 3.13 dies when it clears an exported memoryview: what is held by one may stay, and harms nobody."""
+    """CPython before 3.13 dies when it clears an exported memoryview: what one holds may stay, and harms nobody."""
     for order in (0, 1):
         memory, holder = bytearray(b"x" * 10_000), Holder()
         view = memoryview(memory)
