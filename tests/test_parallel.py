@@ -233,7 +233,8 @@ def test_threads_side_by_side(large):
 def test_an_interrupt_ends_a_search_that_would_take_seconds(threads):
     """A sparse file of 64 GiB: the zeros would all be read."""
     code = f"""
-import fastmmap, os, tempfile
+import fastmmap, os, signal, tempfile
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored, as it is in the background of a shell
 with tempfile.TemporaryFile() as file:
     os.ftruncate(file.fileno(), 1 << 36)
     m = fastmmap.open(file.fileno())
