@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 import warnings
-import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from . import _system, ticking
 from ._backend import chosen
 from .draining import Descriptor, Lock, Log, Untrusted, let_go_in_child
-from .recovering import adopt
+from .recovering import adopt, appenders
 from .reference.arguments import export, export_data
 from .reference.drain import NOTHING
 from .staging import LARGEST_HALF, File, Memory
@@ -101,7 +100,7 @@ class Appender(Stage):
                 self._log.file.close()
                 raise
         self._closed = False
-        _appenders.add(self)
+        appenders.add(self)
 
     def _check_sync(self) -> None:
         """OSError for what can't be synced, as a pipe can't."""
@@ -190,6 +189,13 @@ class Appender(Stage):
             stage = self._stage
             waiting = 0 if stage is None else stage.length(self.turn - 1)
             return self._log.size() + waiting + self.tail
+
+    def stage_for(self, file: os.stat_result) -> str | None:
+        """What its stage is called, if a file is its log."""
+        if self._closed or not os.path.samestat(self._log.status, file):
+            return None
+        stage = self._stage
+        return os.path.basename(stage.path) if isinstance(stage, File) else "in memory of this process"
 
     # --- appending ---
 
@@ -456,8 +462,6 @@ class _Open:
             self._appender._check_open()
 
 
-_appenders: weakref.WeakSet[Appender] = weakref.WeakSet()
-
 # Whether the interpreter ends: records go to the file itself then.
 _ended = False
 
@@ -468,7 +472,7 @@ def _end_all() -> None:
     global _ended
     _ended = True
     failure = None
-    for appender in list(_appenders):
+    for appender in list(appenders):
         try:
             with appender._lock:
                 if not appender._closed:
@@ -498,7 +502,7 @@ def _start_anew_in_child() -> None:
     let_go_in_child()
     ticking.forget()
     _known = False
-    for appender in list(_appenders):
+    for appender in list(appenders):
         appender._lock = threading.RLock()
         appender._storing = threading.RLock()  # the reference's
         appender._armed = appender._opening = appender._ending = False

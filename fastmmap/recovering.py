@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,11 +16,16 @@ from .draining import Lock, Log, StageError, Untrusted, check_trust, open_beside
 from .staging import File, Header
 
 if TYPE_CHECKING:
+    from .appending import Appender
     from .draining import Held
     from .mapped import Path
 
     # Whether a stage is to be recovered, by its header and where its log is, if it was found.
     Wanted = Callable[[Header, str | None], bool]
+
+
+# The appenders of this process, to be asked where they write to.
+appenders: weakref.WeakSet[Appender] = weakref.WeakSet()
 
 
 def recover(path: Path) -> bool:
@@ -44,6 +50,45 @@ def recover(path: Path) -> bool:
 def adopt(log: Log, folder: str) -> None:
     """Recovers the stages of one log that are in a folder, before it is written to. What can't be is warned of."""
     _recover_all(folder, wanted_by(log.path), strict=False)
+
+
+def refuse_open_log(path: str) -> None:
+    """Raises OSError (EBUSY) if a file is the log of an Appender that lives, here or in another process.
+
+    What dead ones have left is taken to it first: their stages would belong to no file once another had its name. An
+    appender of another process is seen by its stage, if that stands beside the log.
+    """
+    path = os.path.realpath(path)
+    status = os.stat(path)
+    for appender in list(appenders):
+        if (name := appender.stage_for(status)) is not None:
+            raise _busy(path, name)
+
+    def own(header: Header, log: str | None) -> bool:
+        return log is not None and os.path.samefile(log, path)
+
+    with suppress(PermissionError):  # whose names we may not see
+        stages = list(stages_in(os.path.dirname(path)))
+        if stages and _recover_all(os.path.dirname(path), own):
+            stages = list(stages_in(os.path.dirname(path)))
+        for stage in stages:
+            if _is_wanted(stage, own) and _is_written_to(stage, status):
+                raise _busy(path, os.path.basename(stage))
+
+
+def _busy(path: str, stage: str) -> OSError:
+    text = f"The file is being written to by an Appender (stage {stage}): close it first"
+    return OSError(errno.EBUSY, text, path)
+
+
+def _is_written_to(stage: str, log: os.stat_result) -> bool:
+    """Whether somebody has a log's stage open, who may. Others could hold up by theirs who may not write to the log."""
+    try:
+        file = open_beside(stage)
+        check_trust(file.fd, stage, log)
+    except OSError:
+        return False  # it is gone, or was warned of
+    return not _system.lock(file.fd, wait=False)
 
 
 def wanted_by(path: str) -> Wanted:

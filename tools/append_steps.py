@@ -22,7 +22,7 @@ import warnings
 from pathlib import Path
 
 import fastmmap
-from fastmmap import _backend, _system, appending
+from fastmmap import _backend, _system, appending, recovering
 from fastmmap.reference import drain
 
 STEPS = (
@@ -123,7 +123,7 @@ class Writer:
         """Closes what the process had open, and nothing else."""
         appender = self.appender
         appender._closed = True
-        appending._appenders.discard(appender)
+        recovering.appenders.discard(appender)
         stage = appender._stage
         if stage is not None:
             appender.switch(None)
@@ -185,7 +185,7 @@ def run(seed: int, folder: Path, counted: collections.Counter) -> str | None:
 def forget_open(folder: Path) -> None:
     """Closes what a writer had open that died within a call. Objects that are yet to go close the number only."""
     living = set()
-    for appender in appending._appenders:
+    for appender in recovering.appenders:
         living.add(appender._log.file.fd)
         if appender._stage is not None:
             living |= {appender._stage.file.fd, appender._stage.lock.file.fd, appender._stage._mapping.descriptor}
