@@ -10,6 +10,7 @@ import functools
 import importlib
 import mmap
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -228,6 +229,15 @@ def lock(fd: int, wait: bool = True) -> bool:
 def unlock(fd: int) -> None:
     """Gives it back."""
     fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def has_room(fd: int) -> bool:
+    """Whether a pipe or a device takes something at once, or answers that it never will; True where it can't be asked."""
+    if not hasattr(select, "poll"):
+        return True
+    asked = select.poll()
+    asked.register(fd, select.POLLOUT)
+    return bool(asked.poll(0))
 
 
 def is_local(fd: int) -> bool:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import warnings
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,7 @@ def stage(request, monkeypatch):
     """Where the stages of appenders are."""
     if request.param == "memory":
         monkeypatch.setattr(_system, "is_local", lambda fd: False)
+        warnings.filterwarnings("ignore", ".*are staged in memory", RuntimeWarning)  # until the test ends
     return request.param
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext, suppress
 import pytest
 
 import fastmmap
-from fastmmap import _system, appending, draining, ticking
+from fastmmap import _system, draining, ending, ticking
 
 pytestmark = [
     pytest.mark.usefixtures("stage"),
@@ -135,7 +135,7 @@ def made(tmp_path, monkeypatch):
         log.append(b"x" * 500 + b"\n")
         if job == "first in a child":  # as it is there: without a stage
             log.appender.flush()
-            appending._start_anew_in_child()
+            ending.start_anew_in_child()
             fastmmap.recover(path.parent)  # what is the parent's
         return log
 

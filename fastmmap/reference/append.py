@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import threading
+from _thread import RLock
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -40,7 +40,7 @@ class Stage:
     """
 
     def __init__(self, buffer: Buffer | None = None) -> None:
-        self._storing = threading.RLock()  # the kernel holds the interpreter's lock while it stores
+        self._storing = RLock()  # the kernel holds the interpreter's lock while it stores
         self._memory: Any = None
         self._view = memoryview(b"")  # what records are stored in
         self._word: memoryview | None = None

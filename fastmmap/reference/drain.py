@@ -38,8 +38,8 @@ DRAINS = 1 << 32
 
 # What comes of a step. KEPT: it is DONE, but the lock has to be given back by closing it. AGAIN: a signal came before
 # anything was done. GONE: the lock's file was removed, or is none of ours. OTHER: the drain of another stage has to be
-# finished first.
-DONE, KEPT, AGAIN, GONE, OTHER = range(5)
+# finished first. NAMELESS: the log was removed, and nothing more was written to it.
+DONE, KEPT, AGAIN, GONE, OTHER, NAMELESS = range(6)
 
 NOTHING = memoryview(b"")
 
@@ -172,12 +172,14 @@ def _drain(
             name = block[NAME_AT:]
             if not _is_lock(block):
                 outcome = GONE
+            elif not _is_nobody(name) and os.fstat(log).st_nlink == 0:
+                outcome = NAMELESS
             elif name == identity:
                 _finish(names, log, memory, half)
             elif not _is_nobody(name):
                 outcome = OTHER
         if outcome == DONE and number >= 0:
-            _write(names, log, memory, half, identity, number, record, counter)
+            outcome = _write(names, log, memory, half, identity, number, record, counter)
     finally:
         outcome = _give_back(lock, outcome)
     return outcome
@@ -185,11 +187,14 @@ def _drain(
 
 def _write(
     names: Any, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
-) -> None:
+) -> int:
     """What a drain does when no other is unfinished."""
-    length, offset = _length(memory, half, number), os.fstat(log).st_size
+    length, status = _length(memory, half, number), os.fstat(log)
     if not length and not len(record):
-        return
+        return DONE
+    if status.st_nlink == 0:
+        return NAMELESS
+    offset = status.st_size
     _store(memory, record[:HEAD], HEAD_AT)
     _store(memory, INTENT.pack(offset, length, len(record), number % DRAINS, 0), INTENT_AT)
     # Half a name is nobody's: the first half is stored last, after the intent.
@@ -210,6 +215,7 @@ def _write(
     if length:
         _empty(memory, number)
     _forget(names)
+    return DONE
 
 
 def _forget(names: Any) -> None:
@@ -236,12 +242,21 @@ def _finish(names: Any, log: int, memory: Any, half: int) -> None:
             # ends with a page, and begins as the record did; what doesn't may be somebody else's.
             head = _load(memory, min(behind, HEAD), HEAD_AT)
             if _system.read_at(log, len(head), offset + length) == head:
-                _system.truncate(log, offset + length)
+                _cut(log, offset + length)
         with memoryview(memory) as view, view[start + present : start + length] as content:
             _append(log, [content], _Written())
         if length:
             _empty(memory, number)
     _forget(names)
+
+
+def _cut(log: int, size: int) -> None:
+    """Cuts a log, if it can be cut: where it may only be appended to, the part of a record stays."""
+    try:
+        _system.truncate(log, size)
+    except OSError as error:
+        if error.errno != errno.EPERM:
+            raise
 
 
 def _load(memory: Any, size: int, offset: int) -> bytes:
