@@ -407,9 +407,11 @@ class Appender(Stage):
 
     def _change_to(self, log: Log | None) -> None:
         """Ends the stage, and goes on in another log, if there is one, with a new stage."""
+        before = self._log
         try:
             self._end_stage()
-            if log is not None and not self._closed:
+            # If that one was gone, what was staged has gone to the file that the path led to later than to this.
+            if log is not None and self._log is before and not self._closed:
                 if self._unsynced and self._asked and self._failure is None:
                     self._make_durable()
                 self._use(log)
@@ -570,12 +572,19 @@ class Appender(Stage):
         if log.is_regular and not log.named:
             text = "The log was removed, and its path leads to a file without a name"
             raise OSError(errno.ENOENT, text, self.name)
+        stage = self._stage
+        try:
+            if self._log is gone and isinstance(stage, File):
+                stage.follow(log, self._stage_dir or os.path.dirname(log.path))
+                self._survives = stage.survives_kill
+        except (OSError, ValueError):
+            if self._log is gone:
+                raise
         if self._log is not gone:
-            return  # a handler has done so
-        if isinstance(self._stage, File):
-            self._stage.follow(log, self._stage_dir or os.path.dirname(log.path))
-            self._survives = self._stage.survives_kill
+            return  # a handler has done so, or has reopened it
         self._use(log)
+        if self._stage is not stage:
+            self._due = True  # a handler has reopened it between these lines
 
     def _make_way(self, stage: File | Memory, log: Log) -> None:
         """Switches the stage to its other half if it has any records; for the last time until it takes no more."""

@@ -7,7 +7,7 @@ import operator
 import os
 import stat
 import sys
-import threading
+from _thread import RLock
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -68,7 +68,7 @@ class MappedFile(Verbs, Mapping):
         self.backend = "mmap"
         self.offset = offset
         self._starts: Offsets | None = None
-        self._lock = threading.RLock()  # of what changes the size, the descriptor or the index of the lines
+        self._lock = RLock()  # of what changes the size, the descriptor or the index of the lines
         self._closed = False
         if path is None:
             self._map_memory(size)

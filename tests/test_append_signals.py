@@ -59,11 +59,15 @@ class Log:
         self.appender.append(record)
         self.accepted.append(record)
 
+    def read(self):
+        """What is in the log, and in those it was rotated to."""
+        return b"".join(path.read_bytes() for path in self.path.parent.glob("log*"))
+
     def check(self):
         """Each record once, whole, and nothing beside the log."""
         self.appender.close()
-        assert sorted(self.path.read_bytes().splitlines(True)) == sorted(self.accepted)
-        assert os.listdir(self.path.parent) == [self.path.name]
+        assert sorted(self.read().splitlines(True)) == sorted(self.accepted)
+        assert not [name for name in os.listdir(self.path.parent) if not name.startswith("log")]
 
 
 def at_each_point(job, event, make):
@@ -118,6 +122,9 @@ JOBS = {
     "sync": lambda log: log.appender.sync(),
     "close": lambda log: log.appender.close(),
     "in time": lambda log: log.appender.tick(),
+    "reopen": lambda log: log.appender.reopen(),
+    "reopen a rotated log": lambda log: log.appender.reopen(),
+    "flush to a removed log": lambda log: log.appender.flush(),
 }
 
 OPTIONS = {"plain": {}, "always in sync": {"sync": "always"}, "in time": {"interval": 1000.0}}
@@ -137,6 +144,13 @@ def made(tmp_path, monkeypatch):
             log.appender.flush()
             ending.start_anew_in_child()
             fastmmap.recover(path.parent)  # what is the parent's
+        elif job == "reopen a rotated log":
+            path.rename(path.with_name("log.1"))
+        elif job == "flush to a removed log":
+            path.unlink()
+            log.accepted = log.accepted[
+                : log.appender.size - log.appender._log.size()
+            ]  # without what was written to it
         return log
 
     return make
@@ -144,13 +158,20 @@ def made(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("job", JOBS)
-@pytest.mark.parametrize("what", ["small", "large", "flush"])
+@pytest.mark.parametrize("what", ["small", "large", "flush", "reopen"])
 def test_a_handler_that_appends_at_any_point(made, job, what, options):
+    if what == "reopen" and options != "plain":
+        pytest.skip("it doesn't depend on that")
+
     def handle(log):
         with closed_is_fine(log) if job == "close" else nullcontext():
             log.append(LARGE if what == "large" else b"handler's\n")
             if what == "flush":
                 log.appender.flush()
+            elif what == "reopen":
+                log.path.rename(log.path.with_name("log.2")) if log.path.exists() else None
+                log.appender.reopen()
+                log.append(b"handler's, after that\n")
 
     for log in at_each_point(JOBS[job], handle, lambda: made(job, options)):
         log.check()
@@ -196,11 +217,11 @@ def test_an_interrupt_at_any_point(made, job, options):
     for log in at_each_point(work, interrupt, lambda: made(job, options)):
         log.append(b"afterwards\n") if not log.appender.closed else None
         log.appender.close()
-        data = log.path.read_bytes()
+        data = log.read()
         assert sorted(data.splitlines(True)) == sorted(log.accepted)
         fastmmap.recover(log.path.parent)
-        assert [name for name in os.listdir(log.path.parent) if not name.endswith(".lock")] == ["log"]
-        assert log.path.read_bytes() == data
+        assert not [name for name in os.listdir(log.path.parent) if not name.startswith("log") and ".lock" not in name]
+        assert log.read() == data
 
 
 @pytest.mark.parametrize("what", ["append", "large", "flush", "close"])
