@@ -130,14 +130,13 @@ class Appender(Stage):
         return log
 
     def _use(self, log: Log) -> None:
-        """Has records go to that log from now on."""
+        """Has records go to that log from now on. The one before is closed when the last call that is in it ends."""
         before, self._log = getattr(self, "_log", None), log
         self._named = False
         # What a pipe has taken of a record can't be taken back: all go by the stage.
         self.largest = min(LARGE - 1, self._half) if log.is_regular else self._half
         if before is not None:
             log.unsaid += before.unsaid
-            before.file.close()
 
     def _say(self) -> None:
         """Warns of what was found out while the lock was held: a warning may be anybody's code, and wait for a lock."""
@@ -234,9 +233,9 @@ class Appender(Stage):
         """How many bytes the file has, with those that wait in the stage."""
         with _Open(self), self._lock:
             self._check_open()
-            stage = self._stage
+            stage, log = self._stage, self._log
             waiting = 0 if stage is None else stage.length(self.turn - 1)
-            return self._log.size() + waiting + self.tail
+            return log.size() + waiting + self.tail
 
     def stage_for(self, file: os.stat_result) -> str | None:
         """What its stage is called, if a file is its log."""
@@ -555,14 +554,14 @@ class Appender(Stage):
             except Nameless:
                 pass
             except OSError as error:
-                if error.errno == errno.EBADF and log.file.fd < 0 and self._log is not log:
-                    continue  # a handler has changed to another log
+                if (self._stage is not stage or self._log is not log) and not self._closed:
+                    continue  # a handler has closed what this was to be written with
                 _system.name(error, self.name, always=True)
                 raise
             except ValueError:
                 if self._closed or self._stage is stage:
                     raise
-                continue  # the stage is closed, for a handler has had another made, as for a large record to a pipe
+                continue  # the stage is closed, for a handler has had another made, as by reopen
             with _system.naming(self.name, always=True):
                 self._follow(log)
 
@@ -603,7 +602,10 @@ class Appender(Stage):
         self._unsynced = False
         try:
             with _system.naming(self.name, always=True):
-                _system.make_durable(self._log.file.fd)
+                log = None
+                while log is not self._log:  # a handler may have reopened it
+                    log = self._log
+                    _system.make_durable(log.file.fd)
                 if not self._named:
                     self._make_name_durable()
         except BaseException as error:

@@ -51,6 +51,9 @@ LONGEST_PATH = HALVES_AT - PATH_AT
 # A word counts bytes in 32 bits.
 LARGEST_HALF = 1 << 31
 
+# Why a stage can't follow to another log: it, or its folder, is gone, or elsewhere, or not ours to write to.
+_ASTRAY = (errno.ENOENT, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
+
 # Of a drain that writes nothing, but finishes what was interrupted.
 NO_DRAIN = -1
 
@@ -168,6 +171,7 @@ class File:
     def __init__(self, path: str, file: Held, header: Header, lock: Lock, mapping: MappedFile) -> None:
         self.path, self.file, self.header, self.lock = path, file, header, lock
         self.half, self._mapping = header.half, mapping
+        self.next_path: str | None = None  # what it is being renamed to, or was
 
     @property
     def survives_kill(self) -> bool:
@@ -255,15 +259,17 @@ class File:
         view, half, name = self._mapping.view(), self.half, self.header.id
         if self.lock.file.fd < 0:
             log.check_name()  # its folder may be gone as well
-            self.lock.open()
-        lock = self.lock.file
         try:
+            if self.lock.file.fd < 0:
+                self.lock.open()
+            lock = self.lock.file
             outcome: int = chosen.drain(lock.fd, lock.names, log.file.fd, view, half, name, number, record, counter)
         except OSError:
             self.lock.close()  # which gives it back, whatever there was
+            raise
+        finally:
             if self.file.fd < 0:
                 self.lock.remove()  # a handler has closed the stage, and this has made the lock anew
-            raise
         if outcome in (KEPT, GONE):
             self.lock.close()
         return outcome
@@ -306,24 +312,35 @@ class File:
         """
         if self.is_astray:
             return
+        lock = Lock(folder, log) if os.path.isdir(folder) else self.lock
+        # A descriptor that no handler closes: its number could be another file's when it is written to.
+        file = Held(os.dup(self.file.fd))
         try:
-            if not log.readable or os.fstat(self.file.fd).st_nlink == 0 or not _system.is_local(log.file.fd):
+            if not log.readable or os.fstat(file.fd).st_nlink == 0 or not _system.is_local(log.file.fd):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
-            lock = Lock(folder, log)
             lock.open()
             header = self.header.of_log(log, os.stat(folder))
-            adapt(self.file.fd, log.status)
-            header.write(self.file.fd)
+            adapt(file.fd, log.status)
+            header.write(file.fd)
             path = lock.stage_path(header.id)
-            if not _is_at(path, self.file):
+            if self.next_path is not None and _is_at(self.next_path, file):
+                self.path = self.next_path  # an interrupt, or this handler, came in just then
+            self.next_path = path
+            if not _is_at(path, file):
                 _system.rename(self.path, path)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS):
+        except BaseException as error:
+            if lock is not self.lock:
+                lock.remove()
+            if not isinstance(error, OSError) or error.errno not in _ASTRAY:
                 raise
             self.is_astray = True
             return
+        finally:
+            file.close()
         before, self.header, self.path, self.lock = self.lock, header, path, lock
         before.remove(header.id)
+        if self.file.fd < 0:
+            lock.remove(header.id)  # a handler has closed the stage meanwhile
 
     # --- the end ---
 
@@ -338,8 +355,9 @@ class File:
 
         What can't be removed is an empty stage, which goes with the next recovery.
         """
-        with suppress(OSError):
-            _system.remove(self.path)
+        for path in {self.path, self.next_path or self.path}:
+            with suppress(OSError):
+                _system.remove(path)
         self.lock.remove(self.header.id)
         self.let_go()
 
