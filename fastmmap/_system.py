@@ -232,7 +232,7 @@ def unlock(fd: int) -> None:
 
 
 def has_room(fd: int) -> bool:
-    """Whether a pipe or a device takes something at once, or answers that it never will; True where it can't be asked."""
+    """Whether a pipe or a device takes something at once, or says that it never will; True where none can be asked."""
     if not hasattr(select, "poll"):
         return True
     asked = select.poll()

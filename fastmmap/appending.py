@@ -284,10 +284,9 @@ class Appender(Stage):
 
     def overflow(self, data: Data) -> None:
         """A record that the stage doesn't take: because it rests, is full, or isn't for records so large."""
-        with export_data(data) as view:  # by anybody's code, and so without the lock
-            with _Open(self), self._lock:
-                self._check_open()
-                self._store(view)
+        with export_data(data) as view, _Open(self), self._lock:  # exported by anybody's code, and so without the lock
+            self._check_open()
+            self._store(view)
 
     def _store(self, record: memoryview) -> None:
         """Stores a record in the stage, or in the file behind what is staged. The lock is held."""
@@ -474,7 +473,7 @@ class Appender(Stage):
             self._say_outside()
 
     def end_if_free(self) -> bool:
-        """Ends the stage as the process ends, if that can be done at once; whether it was, or there is nothing to do."""
+        """Ends the stage as the process ends, if that can be done at once; whether there is nothing more to do."""
         if not self._lock.acquire(False):
             return False
         try:

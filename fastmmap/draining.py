@@ -114,7 +114,7 @@ def let_go_in_child() -> None:
 class Log:
     """The file that records go to, open for appending."""
 
-    # How often a log may be renamed or replaced while it is being opened. Whoever does that has to be as fast as we are.
+    # How often a log may be renamed or replaced while it is being opened.
     _TRIES = 100
 
     def __init__(self, path: str, *, create: bool = False) -> None:

@@ -125,9 +125,7 @@ class Header:
         """The same stage's, of another log."""
         path = log.path if len(os.fsencode(log.path)) <= LONGEST_PATH else ""
         same = folder.st_dev == log.status.st_dev
-        return replace(
-            self, device=log.status.st_dev, inode=log.status.st_ino, birth=log.birth, same=same, path=path
-        )
+        return replace(self, device=log.status.st_dev, inode=log.status.st_ino, birth=log.birth, same=same, path=path)
 
     @classmethod
     def read(cls, fd: int, path: str) -> Header | None:

@@ -262,7 +262,7 @@ def test_killed_while_it_follows(path, in_file, step):
 
         def last(*arguments):
             done(*arguments)
-            if step != "write_at" or arguments[2] == 0 and bytes(arguments[1]).startswith(b"fmstage"):
+            if step != "write_at" or (arguments[2] == 0 and bytes(arguments[1]).startswith(b"fmstage")):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         setattr(_system, step, last)
