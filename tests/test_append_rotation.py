@@ -400,9 +400,11 @@ def test_how_to_get_records_out_whose_log_is_gone(path, in_file):
         fastmmap.recover(path)
     start = int(str(caught.value).split("from byte ")[1].split()[0])
     assert (path.parent / stage).read_bytes()[start : start + 8] == b"one\ntwo\n"
-    with pytest.warns(RuntimeWarning, match="gone") as said, fastmmap.Appender(path, interval=None) as log:
-        log.append(b"x")
-        log.flush()
+    with pytest.warns(RuntimeWarning, match="gone") as said:
+        log = fastmmap.Appender(path, interval=None)
+    log.append(b"x")
+    log.flush()
+    log.close()
     assert len(said) == 1
     with suppress(FileNotFoundError):
         (path.parent / stage).unlink()

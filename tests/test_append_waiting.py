@@ -6,11 +6,9 @@ import copy
 import gc
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
-import time
 import weakref
 
 import pytest
@@ -420,7 +418,7 @@ def test_a_part_that_can_not_be_cut_off_stays(tmp_path, kernel):
 
 
 def test_a_part_that_can_not_be_taken_back(tmp_path, steps, monkeypatch, stage):
-    """A write that failed half-way in a log that can't be cut: the next goes on, each record whole, but for that part."""
+    """A write that failed half-way in a log that can't be cut: the next goes on, with whole records."""
     path, write = tmp_path / "log", _system.write_pieces
     calls = []
 

@@ -1,8 +1,8 @@
 """Drives appenders through random work, and kills one of them at a random step of its drains, again and again.
 
 A step is a call of the system; a writer dies before it or after it, or in a write that has written a part. What dies
-leaves its files as a killed process would. Now and then the log is renamed, and its writers reopen it. In the end a last
-recovery must give each record that an append returned for once, whole, and in its writer's order.
+leaves its files as a killed process would. Now and then the log is renamed, and its writers reopen it. In the end a
+last recovery must give each record that an append returned for once, whole, and in its writer's order.
 
 python tools/append_steps.py            two thousand runs: a minute
 python tools/append_steps.py --long     a hundred thousand
