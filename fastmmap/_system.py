@@ -291,6 +291,15 @@ def unlock(fd: int) -> None:
     fcntl.flock(fd, fcntl.LOCK_UN)
 
 
+def has_room(fd: int) -> bool:
+    """Whether a pipe or a device takes something at once, or says that it never will; True where none can be asked."""
+    if not hasattr(select, "poll"):
+        return True
+    asked = select.poll()
+    asked.register(fd, select.POLLOUT)
+    return bool(asked.poll(0))
+
+
 def is_local(fd: int) -> bool:
     """Whether a file is on a filesystem on which a mapping, a lock and a write mean the same to all processes."""
     call = _function("fstatfs")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import atexit
 import errno
 import operator
 import os
 import sys
 import threading
-import warnings
+from _thread import RLock
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _system, ticking
 from ._backend import chosen
 from .blame import ignoring, is_ours, ours
-from .draining import Descriptor, Lock, Log, Untrusted, let_go_in_child
-from .recovering import adopt, appenders
+from .draining import Descriptor, Lock, Log, Nameless, Untrusted
+from .ending import appenders, end_with_child, has_ended
+from .errors import warn
+from .inheriting import Others
+from .recovering import adopt
 from .reference.arguments import export, export_data
 from .reference.drain import NOTHING
 from .staging import LARGEST_HALF, File, Memory
@@ -36,6 +38,8 @@ LARGE = 1 << 16
 
 SYNCS = (None, "interval", "always")
 
+_ELSEWHERE = "on this system stages are in memory"
+
 
 class Appender(Stage):
     """Appends records to a file: into a stage, which is written to the file by one write(2) when it is full.
@@ -47,9 +51,13 @@ class Appender(Stage):
 
     Records are bytes-like or str, and nothing is added to them. The stage is a mapped file beside the log, so a killed
     process loses nothing that was appended: the next appender of the file, or `recover`, takes it to the log, once.
-    Where that can't be had (a pipe, a network filesystem, a directory that can't be written to) the stage is memory,
-    and `survives_kill` is False. Threads may share an appender, and processes a file; records are never split, and
-    each appender's stay in order.
+    Where that can't be had (a network filesystem, a directory that can't be written to) the stage is memory, with a
+    RuntimeWarning that says why, and `survives_kill` is False; so it is for a pipe or a device. Threads may share an
+    appender, and processes a file; records are never split, and each appender's stay in order.
+
+    A log that is renamed is written to under its new name, as every open file is, until `reopen`. One that was removed,
+    or that another was renamed over, is opened anew at its path before the next write, and made if need be: no record
+    goes to a file without a name.
 
     A write that fails raises OSError and loses nothing: what was accepted is written with the next flush. An append
     that raises hasn't taken its record. When the system fails to sync, what had been written before may be lost, and
@@ -85,35 +93,60 @@ class Appender(Stage):
         self._stage: File | Memory | None = None
         self._survives = self._armed = False
         self._opening = self._ending = False  # a stage is being made, or drained for the last time
+        self._due = False  # a handler wants it reopened, which came in while a stage was made or ended
         self._unsynced = self._named = False  # whether there is something to sync; whether the file's name is safe
+        self._asked = sync is not None  # whether anybody wants anything to be synced
         self._failure: OSError | None = None  # of a sync
-        self._lock = threading.RLock()
+        self._why: str | None = None  # the stage is in memory, as was said
+        self._others: dict[str, Others] = {}  # by their folders
+        self._lock = RLock()
         with _system.naming(self.name):
-            self._log = Log(os.fsdecode(self.name), create=True)
-            if not self._log.is_regular:
-                self.largest = stage_size  # what a pipe has taken of a record can't be taken back: all go by the stage
+            path = os.fsdecode(self.name)
+            self._path = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)  # wherever we are later
+            self._use(self._opened())
             try:
-                if sync is not None and not self._log.is_regular:
-                    self._check_sync()
-                self._open_stage()
+                try:
+                    self._open_stage()
+                finally:
+                    self._say()
             except BaseException:
+                self._let_go(remove=True)
                 self._log.file.close()
                 raise
         self._closed = False
         appenders.add(self)
 
-    def _check_sync(self) -> None:
-        """OSError for what can't be synced, as a pipe can't."""
-        try:
-            _system.make_durable(self._log.file.fd)
-        except ours(OSError) as error:
-            if error.errno == errno.EINVAL:
-                error.strerror = f"sync={self._sync!r} is for files, and this isn't one"
-            raise
+    def _opened(self) -> Log:
+        """The log, opened by its path. OSError for what can't be synced but should be, as a pipe can't."""
+        log = Log(self._path, create=True)
+        if self._sync is not None and not log.is_regular:
+            try:
+                _system.make_durable(log.file.fd)
+            except BaseException as error:
+                log.file.close()
+                if isinstance(error, OSError) and is_ours(error) and error.errno == errno.EINVAL:
+                    error.strerror = f"sync={self._sync!r} is for files, and this isn't one"
+                raise
+        return log
+
+    def _use(self, log: Log) -> None:
+        """Has records go to that log from now on. The one before is closed when the last call that is in it ends."""
+        before, self._log = getattr(self, "_log", None), log
+        self._named = False
+        # What a pipe has taken of a record can't be taken back: all go by the stage.
+        self.largest = min(LARGE - 1, self._half) if log.is_regular else self._half
+        if before is not None:
+            log.unsaid += before.unsaid
+
+    def _say(self) -> None:
+        """Warns of what was found out while the lock was held: a warning may be anybody's code, and wait for a lock."""
+        unsaid = self._log.unsaid
+        while unsaid:
+            warn(unsaid.pop(0))
 
     def _open_stage(self) -> None:
         """Gives it a stage, if it may have one. What a signal handler appends meanwhile goes to the file itself."""
-        if self._opening or self._ending or _ended:
+        if self._opening or self._ending or has_ended():
             return
         self._opening = True
         try:
@@ -125,26 +158,39 @@ class Appender(Stage):
                     self._let_go(remove=True)
                     return
                 self.switch(*stage.place(number), rests=True, turn=number - 1)
-                _end_with_child()
+                end_with_child()
         finally:
             self._opening = False
         if self.interval is None and self._sync != "always":
             self.wake()
 
     def _stage_in_file(self, number: int) -> File | None:
-        """A stage that outlives this process, None where there can't be one."""
-        try:
-            if not self._log.readable or not _system.boot():
-                return None
-            return self._make_stage(self._stage_dir or os.path.dirname(self._log.path), number)
-        except ours(Untrusted) as error:
-            warnings.warn(
-                f"{error.strerror}. The records of {self.name!r} are staged in memory", RuntimeWarning, stacklevel=5
+        """A stage that outlives this process. None where there can't be one, of which a log's user is warned once."""
+        if not self._log.is_regular:
+            return None
+        stage, why = None, self._log.unreadable
+        if why is None and not _system.boot():
+            why = "this system has no /proc that tells when it was started" if sys.platform == "linux" else _ELSEWHERE
+        if why is None:
+            try:
+                stage = self._make_stage(self._folder(), number)
+                why = None if stage is not None else "it is on no filesystem of this machine that is known"
+            except ours(Untrusted) as error:
+                why = str(error.strerror)
+            except ours(OSError) as error:
+                if self._stage_dir or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    raise
+                why = f"no file can be made beside it ({error.strerror})"
+        if why not in (None, self._why):
+            self._log.unsaid.append(
+                f"the records of {self.name!r} are staged in memory, and lost if this process is killed: {why}"
             )
-        except ours(OSError) as error:
-            if self._stage_dir or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
-                raise
-        return None
+        self._why = why
+        return stage
+
+    def _folder(self) -> str:
+        """Where the stage belongs, and the lock."""
+        return self._stage_dir or os.path.dirname(self._log.path)
 
     def _make_stage(self, folder: str, number: int) -> File | None:
         """A stage in a folder, after those of dead writers were recovered; None where the filesystem isn't ours."""
@@ -185,10 +231,11 @@ class Appender(Stage):
     @property
     def size(self) -> int:
         """How many bytes the file has, with those that wait in the stage."""
-        with self._lock, _Open(self):
-            stage = self._stage
+        with _Open(self), self._lock:
+            self._check_open()
+            stage, log = self._stage, self._log
             waiting = 0 if stage is None else stage.length(self.turn - 1)
-            return self._log.size() + waiting + self.tail
+            return log.size() + waiting + self.tail
 
     def stage_for(self, file: os.stat_result) -> str | None:
         """What its stage is called, if a file is its log."""
@@ -207,54 +254,70 @@ class Appender(Stage):
         if self._sync != "always":
             return super().append_many(records)
         number = 0
-        with self._lock, _Open(self):
-            try:
-                for record in records:
-                    self._append_through(record)
-                    number += 1
-            finally:
-                self._make_durable()
+        try:
+            for record in records:  # whoever makes them may take their time: no lock is held
+                with export_data(record) as view, _Open(self), self._lock:
+                    self._check_open()
+                    self._append_through(view)
+                number += 1
+        finally:
+            with self._lock:
+                if not self._closed and self._unsynced:
+                    self._make_durable()
+                self._check_synced()
         return number
+
+    def writelines(self, lines: Iterable[Data]) -> None:
+        """append_many, for those who expect a file. As there, nothing is added to the lines."""
+        self.append_many(lines)
 
     def write(self, data: Data) -> int:
         """append, for those who expect a file: returns how many bytes were taken."""
         if isinstance(data, str):
             data = str.encode(data)
-        self.append(data)
+        if type(data) is bytes:
+            self.append(data)
+            return len(data)
         with export(data) as view:
+            self.append(view)
             return len(view)
 
     def overflow(self, data: Data) -> None:
         """A record that the stage doesn't take: because it rests, is full, or isn't for records so large."""
-        with self._lock:
-            self._check_open()  # as _Open does, in half a microsecond less
-            try:
-                if self._sync == "always":
-                    self._append_through(data)
-                    self._make_durable()
-                    return
-                with export_data(data) as view:
-                    self._get_ready(len(view))
-                    if len(view) <= self.largest:
-                        if self.take(view):
-                            return
-                        self._write(NOTHING)
-                        if self.take(view):
-                            return
-                    self._write(view)  # also where there is no room, or others have taken it: so nobody waits for any
-            except ours(OSError, ValueError):
-                self._check_open()
-                raise
+        with export_data(data) as view, _Open(self), self._lock:  # exported by anybody's code, and so without the lock
+            self._check_open()
+            self._store(view)
 
-    def _append_through(self, data: Data) -> None:
+    def _store(self, record: memoryview) -> None:
+        """Stores a record in the stage, or in the file behind what is staged. The lock is held."""
+        if self._sync == "always":
+            self._append_through(record)
+            self._make_durable()
+            return
+        self._get_ready(len(record))
+        if len(record) <= self.largest:
+            if self.take(record):
+                return
+            self._write(NOTHING)
+            if self.take(record):
+                return
+        self._write(record)  # also where there is no room, or others have taken it: so nobody waits for any
+
+    def _append_through(self, record: memoryview) -> None:
         """Appends one record to the file itself."""
-        with export_data(data) as view:
-            self._get_ready()
-            self._write(view)
+        self._get_ready()
+        self._write(record)
+
+    def _say_outside(self) -> None:
+        """Warns, unless this thread holds the lock yet, as a handler does that came into a call."""
+        if not self._lock._is_owned():  # type: ignore[attr-defined]
+            self._say()
 
     def _get_ready(self, length: int = 0) -> None:
         """Makes the stage take records, a pipe's one of that length too, if this appender may. The lock is held."""
         self._check_synced()
+        if self._due:
+            self._reopen()
         if length > self._half and not self._log.is_regular:
             self._enlarge(length)
         if self._stage is None:
@@ -285,29 +348,101 @@ class Appender(Stage):
 
     def flush(self) -> None:
         """Writes the stage to the file: what was appended before is visible to its readers."""
-        with self._lock, _Open(self):
+        with _Open(self), self._lock:
+            self._check_open()
             self._check_synced()
+            if self._due:
+                self._reopen()
             self._write(NOTHING)
             if self.interval is not None and not self._armed:
                 self.rest()  # the next append tries to arm it
 
     def sync(self) -> None:
         """flush, and returns when the file would survive a power loss."""
-        with self._lock, _Open(self):
+        with _Open(self), self._lock:
+            self._check_open()
+            self._asked = True
             self.flush()
             self._make_durable()
+
+    def reopen(self) -> None:
+        """Goes on in the file that the path leads to now, as after a rotation; makes it where there is none.
+
+        What is staged goes to the file as it was open, under whatever name it has now, or to the new one if it has
+        none any more. `position` goes on counting. The path is the one that was given, from the directory where the
+        appender was made. A signal handler may call it, of SIGHUP for instance, whatever it came into.
+
+        Raises
+        ------
+        OSError
+            The path can't be opened, or the old file can't be written to. The appender goes on as it was, with its
+            records. Where only the new stage can't be made, the next append tries again.
+        ValueError
+            The appender is closed.
+        """
+        with _Open(self), self._lock:
+            self._check_open()
+            self._check_synced()
+            self._reopen()
+
+    def _reopen(self) -> None:
+        """reopen, or notes that it is due, where this came into what makes or ends a stage. The lock is held."""
+        self._due = True
+        if self._opening or self._ending:
+            self.rest(anyway=True)  # the next append comes to it
+            return
+        try:
+            with _system.naming(self.name, always=True):
+                log = self._opened()
+            if isinstance(self._stage, File) and os.path.samestat(log.status, self._log.status):
+                self._write(NOTHING)
+            else:
+                self._change_to(log)
+            self._due = False
+        except ours(OSError):
+            self._due = False
+            raise
+
+    def _change_to(self, log: Log | None) -> None:
+        """Ends the stage, and goes on in another log, if there is one, with a new stage."""
+        before = self._log
+        try:
+            self._end_stage()
+            # If that one was gone, what was staged has gone to the file that the path led to later than to this.
+            if log is not None and self._log is before and not self._closed:
+                if self._unsynced and self._asked and self._failure is None:
+                    self._make_durable()
+                self._use(log)
+        finally:
+            self._ending = self._closed
+        if not self._closed:
+            with _system.naming(self.name, always=True):
+                self._open_stage()
 
     def tick(self) -> bool:
         """What is done after each interval. Returns whether there may be something to do after the next."""
         with self._lock:
-            self._armed = self._has_to_do()
-            if self._armed:
+            works = self._armed = self._has_to_do()
+            if works:
                 # What can't be written waits: whoever appends to a full stage, flushes or closes hears of it.
                 with ignoring(OSError):
+                    if self._due:
+                        self._reopen()
                     self._write(NOTHING)
                     if self._is_to_be_synced():
                         self._make_durable()
-            return self._armed
+        if works:
+            self._take_over()
+            self._say_outside()
+        return works
+
+    def _take_over(self) -> None:
+        """Takes to the log what writers have left that died since this one was opened. No lock is held."""
+        stage, log = self._stage, self._log
+        if isinstance(stage, File) and not stage.is_astray:
+            own = os.path.basename(stage.path)
+            for folder in {stage.lock.folder, os.path.dirname(log.path)}:
+                self._others.setdefault(folder, Others()).take_over(log, folder, own)
 
     def _has_to_do(self) -> bool:
         """Whether anything is staged, or has to be synced in time."""
@@ -318,18 +453,60 @@ class Appender(Stage):
 
     def close(self) -> None:
         """Flushes and closes, and removes the stage. A flush that fails leaves the appender open, with its records."""
-        with self._lock:
-            if self._closed:
-                return
-            try:
-                self._end_stage()
-            except ours(OSError, ValueError):
-                if self._closed:  # by a signal handler
+        if self._closed:
+            return
+        self._take_over()
+        try:
+            with self._lock:
+                if self._closed:
                     return
-                raise
-            self._closed = True
-            self._log.file.close()
-            self._check_synced()
+                try:
+                    self._end_stage()
+                except ours(OSError, ValueError):
+                    if self._closed:  # by a signal handler
+                        return
+                    raise
+                self._closed = True
+                self._log.file.close()
+                self._check_synced()
+        finally:
+            self._say_outside()
+
+    def end_if_free(self) -> bool:
+        """Ends the stage as the process ends, if that can be done at once; whether there is nothing more to do."""
+        if not self._lock.acquire(False):
+            return False
+        try:
+            if self._closed:
+                return True
+            if not self._is_free():
+                return False
+            self._take_over()
+            self._end_stage()
+        finally:
+            self._lock.release()
+        self._say_outside()
+        return True
+
+    def _is_free(self) -> bool:
+        """Whether a drain would wait for nobody, as far as one look tells."""
+        stage = self._stage
+        if isinstance(stage, File):
+            try:
+                return stage.lock.is_free()
+            except ours(OSError):
+                return True  # which the drain will tell
+        if self._log.is_regular or stage is None or not (self.tail or stage.length(self.turn - 1)):
+            return True
+        return _system.has_room(self._log.file.fd)
+
+    def start_anew(self) -> None:
+        """In a forked child: the stage, and whatever its threads were at, is the parent's."""
+        self._lock = RLock()
+        self._storing = RLock()  # the reference's
+        self._armed = self._opening = self._ending = False
+        self._others = {}
+        self._let_go()
 
     def _end_stage(self) -> None:
         """Drains the stage for the last time, and removes it. From then on records go to the file itself.
@@ -358,44 +535,76 @@ class Appender(Stage):
         same at any point between two steps, so each step looks at what there is.
         """
         while True:
-            stage, tail = self._stage, self.tail
+            stage, log, tail = self._stage, self._log, self.tail
             if tail or len(record):
                 self._unsynced = True
             try:
                 if stage is None:
-                    self._log.send(record, self)
+                    log.send(record, self)
                     return
                 if tail or self._ending:
-                    self._make_way(stage)
+                    self._make_way(stage, log)
                 if len(record) or stage.length(self.turn - 1):
-                    stage.drain(self._log, self.turn - 1, record, self)
+                    stage.drain(log, self.turn - 1, record, self)
+                if stage.is_astray and not self._ending and not self._opening:
+                    with ignoring(OSError):  # the next append tries to have a stage
+                        self._change_to(None)
                 return
+            except ours(Nameless):
+                pass
             except ours(OSError) as error:
+                if (self._stage is not stage or self._log is not log) and not self._closed:
+                    continue  # a handler has closed what this was to be written with
                 _system.name(error, self.name, always=True)
                 raise
             except ValueError:
                 if self._closed or self._stage is stage:
                     raise
-                # The stage is closed, for a handler has had another made, as for a large record to a pipe.
+                continue  # the stage is closed, for a handler has had another made, as by reopen
+            with _system.naming(self.name, always=True):
+                self._follow(log)
 
-    def _make_way(self, stage: File | Memory) -> None:
+    def _follow(self, gone: Log) -> None:
+        """Goes on at the path of a log that has no name any more, with what is staged."""
+        log = self._opened()
+        if log.is_regular and not log.named:
+            text = "The log was removed, and its path leads to a file without a name"
+            raise OSError(errno.ENOENT, text, self.name)
+        stage = self._stage
+        try:
+            if self._log is gone and isinstance(stage, File):
+                stage.follow(log, self._stage_dir or os.path.dirname(log.path))
+                self._survives = stage.survives_kill
+        except ours(OSError, ValueError):
+            if self._log is gone:
+                raise
+        if self._log is not gone:
+            return  # a handler has done so, or has reopened it
+        self._use(log)
+        if self._stage is not stage:
+            self._due = True  # a handler has reopened it between these lines
+
+    def _make_way(self, stage: File | Memory, log: Log) -> None:
         """Switches the stage to its other half if it has any records; for the last time until it takes no more."""
         while self.tail or (self._ending and not self.rest()):
             turn = self.turn
             if stage.length(turn - 1):  # the half that is to take records must be empty
-                stage.drain(self._log, turn - 1, NOTHING, self)
+                stage.drain(log, turn - 1, NOTHING, self)
             self.switch(*stage.place(turn + 1), rests=self._ending, turn=turn)
             if not self._ending:
                 break
 
     def _is_to_be_synced(self) -> bool:
-        return self._sync == "interval" and self._unsynced
+        return self._sync is not None and self._unsynced
 
     def _make_durable(self) -> None:
         self._unsynced = False
         try:
             with _system.naming(self.name, always=True):
-                _system.make_durable(self._log.file.fd)
+                log = None
+                while log is not self._log:  # a handler may have reopened it
+                    log = self._log
+                    _system.make_durable(log.file.fd)
                 if not self._named:
                     self._make_name_durable()
         except BaseException as error:
@@ -430,14 +639,19 @@ class Appender(Stage):
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_closed", True):
-            return
+        if getattr(self, "_closed", True) or has_ended is None or has_ended():
+            return  # what was staged was drained when the interpreter began to end
         try:
             self.close()
         except BaseException:
             self._let_go()
             self._log.file.close()
             raise
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(
+            f"an Appender can't be copied or pickled, for its stage is its own: open another by the path {self.name!r}"
+        )
 
     def _let_go(self, remove: bool = False) -> None:
         """Closes the stage, and removes it or leaves it: to be recovered, or to its writer if this is a child."""
@@ -448,7 +662,10 @@ class Appender(Stage):
 
 
 class _Open:
-    """A block in which a signal handler may close the appender: what fails for that says that it is closed."""
+    """Around a block under an appender's lock, in which a signal handler may close it: what fails for that says so.
+
+    What there is to be warned of is said when the lock was given back.
+    """
 
     __slots__ = ("_appender",)
 
@@ -456,59 +673,10 @@ class _Open:
         self._appender = appender
 
     def __enter__(self) -> None:
-        self._appender._check_open()
+        pass
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         if isinstance(error, (OSError, ValueError)) and is_ours(error):
             self._appender._check_open()
-
-
-# Whether the interpreter ends: records go to the file itself then.
-_ended = False
-
-
-@atexit.register
-def _end_all() -> None:
-    """Drains and removes all stages of this process, when it ends."""
-    global _ended
-    _ended = True
-    failure = None
-    for appender in list(appenders):
-        try:
-            with appender._lock:
-                if not appender._closed:
-                    appender._end_stage()
-        except BaseException as error:
-            failure = error
-    if failure is not None:
-        raise failure
-
-
-# Whether the end of this process, if it is multiprocessing's, is known to us.
-_known = False
-
-
-def _end_with_child() -> None:
-    """Has stages drained at the end of a process that multiprocessing has forked, which runs no exit handlers."""
-    global _known
-    util: Any = sys.modules.get("multiprocessing.util")
-    if util is not None and not _known and sys.modules["multiprocessing.process"].parent_process() is not None:
-        _known = True
-        util.Finalize(None, _end_all, exitpriority=0)
-
-
-def _start_anew_in_child() -> None:
-    """After a fork the parent writes what is staged; the child's stage is its own, made with its first record."""
-    global _known
-    let_go_in_child()
-    ticking.forget()
-    _known = False
-    for appender in list(appenders):
-        appender._lock = threading.RLock()
-        appender._storing = threading.RLock()  # the reference's
-        appender._armed = appender._opening = appender._ending = False
-        appender._let_go()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew_in_child)
+        if self._appender._log.unsaid:
+            self._appender._say_outside()

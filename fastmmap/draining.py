@@ -24,6 +24,10 @@ class Untrusted(OSError):
         super().__init__(number, f"{os.path.basename(path)!r} is ignored: {reason}", path)
 
 
+class Nameless(Exception):
+    """The log was removed, or another was renamed over it: nothing more is to go there."""
+
+
 class StageError(OSError):
     """A stage or lock of ours that can't be used as things are: it is left alone."""
 
@@ -80,7 +84,7 @@ class Descriptor:
             os.close(fd)
 
     def __del__(self) -> None:
-        if os is not None:  # when Python ends, it closes everything
+        if os is not None and self.fd >= 0:  # when Python ends, it closes everything
             self.close()
 
 
@@ -108,36 +112,70 @@ def let_go_in_child() -> None:
 
 
 class Log:
-    """The file that records go to, open for appending. `readable`: whether a drain can be compared with it."""
+    """The file that records go to, open for appending."""
+
+    # How often a log may be renamed or replaced while it is being opened.
+    _TRIES = 100
 
     def __init__(self, path: str, *, create: bool = False) -> None:
+        # What is to be said to whoever uses it, when no lock is held: a warning may be anybody's code.
+        self.unsaid: list[str] = []
         flags = os.O_APPEND | os.O_CLOEXEC
-        self.file = Descriptor(os.open(path, os.O_WRONLY | flags | (os.O_CREAT if create else 0), 0o666))
-        self.status = os.fstat(self.file.fd)
+        for _ in range(self._TRIES):
+            self.file = Descriptor(os.open(path, os.O_WRONLY | flags | (os.O_CREAT if create else 0), 0o666))
+            self.status = os.fstat(self.file.fd)
+            self.path = os.path.realpath(path)
+            self.is_regular = stat.S_ISREG(self.status.st_mode)  # not a pipe or a device
+            self.unreadable = self._reopen(os.O_RDWR | flags) if self.is_regular else None
+            if self.unreadable != _LOST:
+                break
+        # What has no name from the start, as a file that is reached by somebody's descriptor, can't lose it.
+        self.named = self.is_regular and self.status.st_nlink > 0
         self.birth = _system.birth(self.file.fd)
-        self.path = os.path.realpath(path)
-        self.is_regular = stat.S_ISREG(self.status.st_mode)  # not a pipe or a device
-        self.readable = self.is_regular and self._reopen(os.O_RDWR | flags)
 
-    def _reopen(self, flags: int) -> bool:
-        """Opens the file with other rights, if it can be found and they can be had."""
+    @property
+    def readable(self) -> bool:
+        """Whether a drain can be compared with it."""
+        return self.is_regular and self.unreadable is None
+
+    def _reopen(self, flags: int) -> str | None:
+        """Opens the file with other rights; why not, if it can't be found or they can't be had."""
         try:
             file = Descriptor(os.open(self.path, flags))
-        except ours(PermissionError, FileNotFoundError):
-            return False
-        same = os.path.samestat(os.fstat(file.fd), self.status)
-        if same:
-            self.file = file
-        return same
+        except ours(PermissionError):
+            return "it may not be read"
+        except ours(FileNotFoundError):
+            return _LOST
+        if not os.path.samestat(os.fstat(file.fd), self.status):
+            return _LOST
+        self.file = file
+        return None
 
     def size(self) -> int:
         """How many bytes the file has."""
         return os.fstat(self.file.fd).st_size
 
+    def check_name(self) -> None:
+        """Raises Nameless if it had a name, and has none any more."""
+        if self.named:
+            try:
+                names = os.fstat(self.file.fd).st_nlink
+            except ours(OSError) as error:
+                if error.errno != errno.ESTALE:  # what network filesystems say of a file that is gone
+                    raise
+                names = 0
+            if names == 0:
+                raise Nameless
+
     def send(self, record: memoryview, counter: Stage) -> None:
         """Appends a record beside any stage, or nothing of it, and raises OSError."""
+        self.check_name()
         while chosen.send(self.file.fd, None, 0, 0, record, counter) == AGAIN:
             pass
+
+
+# What is said of a log whose path leads elsewhere.
+_LOST = "it can't be found by its path"
 
 
 class Lock:
@@ -159,6 +197,19 @@ class Lock:
         """Where the stage of that id is."""
         return os.path.join(self.folder, f"{self._prefix}-{identity.hex()}.stage")
 
+    def has_stage(self, name: str) -> bool:
+        """Whether a file is named as a stage of the log is."""
+        return name.startswith(f"{self._prefix}-") and name.endswith(".stage")
+
+    def is_free(self) -> bool:
+        """Whether nobody is in the midst of a drain, as far as one look tells."""
+        if self.file.fd < 0:
+            self.open()
+        if not _system.lock(self.file.fd, wait=False):
+            return False
+        _system.unlock(self.file.fd)
+        return True
+
     def open(self) -> None:
         """Opens the file, or makes it. Untrusted where somebody else has put something there."""
         status = self._log.status
@@ -168,7 +219,7 @@ class Lock:
         if not block:
             if os.fstat(file.fd).st_uid == os.geteuid():
                 adapt(file.fd, status)
-            _settle(file, NO_NAME, None)
+            settle(file, NO_NAME, None)
             if file.fd < 0:
                 self.open()  # it was closed, as it couldn't be given back otherwise
                 return
@@ -195,7 +246,7 @@ class Lock:
 
     def forget(self, identity: bytes) -> None:
         """Takes a stage's name away, if it is there."""
-        _settle(self.file, identity, None)
+        settle(self.file, identity, None)
 
     def remove(self, drained: bytes = NO_NAME) -> None:
         """Removes the file, unless it is somebody else's, or names a stage that isn't `drained`.
@@ -206,11 +257,11 @@ class Lock:
             if self.file.fd < 0:
                 self.open()
             if os.fstat(self.file.fd).st_uid in (os.geteuid(), self._log.status.st_uid):
-                _settle(self.file, drained, self.path)
+                settle(self.file, drained, self.path)
         self.close()
 
 
-def _settle(lock: Held, identity: bytes, path: str | None) -> None:
+def settle(lock: Held, identity: bytes, path: str | None) -> None:
     """The kernel's, which closes a lock that can't be given back otherwise."""
     outcome = KEPT
     try:

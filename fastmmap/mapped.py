@@ -7,7 +7,7 @@ import operator
 import os
 import stat
 import sys
-import threading
+from _thread import RLock
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -69,7 +69,7 @@ class MappedFile(Verbs, Reading, Mapping):
         self.backend = "mmap"
         self.offset = offset
         self._starts: Offsets | None = None
-        self._lock = threading.RLock()  # of what changes the size, the descriptor or the index of the lines
+        self._lock = RLock()  # of what changes the size, the descriptor or the index of the lines
         self._closed = False
         self._position = 0  # of read, readline and so on
         self._is_device = False  # which has the size it has

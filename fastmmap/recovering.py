@@ -5,27 +5,24 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import warnings
-import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from . import _system
 from .blame import ignoring, ours
-from .draining import Lock, Log, StageError, Untrusted, check_trust, open_beside
-from .staging import File, Header
+from .draining import Lock, Log, Nameless, StageError, Untrusted, check_trust, open_beside, settle
+from .ending import appenders
+from .errors import warn
+from .reference.drain import DRAINS, HALVES_AT
+from .staging import File, Header, words_in
 
 if TYPE_CHECKING:
-    from .appending import Appender
     from .draining import Held
     from .mapped import Path
 
     # Whether a stage is to be recovered, by its header and where its log is, if it was found.
     Wanted = Callable[[Header, str | None], bool]
-
-
-# The appenders of this process, to be asked where they write to.
-appenders: weakref.WeakSet[Appender] = weakref.WeakSet()
 
 
 def recover(path: Path) -> bool:
@@ -34,22 +31,32 @@ def recover(path: Path) -> bool:
     path: a log, whose stages are in its directory; or a directory, a `stage_dir` for instance, for all stages in it.
     Stages of writers that live are left alone. So are those that can't be trusted, with a RuntimeWarning; a stage from
     before the machine was started anew, of which nothing is known, is set aside under another name, with a warning.
-    OSError where the log of a stage is gone or the system fails: that stage keeps its records, others are recovered
-    nevertheless.
+    OSError where the log of a stage with records is gone or the system fails: that stage keeps its records, others are
+    recovered nevertheless.
     """
     real = os.path.realpath(os.fsdecode(os.fspath(path)))
-    if os.path.isdir(real):
-        return _recover_all(real, lambda header, log: True)
-    folder = os.path.dirname(real)
-    own = wanted_by(real)
-    if not os.path.lexists(real) and not any(_is_wanted(stage, own) for stage in stages_in(folder)):
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    return _recover_all(folder, own)
+    with _saying() as unsaid:
+        if os.path.isdir(real):
+            return _recover_all(real, lambda header, log: True, unsaid)
+        folder = os.path.dirname(real)
+        own = wanted_by(real)
+        if not os.path.lexists(real) and not any(_is_wanted(stage, own) for stage in stages_in(folder)):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return _recover_all(folder, own, unsaid)
 
 
 def adopt(log: Log, folder: str) -> None:
-    """Recovers the stages of one log that are in a folder, before it is written to. What can't be is warned of."""
-    _recover_all(folder, wanted_by(log.path), strict=False)
+    """Recovers the stages of one log that are in a folder, before it is written to. What can't be is left unsaid."""
+    _recover_all(folder, wanted_by(log.path), log.unsaid, strict=False)
+
+
+@contextmanager
+def _saying() -> Iterator[list[str]]:
+    """Warns in the end: where a warning is an error, the others have been recovered."""
+    unsaid: list[str] = []
+    yield unsaid
+    for text in unsaid:
+        warn(text)
 
 
 def refuse_open_log(path: str) -> None:
@@ -69,8 +76,9 @@ def refuse_open_log(path: str) -> None:
 
     with ignoring(PermissionError):  # whose names we may not see
         stages = list(stages_in(os.path.dirname(path)))
-        if stages and _recover_all(os.path.dirname(path), own):
-            stages = list(stages_in(os.path.dirname(path)))
+        if stages:
+            with _saying() as unsaid:
+                _recover_all(os.path.dirname(path), own, unsaid)
         for stage in stages:
             if _is_wanted(stage, own) and _is_written_to(stage, status):
                 raise _busy(path, os.path.basename(stage))
@@ -102,35 +110,38 @@ def wanted_by(path: str) -> Wanted:
 
 def stages_in(folder: str) -> Iterator[str]:
     """The paths of all that are named as stages are."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries]
-    for name in sorted(names):
+    for name in sorted(os.listdir(folder)):
         if name.startswith(_system.OURS) and name.endswith(".stage"):
             yield os.path.join(folder, name)
 
 
-def _recover_all(folder: str, wanted: Wanted, strict: bool = True) -> bool:
+def _recover_all(folder: str, wanted: Wanted, unsaid: list[str], strict: bool = True) -> bool:
     """Recovers each wanted stage. With `strict` the first that can't be is an error, after the others.
 
-    Else it is warned of, unless the system has failed: a rotated log may be nobody's to write to any more.
+    Else it is to be warned of, unless the system has failed: a rotated log may be nobody's to write to any more.
     """
     done = False
     failure: OSError | None = None
     for path in stages_in(folder):
         try:
-            done |= _recover_stage(path, wanted)
-        except ours(Untrusted) as error:
-            warnings.warn(str(error.strerror), RuntimeWarning, stacklevel=4)
+            done |= recover_stage(path, wanted, unsaid)
         except ours(OSError) as error:
-            if strict:
-                failure = failure or error
-            elif isinstance(error, StageError) or error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-                warnings.warn(f"{path!r} is left alone: {error.strerror}", RuntimeWarning, stacklevel=4)
+            if not strict or isinstance(error, Untrusted):
+                unsaid.append(as_warning(path, error))
             else:
-                raise
+                failure = failure or error
     if failure is not None:
         raise failure
     return done
+
+
+def as_warning(path: str, error: OSError) -> str:
+    """What is said of a stage that is left alone. Where the system has failed, that is an error."""
+    if isinstance(error, Untrusted):
+        return str(error.strerror)
+    if isinstance(error, StageError) or error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{path!r} is left alone: {error.strerror}"
+    raise error
 
 
 def _is_wanted(path: str, wanted: Wanted) -> bool:
@@ -142,14 +153,14 @@ def _is_wanted(path: str, wanted: Wanted) -> bool:
     return False
 
 
-def _recover_stage(path: str, wanted: Wanted) -> bool:
+def recover_stage(path: str, wanted: Wanted, unsaid: list[str]) -> bool:
     """Recovers a stage whose writer is dead. Whether it was, and was wanted."""
     try:
         file = open_beside(path)
     except ours(FileNotFoundError):
         return False
     try:
-        return _recover_open(path, file, wanted)
+        return _recover_open(path, file, wanted, unsaid)
     except ours(StageError) as error:
         # What somebody has put there who doesn't own the folder may say anything.
         user = os.fstat(file.fd).st_uid
@@ -160,19 +171,22 @@ def _recover_stage(path: str, wanted: Wanted) -> bool:
         file.close()
 
 
-def _recover_open(path: str, file: Held, wanted: Wanted) -> bool:
+def _recover_open(path: str, file: Held, wanted: Wanted, unsaid: list[str]) -> bool:
     header = Header.read(file.fd, path)
     if header is None:
         return _remove_unfinished(file.fd, path)
     found = _find_log(header, path, file.fd)
     if not wanted(header, found) or not _system.lock(file.fd, wait=False) or os.fstat(file.fd).st_nlink == 0:
         return False  # another log's; or its writer lives; or it was drained and removed just now
-    if found is None:
-        raise StageError(path, f"The log {header.path!r} of this stage is gone; its records are in here yet")
-    return _drain(path, file, header, found)
+    try:
+        if found is not None:
+            return _drain(path, file, header, found, unsaid)
+    except ours(Nameless, FileNotFoundError):
+        pass  # the log was removed meanwhile
+    return _remove_empty(path, file, header)
 
 
-def _drain(path: str, file: Held, header: Header, found: str) -> bool:
+def _drain(path: str, file: Held, header: Header, found: str, unsaid: list[str]) -> bool:
     """Takes a dead writer's stage to its log, and removes it."""
     if not _system.boot():
         raise StageError(path, "Without /proc it isn't known whether the machine has started anew since: mount it")
@@ -182,26 +196,55 @@ def _drain(path: str, file: Held, header: Header, found: str) -> bool:
         check_trust(file.fd, path, log.status)
         stage = File.of_another(path, file, header, lock, log)
         if header.boot != _system.boot():
-            return _set_aside(path, found)
+            unsaid.append(_set_aside(path, found))
+            return True
         lock.open()
         stage.drain_all(log)
         stage.remove()
     finally:
         lock.close()
         log.file.close()
+        unsaid += log.unsaid
     return True
 
 
-def _set_aside(path: str, log: str) -> bool:
+def _set_aside(path: str, log: str) -> str:
     aside = path.removesuffix(".stage") + ".aside"
     _system.rename(path, aside)
-    warnings.warn(
+    return (
         f"{aside!r} has records for {log!r} from before the machine was started anew. Some of them may be in the log, "
-        f"and some may be lost: they are not taken over",
-        RuntimeWarning,
-        stacklevel=6,
+        f"and some may be lost: they are not taken over"
     )
+
+
+def _remove_empty(path: str, file: Held, header: Header) -> bool:
+    """Removes a stage whose log is gone, with its lock, if it holds nothing. Else it is for its owner to decide."""
+    words = words_in(file.fd)
+    if any(word % DRAINS for word in words):
+        places = " and ".join(
+            f"{word % DRAINS} bytes from byte {HALVES_AT + half * header.half} on"
+            for half, word in sorted(enumerate(words), key=lambda each: each[1])
+            if word % DRAINS
+        )
+        raise StageError(
+            path,
+            f"The log {header.path!r} of this stage is gone; its records are in here yet: {places}. "
+            f"Copy them to where they belong, then remove it",
+        )
+    user = os.fstat(file.fd).st_uid
+    if user not in (os.geteuid(), os.stat(os.path.dirname(path)).st_uid):
+        raise StageError(path, f"The log {header.path!r} of this stage is gone")
+    _system.remove(path)
+    _remove_lock(f"{path.removesuffix('.stage').rpartition('-')[0]}.lock", header.id, user)
     return True
+
+
+def _remove_lock(path: str, drained: bytes, user: int) -> None:
+    """Removes the lock of a log that is gone, unless it is somebody else's or names another stage."""
+    with ignoring(OSError):
+        file = open_beside(path)
+        if os.fstat(file.fd).st_uid == user:
+            settle(file, drained, path)
 
 
 def _remove_unfinished(fd: int, path: str) -> bool:
@@ -225,11 +268,12 @@ def _find_log(header: Header, path: str, fd: int) -> str | None:
             return os.path.join(folder, name)
     end = header.known_end(fd)
     for folder in folders:
-        with ignoring(OSError), os.scandir(folder) as entries:
-            for entry in entries:
+        with ignoring(OSError):
+            for name in os.listdir(folder):
+                path = os.path.join(folder, name)
                 # The number of a file that is gone may be another's by now. No log gets shorter.
-                if entry.inode() == header.inode and _has_log(entry.path, header, stage, end):
-                    return entry.path
+                if _has_log(path, header, stage, end):
+                    return path
     return None
 
 
@@ -239,4 +283,8 @@ def _has_log(path: str, header: Header, stage: os.stat_result, end: int = 0) -> 
         status = os.stat(path, follow_symlinks=False)
     except ours(OSError):
         return False
-    return stat.S_ISREG(status.st_mode) and header.is_of(status, _system.birth(path), stage) and status.st_size >= end
+    if not stat.S_ISREG(status.st_mode) or status.st_ino != header.inode:
+        return False
+    birth = _system.birth(path)
+    # By their births they are told apart; where one isn't known, by their lengths.
+    return header.is_of(status, birth, stage) and (bool(birth and header.birth) or status.st_size >= end)

@@ -10,16 +10,16 @@ drain << 32 | bytes. A store to that word is what adds a record, and what emptie
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import _system
 from ._backend import chosen
 from .blame import ignoring, ours
-from .draining import Held, Log, StageError, Untrusted, adapt, check_trust, open_beside, reopened
+from .draining import Held, Lock, Log, Nameless, StageError, Untrusted, adapt, check_trust, open_beside, reopened
 from .mapped import MappedFile
 from .reference.drain import (
     AGAIN,
@@ -30,6 +30,7 @@ from .reference.drain import (
     INTENT_AT,
     KEPT,
     MEMORY_HALVES_AT,
+    NAMELESS,
     NOTHING,
     OTHER,
     WORD,
@@ -37,7 +38,6 @@ from .reference.drain import (
 )
 
 if TYPE_CHECKING:
-    from .draining import Lock
     from .reference.append import Stage
 
 MAGIC, VERSION = b"fmstage\0", 1
@@ -51,6 +51,9 @@ LONGEST_PATH = HALVES_AT - PATH_AT
 # A word counts bytes in 32 bits.
 LARGEST_HALF = 1 << 31
 
+# Why a stage can't follow to another log: it, or its folder, is gone, or elsewhere, or not ours to write to.
+_ASTRAY = (errno.ENOENT, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
+
 # Of a drain that writes nothing, but finishes what was interrupted.
 NO_DRAIN = -1
 
@@ -59,6 +62,7 @@ class Memory:
     """A stage in memory of this process: what is in it when the process is killed is lost."""
 
     survives_kill = False
+    is_astray = False
 
     def __init__(self, half: int, number: int) -> None:
         self.half = half
@@ -78,7 +82,8 @@ class Memory:
         return _length(self._mapping, number, number % 2 * WORD.size)
 
     def drain(self, log: Log, number: int, record: memoryview, counter: Stage) -> None:
-        """Writes what a drain has to the log, and a record behind it: all of it, or none."""
+        """Writes what a drain has to the log, and a record behind it: all of it, or none. Nameless if that is gone."""
+        log.check_name()
         while chosen.send(log.file.fd, self._mapping.view(), self.half, number, record, counter) == AGAIN:
             pass
 
@@ -114,10 +119,13 @@ class Header:
     @classmethod
     def of(cls, log: Log, folder: os.stat_result, half: int) -> Header:
         """A new stage's, in a folder."""
+        return cls(os.urandom(16), _system.boot(), 0, 0, 0, False, half, "").of_log(log, folder)
+
+    def of_log(self, log: Log, folder: os.stat_result) -> Header:
+        """The same stage's, of another log."""
         path = log.path if len(os.fsencode(log.path)) <= LONGEST_PATH else ""
         same = folder.st_dev == log.status.st_dev
-        status = log.status
-        return cls(os.urandom(16), _system.boot(), status.st_dev, status.st_ino, log.birth, same, half, path)
+        return replace(self, device=log.status.st_dev, inode=log.status.st_ino, birth=log.birth, same=same, path=path)
 
     @classmethod
     def read(cls, fd: int, path: str) -> Header | None:
@@ -156,11 +164,17 @@ class Header:
 class File:
     """A stage in a file, mapped by the writer that holds its lock. Whoever else opens it finishes its drains."""
 
-    survives_kill = True
+    is_astray = False  # its log is gone, and it couldn't follow to the next: nobody would find it there
 
     def __init__(self, path: str, file: Held, header: Header, lock: Lock, mapping: MappedFile) -> None:
         self.path, self.file, self.header, self.lock = path, file, header, lock
         self.half, self._mapping = header.half, mapping
+        self.next_path: str | None = None  # what it is being renamed to, or was
+
+    @property
+    def survives_kill(self) -> bool:
+        """Whether somebody else would find it."""
+        return not self.is_astray
 
     @classmethod
     def create(cls, log: Log, lock: Lock, half: int, number: int) -> File:
@@ -210,7 +224,7 @@ class File:
         if not header.is_of(log.status, log.birth, os.fstat(file.fd)):
             raise Untrusted(path, "it is another log's")
         if os.path.basename(path) != os.path.basename(lock.stage_path(header.id)):
-            raise Untrusted(path, "it is known by another name")
+            path = _name_of_follower(path, header, lock)
         mapping = _mapped(file, path)
         if len(mapping) < HALVES_AT + 2 * header.half:
             raise StageError(path, "The stage is damaged")
@@ -228,11 +242,13 @@ class File:
         return _length(self._mapping, number, WORD_AT[number % 2])
 
     def drain(self, log: Log, number: int, record: memoryview, counter: Stage | None) -> None:
-        """Writes what a drain has to the log, and a record behind it: all of it, or none.
+        """Writes what a drain has to the log, and a record behind it: all of it, or none. Nameless if that is gone.
 
         The record is in no stage: when this process is killed, the part of it that was written is taken back.
         """
         while (outcome := self._attempt(log, number, record, counter)) > KEPT:
+            if outcome == NAMELESS:
+                raise Nameless
             if outcome == OTHER:
                 self._finish_other(log, self.lock.name())
 
@@ -240,15 +256,18 @@ class File:
         """A drain, if nothing comes in between. Descriptors are read last: a signal handler may close them."""
         view, half, name = self._mapping.view(), self.half, self.header.id
         if self.lock.file.fd < 0:
-            self.lock.open()
-        lock = self.lock.file
+            log.check_name()  # its folder may be gone as well
         try:
+            if self.lock.file.fd < 0:
+                self.lock.open()
+            lock = self.lock.file
             outcome: int = chosen.drain(lock.fd, lock.names, log.file.fd, view, half, name, number, record, counter)
         except OSError:
             self.lock.close()  # which gives it back, whatever there was
+            raise
+        finally:
             if self.file.fd < 0:
                 self.lock.remove()  # a handler has closed the stage, and this has made the lock anew
-            raise
         if outcome in (KEPT, GONE):
             self.lock.close()
         return outcome
@@ -270,16 +289,56 @@ class File:
             ignored = error.strerror
         self.lock.forget(identity)
         if ignored is not None:
-            warnings.warn(ignored, RuntimeWarning, stacklevel=2)
+            log.unsaid.append(ignored)
 
     def drain_all(self, log: Log) -> None:
         """Writes what a dead writer has left, the older half first. The caller holds the stage's own lock."""
-        words = [WORD.unpack(_system.read_at(self.file.fd, WORD.size, at))[0] for at in WORD_AT]
+        words = words_in(self.file.fd)
         if any(word % DRAINS > self.half for word in words):
             raise StageError(self.path, "The stage is damaged")
         first, second = (word // DRAINS for word in words)
         for number in (first, second) if (second - first) % DRAINS < DRAINS // 2 else (second, first):
             self.drain(log, number, NOTHING, None)
+
+    # --- when its log is gone ---
+
+    def follow(self, log: Log, folder: str) -> None:
+        """Becomes the stage of another log, whose folder that is; or goes astray, where it can't be found there.
+
+        First the header says whose it is, then the name: a writer that dies in between is recovered all the same. An
+        interrupt may come anywhere: the same is done once more then.
+        """
+        if self.is_astray:
+            return
+        lock = Lock(folder, log) if os.path.isdir(folder) else self.lock
+        # A descriptor that no handler closes: its number could be another file's when it is written to.
+        file = Held(os.dup(self.file.fd))
+        try:
+            if not log.readable or os.fstat(file.fd).st_nlink == 0 or not _system.is_local(log.file.fd):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
+            lock.open()
+            header = self.header.of_log(log, os.stat(folder))
+            adapt(file.fd, log.status)
+            header.write(file.fd)
+            path = lock.stage_path(header.id)
+            if self.next_path is not None and _is_at(self.next_path, file):
+                self.path = self.next_path  # an interrupt, or this handler, came in just then
+            self.next_path = path
+            if not _is_at(path, file):
+                _system.rename(self.path, path)
+        except BaseException as error:
+            if lock is not self.lock:
+                lock.remove()
+            if not isinstance(error, OSError) or error.errno not in _ASTRAY:
+                raise
+            self.is_astray = True
+            return
+        finally:
+            file.close()
+        before, self.header, self.path, self.lock = self.lock, header, path, lock
+        before.remove(header.id)
+        if self.file.fd < 0:
+            lock.remove(header.id)  # a handler has closed the stage meanwhile
 
     # --- the end ---
 
@@ -294,18 +353,41 @@ class File:
 
         What can't be removed is an empty stage, which goes with the next recovery.
         """
-        with ignoring(OSError):
-            _system.remove(self.path)
+        for path in {self.path, self.next_path or self.path}:
+            with ignoring(OSError):
+                _system.remove(path)
         self.lock.remove(self.header.id)
         self.let_go()
 
 
+def words_in(fd: int) -> list[int]:
+    """The words of a stage's halves."""
+    return [WORD.unpack(_system.read_at(fd, WORD.size, at))[0] for at in WORD_AT]
+
+
 def _mapped(file: Held, path: str) -> MappedFile:
-    """A stage's memory. Errors name the stage, not by what it is opened once more."""
+    """A stage's memory, which has the name of the stage, by whatever path it was opened."""
     with _system.naming(path, always=True):
         mapping = MappedFile(reopened(file), "r+")
     mapping.name = path
     return mapping
+
+
+def _is_at(path: str, file: Held) -> bool:
+    """Whether a file is there."""
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(file.fd))
+    except ours(FileNotFoundError):
+        return False
+
+
+def _name_of_follower(path: str, header: Header, lock: Lock) -> str:
+    """The right name of a stage whose writer died when it had followed to another log, all but for the name."""
+    name = lock.stage_path(header.id)
+    if os.path.basename(path).rpartition("-")[2] != os.path.basename(name).rpartition("-")[2] or os.path.lexists(name):
+        raise Untrusted(path, "it is known by another name")
+    _system.rename(path, name)
+    return name
 
 
 def _is_held(path: str, log: Log) -> bool:

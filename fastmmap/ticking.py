@@ -1,15 +1,25 @@
-"""The one thread of a process that drains stages in time: it sleeps while all of them are empty."""
+"""The threads of a process that drain stages in time: one sleeps while all of them are empty.
+
+A tick may stand still, as one to a pipe does whose reader has stopped. So whoever takes what is due next first sees to
+it that another thread waits for what comes after it; and whoever comes back from a tick and finds one waiting ends.
+The primitives are those that the interpreter had when this was imported, whatever gevent and its like put in the place
+of the modules `threading` and `queue` later.
+"""
 
 from __future__ import annotations
 
 import heapq
 import itertools
-import queue
 import sys
 import threading
 import time
 import weakref
+from _thread import allocate_lock, start_new_thread
+from collections import deque
+from contextlib import suppress
 from typing import Protocol
+
+monotonic = time.monotonic
 
 
 class Ticking(Protocol):
@@ -21,11 +31,53 @@ class Ticking(Protocol):
         """Does it, and returns whether it is to be done again."""
 
 
-# What is armed, for the thread. Not a Condition: an interrupt in the midst of one would leave it locked.
-_armed: queue.SimpleQueue[tuple[float, int, weakref.ref[Ticking]]] = queue.SimpleQueue()
-_order = itertools.count()  # of what is due at the same time
-_thread: threading.Thread | None = None
-_starting = threading.RLock()
+class _Desk:
+    """What is armed, and who waits for it. Each step on it is one call of C: signal handlers may arm as well."""
+
+    def __init__(self) -> None:
+        self.armed: deque[tuple[float, int, weakref.ref[Ticking]]] = deque()  # what the leader hasn't seen yet
+        self.due: list[tuple[float, int, weakref.ref[Ticking]]] = []  # a heap, the leader's
+        self.order = itertools.count()  # of what is due at the same time
+        self.leading = allocate_lock()  # held by the thread that waits for what is due next
+        self.coming: object = None  # stands for a thread that was started and doesn't lead yet
+        self.called = allocate_lock()  # held until there is something new for the leader
+        self.called.acquire()
+
+    def put(self, what: Ticking) -> None:
+        """Has it tick in an interval's time."""
+        assert what.interval is not None
+        self.armed.append((monotonic() + what.interval, next(self.order), weakref.ref(what)))
+        with suppress(RuntimeError):  # the leader is called already
+            self.called.release()
+
+    def see_to_leader(self) -> bool:
+        """Starts a thread that waits if there is none. False where the system gives none."""
+        if self.coming is not None or self.leading.locked():
+            return True
+        coming = object()
+        try:
+            self.coming = coming
+            start_new_thread(_run, (self, coming))
+        except RuntimeError:  # as while Python ends: stages are drained then all the same
+            self.coming = None
+            return False
+        except BaseException:
+            self.coming = None  # if it was started nevertheless, another will end at once
+            raise
+        return True
+
+    def next(self) -> Ticking | None:
+        """Waits until something is due, and returns it, unless it is gone."""
+        while True:
+            while self.armed:
+                heapq.heappush(self.due, self.armed.popleft())
+            wait = -1 if not self.due else max(self.due[0][0] - monotonic(), 0)
+            if wait == 0:
+                return heapq.heappop(self.due)[2]()
+            self.called.acquire(True, min(wait, threading.TIMEOUT_MAX))
+
+
+_desk = _Desk()
 
 
 def arm(what: Ticking) -> bool:
@@ -33,53 +85,41 @@ def arm(what: Ticking) -> bool:
 
     False where the system gives no thread for that.
     """
-    if not _is_there():
+    desk = _desk
+    if not desk.see_to_leader():
         return False
-    assert what.interval is not None
-    _armed.put((time.monotonic() + what.interval, next(_order), weakref.ref(what)))
-    return True
+    desk.put(what)
+    # What has led may have looked for the last time before that, and be in a tick.
+    return desk.see_to_leader()
 
 
-def _is_there() -> bool:
-    """Whether the thread is, or somebody is just starting it."""
-    global _thread
-    if (_thread is not None and _thread.is_alive()) or not _starting.acquire(blocking=False):
-        return True
-    try:
-        thread = threading.Thread(target=_run, args=(_armed,), name="fastmmap appenders", daemon=True)
-        thread.start()
-        _thread = thread
-    except RuntimeError:  # as while Python ends: stages are drained then all the same
-        return False
-    finally:
-        _starting.release()
-    return True
-
-
-def _run(armed: queue.SimpleQueue[tuple[float, int, weakref.ref[Ticking]]]) -> None:
-    due: list[tuple[float, int, weakref.ref[Ticking]]] = []
-    while True:
+def _run(desk: _Desk, coming: object) -> None:
+    while desk.leading.acquire(False):
+        if desk.coming is coming:
+            desk.coming = None
         try:
-            wait = None if not due else max(due[0][0] - time.monotonic(), 0)
-            heapq.heappush(due, armed.get(timeout=wait))
-        except queue.Empty:
-            _tick(heapq.heappop(due)[2]())
+            what = desk.next()
+        finally:
+            desk.leading.release()
+        if desk.due or desk.armed:
+            desk.see_to_leader()  # where there is none to be had, they wait for this tick
+        if what is not None and _tick(what):
+            desk.put(what)
+        del what  # nobody keeps it until it is due
+    if desk.coming is coming:
+        desk.coming = None
 
 
-def _tick(what: Ticking | None) -> None:
-    """Lets tick what is due, unless it is gone. Nobody keeps it then until the next one is due."""
-    again = False
+def _tick(what: Ticking) -> bool:
     try:
-        again = what is not None and what.tick()
+        return what.tick()
     except Exception:
         # A warning that is an error, for instance. Others have to be drained all the same, and this one as well.
-        threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
-        again = True
-    if what is not None and again:
-        arm(what)
+        threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), None)))
+        return True
 
 
 def forget() -> None:
-    """In a forked child: the thread is the parent's, and so is what it was to do."""
-    global _thread, _armed, _starting
-    _thread, _armed, _starting = None, queue.SimpleQueue(), threading.RLock()
+    """In a forked child: the threads are the parent's, and so is what they were to do."""
+    global _desk
+    _desk = _Desk()

@@ -103,17 +103,26 @@ cdef class Stage:
     @property
     def tail(self):
         """How many bytes of records are in the buffer."""
-        return self.used
+        cdef Py_ssize_t used
+        with cython.critical_section(self):
+            used = self.used
+        return used
 
     @property
     def stored(self):
         """How many bytes of records it has stored, in all its buffers."""
-        return self.before + self.used
+        cdef Py_ssize_t stored
+        with cython.critical_section(self):
+            stored = self.before + self.used
+        return stored
 
     @property
     def turn(self):
         """How often it was switched."""
-        return self.turns
+        cdef Py_ssize_t turns
+        with cython.critical_section(self):
+            turns = self.turns
+        return turns
 
     def append(self, data):
         """Stores one record, bytes-like or str; nothing is added to it."""

@@ -6,9 +6,11 @@ one step of the guard's: where a mapping was cut, that is ESTALE, and the lock i
 """
 import os
 
+from fastmmap.reference.drain import LOCK, MAGIC, NO_NAME, VERSION
+
 from kernel cimport *
 from descriptor cimport *
-from libc.errno cimport EFAULT, ENOENT
+from libc.errno cimport EFAULT, ENOENT, EPERM
 
 cdef extern from "copy.h" nogil:
     void fm_publish(uint64_t *, uint64_t)
@@ -31,11 +33,14 @@ cdef enum:
 
 cdef extern from *:
     """
-    static const char fm_lock[32] = "fmlock\\0\\0\\1";
     #define FM_LOW 0xFFFFFFFFu
     """
-    const char fm_lock[NAME_AT + NAME]  # a lock that names nobody
     const uint64_t LOW "FM_LOW"         # what a word has of the number of a drain, and of its bytes
+
+# A lock that names nobody.
+cdef bytes _unnamed = LOCK.pack(MAGIC, VERSION, NO_NAME)
+assert len(_unnamed) == NAME_AT + NAME
+cdef const char *fm_lock = PyBytes_AS_STRING(_unnamed)
 
 # The write of a process that is killed ends with a page.
 cdef enum:
@@ -47,7 +52,8 @@ cdef enum:
     AGAIN = 2
     GONE = 3
     OTHER = 4
-    FAILED = 5
+    NAMELESS = 5
+    FAILED = 6
 
 cdef struct Intent:
     uint64_t offset
@@ -261,8 +267,18 @@ cdef int drain_held(Drain *job) noexcept nogil:
     if not is_lock(job.names):
         return GONE
     if first_of(name) != 0:
-        outcome = finish(job) if memcmp(name, job.identity, NAME) == 0 else OTHER
+        outcome = look_at_log(job)
+        if outcome == DONE:
+            outcome = finish(job) if memcmp(name, job.identity, NAME) == 0 else OTHER
     return write_out(job) if outcome == DONE and job.number >= 0 else outcome
+
+
+cdef int look_at_log(Drain *job) noexcept nogil:
+    """NAMELESS for a log that was removed: nothing is to go there any more."""
+    cdef fm_file log
+    if fm_look(job.log, &log) != 0:
+        return failed(job)
+    return NAMELESS if log.names == 0 else DONE
 
 
 cdef void enter(Drain *job) noexcept nogil:
@@ -288,6 +304,8 @@ cdef int write_out(Drain *job) noexcept nogil:
         return failed(job)
     if length + job.extra == 0:
         return DONE
+    if log.names == 0:
+        return NAMELESS
     intent.offset, intent.length, intent.extra, intent.number = log.size, length, job.extra, job.number & LOW
     intent.progress = 0
     memcpy(job.memory + HEAD_AT, job.record, min(job.extra, <uint64_t> HEAD))
@@ -326,7 +344,7 @@ cdef int finish(Drain *job) noexcept nogil:
 
 
 cdef int find_rest(Drain *job, const Intent *intent, uint64_t *present) noexcept nogil:
-    """How much of a half is in the log. What there is of a record behind it is cut off."""
+    """How much of a half is in the log. What there is of a record behind it is cut off, if the log can be cut."""
     cdef fm_file log
     cdef uint64_t behind
     cdef int same = 0
@@ -342,8 +360,8 @@ cdef int find_rest(Drain *job, const Intent *intent, uint64_t *present) noexcept
     behind = log.size - intent.offset - present[0]
     if same > 0 and 0 < behind < intent.extra and (log.size % PAGE == 0 or log.size - intent.offset == intent.progress):
         same = compare(job.log, intent.offset + intent.length, job.memory + HEAD_AT, min(behind, <uint64_t> HEAD))
-        if same > 0:
-            return cut(job.log, intent.offset + intent.length)
+        if same > 0 and cut(job.log, intent.offset + intent.length) != 0 and errno != EPERM:
+            return -1
     return min(same, 0)
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import warnings
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,7 @@ def stage(request, monkeypatch):
     """Where the stages of appenders are."""
     if request.param == "memory":
         monkeypatch.setattr(_system, "is_local", lambda fd: False)
+        warnings.filterwarnings("ignore", ".*are staged in memory", RuntimeWarning)  # until the test ends
     return request.param
 
 

@@ -207,6 +207,7 @@ def main() -> None:
     number, mode = int(sys.argv[4]), int(sys.argv[5])
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", "(?s).*(is ignored|is left alone): Permission denied")
+    warnings.filterwarnings("ignore", "(?s).*are staged in memory")
     if variant == "in memory":
         _system.is_local = lambda fd: False
     fresh(path, variant)

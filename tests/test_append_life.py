@@ -58,18 +58,20 @@ def test_records_are_visible_after_an_interval(tmp_path):
 
 def test_no_interval_starts_no_thread(tmp_path):
     code = (
-        "import sys, threading, fastmmap\n"
+        "import _thread, sys, fastmmap\n"
+        "from fastmmap import ticking\n"
         "with fastmmap.Appender(sys.argv[1], interval=None) as log:\n"
         "    log.append_many([b'x'] * 100)\n"
-        "    print(threading.active_count(), end=' ')\n"
-        "with fastmmap.Appender(sys.argv[1]) as log:\n"
-        "    print(threading.active_count(), end=' ')\n"
+        "    print(_thread._count(), end=' ')\n"
+        "with fastmmap.Appender(sys.argv[1], interval=100) as log:\n"
+        "    print(_thread._count(), end=' ')\n"
         "    log.append(b'x')\n"
-        "    print(threading.active_count())\n"
-        "    [fastmmap.Appender(sys.argv[1] + str(i)).append(b'x') for i in range(20)]\n"
-        "    print(threading.active_count())\n"
+        "    while not ticking._desk.leading.locked(): pass\n"
+        "    print(_thread._count())\n"
+        "    [fastmmap.Appender(sys.argv[1] + str(i), interval=100).append(b'x') for i in range(20)]\n"
+        "    print(_thread._count())\n"
     )
-    assert run(code, tmp_path / "log") == (0, "1 1 2\n2\n", "")
+    assert run(code, tmp_path / "log") == (0, "0 0 1\n1\n", "")
 
 
 def test_a_busy_appender_is_drained_each_interval(tmp_path):
@@ -139,14 +141,14 @@ def test_what_goes_wrong_in_time_keeps_no_other_from_being_drained(tmp_path, mon
 def test_a_thread_that_can_not_be_started(tmp_path, monkeypatch):
     """The next append that finds an empty stage tries again."""
     path = tmp_path / "log"
-    monkeypatch.setattr(ticking, "_thread", None)
+    monkeypatch.setattr(ticking, "_desk", ticking._Desk())
     with fastmmap.Appender(path, interval=0.02) as log:
 
-        def refuse(thread):
+        def refuse(function, arguments):
             raise RuntimeError("can't start new thread")
 
         with monkeypatch.context() as patched:
-            patched.setattr(threading.Thread, "start", refuse)
+            patched.setattr(ticking, "start_new_thread", refuse)
             log.append(b"one\n")
         assert not log._armed
         log.flush()

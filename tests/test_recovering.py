@@ -478,7 +478,7 @@ def test_a_planted_lock(tmp_path, planted):
         lock.mkdir()
     else:
         lock.write_bytes(b"nothing of the kind at all, but longer\n")
-    with pytest.warns(RuntimeWarning, match="is ignored.*staged in memory"):
+    with pytest.warns(RuntimeWarning, match="staged in memory.*is ignored"):
         log = fastmmap.Appender(path)
     assert not log.survives_kill
     log.append(b"x")
@@ -517,7 +517,9 @@ def test_a_directory_that_can_not_be_written_to(reachable):
     os.chmod(stages, 0o777)
 
     def append(path):
-        with fastmmap.Appender(path) as log:
+        with pytest.warns(RuntimeWarning, match="staged in memory.*no file can be made beside it .Permission denied"):
+            log = fastmmap.Appender(path)
+        with log:
             assert not log.survives_kill
             log.append(b"in memory\n")
         with fastmmap.Appender(path, stage_dir=stages) as log:
@@ -563,7 +565,10 @@ def test_a_stage_on_another_filesystem(tmp_path, small_disk):
 def test_no_filesystem_of_this_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(_system, "is_local", lambda fd: False)
     path = tmp_path / "log"
-    with fastmmap.Appender(path) as log:
+    with pytest.warns(RuntimeWarning, match="staged in memory.*on no filesystem of this machine that is known") as said:
+        log = fastmmap.Appender(path)
+    assert said[0].filename == __file__
+    with log:
         assert not log.survives_kill
         assert os.listdir(tmp_path) == ["log"]
     with pytest.raises(OSError, match="A stage needs a filesystem of this machine"):
@@ -660,7 +665,9 @@ def test_identical_records_are_each_one(tmp_path):
 def test_a_log_by_a_path_that_is_no_name_of_it(tmp_path):
     """A deleted file that is reached by its descriptor has no directory to put a stage in."""
     fd = os.memfd_create("log") if hasattr(os, "memfd_create") else pytest.skip("no memory files")
-    with fastmmap.Appender(f"/proc/self/fd/{fd}") as log:
+    with pytest.warns(RuntimeWarning, match="staged in memory.*can't be found by its path"):
+        log = fastmmap.Appender(f"/proc/self/fd/{fd}")
+    with log:
         assert not log.survives_kill
         log.append(b"x")
     assert os.pread(fd, 10, 0) == b"x"
@@ -693,8 +700,10 @@ def test_the_command(tmp_path):
 
 def test_a_log_that_can_not_be_read_is_staged_in_memory(tmp_path, monkeypatch):
     path = tmp_path / "log"
-    monkeypatch.setattr(Log, "_reopen", lambda self, flags: False)
-    with fastmmap.Appender(path) as log:
+    monkeypatch.setattr(Log, "_reopen", lambda self, flags: "it may not be read")
+    with pytest.warns(RuntimeWarning, match="staged in memory.*it may not be read"):
+        log = fastmmap.Appender(path)
+    with log:
         assert not log.survives_kill
         log.append(b"x")
     assert path.read_bytes() == b"x"

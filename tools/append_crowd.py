@@ -55,7 +55,9 @@ def main() -> None:
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--records", type=int, help="of a process")
     options = parser.parse_args()
-    each = (options.records or (1_000_000 if options.long else 100_000)) // 2
+    each = (options.records if options.records is not None else 1_000_000 if options.long else 100_000) // 2
+    if each < 1:
+        sys.exit("each process needs two records: nothing would be tried")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log"
         children = []

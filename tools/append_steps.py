@@ -1,8 +1,8 @@
 """Drives appenders through random work, and kills one of them at a random step of its drains, again and again.
 
 A step is a call of the system; a writer dies before it or after it, or in a write that has written a part. What dies
-leaves its files as a killed process would. In the end a last recovery must give each record that an append returned for
-once, whole, and in its writer's order.
+leaves its files as a killed process would. Now and then the log is renamed, and its writers reopen it. In the end a
+last recovery must give each record that an append returned for once, whole, and in its writer's order.
 
 python tools/append_steps.py            two thousand runs: a minute
 python tools/append_steps.py --long     a hundred thousand
@@ -116,8 +116,10 @@ class Writer:
                         break
                     taken -= len(record)
                     self.accepted.append(record)
-        else:
+        elif what < 0.97:
             self.appender.flush()
+        else:
+            self.appender.reopen()
 
     def die(self) -> None:
         """Closes what the process had open, and nothing else."""
@@ -158,6 +160,9 @@ def run(seed: int, folder: Path, counted: collections.Counter) -> str | None:
                 counted["failed to open"] += 1
             fate.arm(-1, False)
             continue
+        if rng.random() < 0.02 and path.exists():
+            path.rename(folder / f"log.{counted['renamed']}")
+            counted["renamed"] += 1
         writer = rng.choice(writers)
         fate.arm(rng.randrange(16) if rng.random() < 0.3 else -1, rng.random() < 0.4)
         try:
@@ -179,7 +184,10 @@ def run(seed: int, folder: Path, counted: collections.Counter) -> str | None:
     for writer in writers:
         writer.die() if rng.random() < 0.5 else writer.appender.close()
     fastmmap.recover(folder)
-    return wrong(path.read_bytes(), ended + writers) or left(folder)
+    counted["records"] += sum(len(writer.accepted) for writer in ended + writers)
+    logs = sorted(folder.glob("log.*"), key=lambda each: int(each.suffix[1:]))
+    content = b"".join(each.read_bytes() for each in [*logs, path] if each.exists())
+    return wrong(content, ended + writers) or left(folder)
 
 
 def forget_open(folder: Path) -> None:
@@ -219,7 +227,7 @@ def wrong(log: bytes, writers: list[Writer]) -> str | None:
 
 
 def left(folder: Path) -> str | None:
-    names = [name for name in os.listdir(folder) if name != "log" and not name.endswith(".lock")]
+    names = [name for name in os.listdir(folder) if not name.startswith("log") and not name.endswith(".lock")]
     return f"left: {names}" if names else None
 
 
@@ -241,6 +249,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             if found := run(seed, Path(folder), counted):
                 sys.exit(f"seed {seed}: {found}")
+    if counted["killed"] < runs // 10 or counted["records"] < runs:
+        sys.exit(f"nothing was tried in {runs} runs: {dict(counted)}")
     print(f"{runs} runs, every record once and in order: {dict(counted)}")
 
 

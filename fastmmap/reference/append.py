@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
-import threading
+from _thread import RLock
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -44,7 +44,7 @@ class Stage:
     """
 
     def __init__(self, buffer: Buffer | None = None) -> None:
-        self._storing = threading.RLock()  # the kernel holds the interpreter's lock while it stores
+        self._storing = RLock()  # the kernel holds the interpreter's lock while it stores
         self._view: Any = None  # the buffer's memory,
         self._start = self._room = 0  # and the stretch of it for records
         self._word: int | None = None

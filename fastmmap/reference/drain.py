@@ -42,8 +42,8 @@ DRAINS = 1 << 32
 
 # What comes of a step. KEPT: it is DONE, but the lock has to be given back by closing it. AGAIN: a signal came before
 # anything was done. GONE: the lock's file was removed, or is none of ours. OTHER: the drain of another stage has to be
-# finished first.
-DONE, KEPT, AGAIN, GONE, OTHER = range(5)
+# finished first. NAMELESS: the log was removed, and nothing more was written to it.
+DONE, KEPT, AGAIN, GONE, OTHER, NAMELESS = range(6)
 
 NOTHING = memoryview(b"")
 
@@ -176,6 +176,8 @@ def _drain(
             name = block[NAME_AT:]
             if not _is_lock(block):
                 outcome = GONE
+            elif not _is_nobody(name) and os.fstat(log).st_nlink == 0:
+                outcome = NAMELESS
             elif name == identity:
                 _finish(names, log, memory, half)
             elif not _is_nobody(name):
@@ -191,9 +193,12 @@ def _write(
     names: Any, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
 ) -> int:
     """What a drain does when no other is unfinished."""
-    length, offset = _length(memory, half, number), os.fstat(log).st_size
+    length, status = _length(memory, half, number), os.fstat(log)
     if not length and not len(record):
         return DONE
+    if status.st_nlink == 0:
+        return NAMELESS
+    offset = status.st_size
     with memoryview(record)[:HEAD] as head:
         _store(memory, data_bytes(head, "record"), HEAD_AT)
     _store(memory, INTENT.pack(offset, length, len(record), number % DRAINS, 0), INTENT_AT)
@@ -206,7 +211,7 @@ def _write(
         try:
             # How much of a drain was written by a write that wrote less than all: only so is it known to be ours.
             _append(log, [content, record], written, lambda part: _store(memory, WORD.pack(part), PROGRESS_AT))
-        except OSError:
+        except ours(OSError):
             if _take_back(log, offset, written.size):
                 _forget(names)
             raise
@@ -245,12 +250,21 @@ def _finish(names: Any, log: int, memory: Any, half: int) -> None:
             # ends with a page, and begins as the record did; what doesn't may be somebody else's.
             head = _load(memory, min(behind, HEAD), HEAD_AT)
             if _system.read_at(log, len(head), offset + length) == head:
-                _system.truncate(log, offset + length)
+                _cut(log, offset + length)
         with memoryview(memory) as view, view[start + present : start + length] as content:
             _append(log, [content], _Written())
         if length:
             _empty(memory, number)
     _forget(names)
+
+
+def _cut(log: int, size: int) -> None:
+    """Cuts a log, if it can be cut: where it may only be appended to, the part of a record stays."""
+    try:
+        _system.truncate(log, size)
+    except ours(OSError) as error:
+        if error.errno != errno.EPERM:
+            raise
 
 
 def _load(memory: Any, size: int, offset: int) -> bytes:
@@ -322,7 +336,7 @@ def _send(log: int, memory: Any, half: int, number: int, record: Any, counter: A
     if memory is None:
         try:
             _append(log, [record], written)
-        except OSError:
+        except ours(OSError):
             _take_back(log, offset, written.size)
             raise
     else:
@@ -333,7 +347,7 @@ def _send(log: int, memory: Any, half: int, number: int, record: Any, counter: A
         with memoryview(memory) as view, view[start + before : start + length] as content:
             try:
                 _append(log, [content, record], written)
-            except OSError:
+            except ours(OSError):
                 if not _take_back(log, offset, written.size):
                     _store(memory, WORD.pack(min(before + written.size, length)), MEMORY_PROGRESS_AT)
                 raise
