@@ -15,6 +15,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .blame import ours
+
 if TYPE_CHECKING:  # whoever gathers what a program imports finds it here
     import ctypes as ctypes
     import tempfile as tempfile
@@ -64,7 +66,7 @@ def _elsewhere(name: str) -> bool:
     done.acquire()
     try:
         start_new_thread(work, ())
-    except (RuntimeError, MemoryError, OSError):
+    except ours(RuntimeError, MemoryError, OSError):
         return False
     if not done.acquire(timeout=PATIENCE):
         return False

@@ -11,6 +11,7 @@ import threading
 from contextlib import suppress
 
 import pytest
+from standing_in import as_system
 from test_recovering import killed, ours
 
 import fastmmap
@@ -181,6 +182,7 @@ def test_a_file_that_can_not_be_written_to_is_not_left(path, steps, monkeypatch)
     log.append(b"one\n")
     path.rename(path.with_name("log.1"))
 
+    @as_system
     def full(fd, pieces):
         raise OSError(28, "No space left on device")
 

@@ -12,6 +12,7 @@ import threading
 import weakref
 
 import pytest
+from standing_in import as_system
 from test_append_life import run, wait_until
 from test_recovering import killed, ours
 
@@ -422,12 +423,14 @@ def test_a_part_that_can_not_be_taken_back(tmp_path, steps, monkeypatch, stage):
     path, write = tmp_path / "log", _system.write_pieces
     calls = []
 
+    @as_system
     def half(fd, pieces):
         calls.append(1)
         if len(calls) > 1:
             raise OSError(28, "No space left on device")
         return write(fd, [memoryview(b"".join(pieces)[:50_000])])
 
+    @as_system
     def refuse(fd, size):
         raise OSError(1, "Operation not permitted")
 

@@ -11,6 +11,7 @@ import threading
 from contextlib import suppress
 
 import pytest
+from standing_in import as_system
 
 import fastmmap
 from fastmmap import _system, growing
@@ -181,6 +182,7 @@ def test_a_limit_of_the_size_of_files(make):
 def test_a_part_of_a_record_stays_where_something_stands_behind_it(make, monkeypatch, beside, left):
     path, real = make(b"abc\n"), _system.append_some
 
+    @as_system
     def full(fd, data):
         """Writes three bytes, and then another process comes."""
         if len(data) < 8:

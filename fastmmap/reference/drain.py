@@ -221,7 +221,7 @@ def _write(
         _empty(memory, number)
     try:
         _forget(names)
-    except MappedFileError:
+    except ours(MappedFileError):
         return KEPT  # the lock was cut when all was done but to leave it
     return DONE
 
