@@ -214,7 +214,8 @@ def write_all(fd: int, data: Any) -> None:
     with reading(data), memoryview(data) as view:
         written = 0
         while written < len(view):
-            written += write_some(fd, view[written:])
+            with view[written:] as rest:  # released, or the frames of an error would keep the export
+                written += write_some(fd, rest)
 
 
 def append_some(fd: int, data: Any) -> int:
@@ -224,8 +225,7 @@ def append_some(fd: int, data: Any) -> int:
     """
     if hasattr(os, "RWF_APPEND"):
         try:
-            with reading(data):
-                return os.pwritev(fd, [data], 0, os.RWF_APPEND)
+            return os.pwritev(fd, [data], 0, os.RWF_APPEND)
         except ours(OSError) as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
                 raise
@@ -233,8 +233,7 @@ def append_some(fd: int, data: Any) -> int:
     try:
         if not os.path.samestat(os.fstat(own), os.fstat(fd)):
             raise OSError(errno.ESTALE, "The file was renamed or replaced, and can't be opened again to append to it")
-        with reading(data):
-            return os.write(own, data)
+        return os.write(own, data)
     finally:
         os.close(own)
 
@@ -254,7 +253,8 @@ def write_at(fd: int, data: Any, offset: int) -> None:
             return
         with memoryview(data) as view:
             while written < len(view):
-                written += os.pwrite(fd, view[written:], offset + written)
+                with view[written:] as rest:
+                    written += os.pwrite(fd, rest, offset + written)
 
 
 def write_pieces(fd: int, pieces: list[memoryview]) -> int:

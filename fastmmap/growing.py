@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from . import _system
@@ -28,22 +28,24 @@ _QUIET = 0.002
 
 
 @contextmanager
-def growing(fd: int, new_size: int) -> Iterator[None]:
+def growing(fd: int, new_size: int) -> Iterator[Callable[[], None]]:
     """Makes a file `new_size` bytes long, with blocks allocated: a store through a map can't meet a full disk then.
 
     The room is had before the with statement's body, which maps the file, and the end is moved behind it: if the body
     fails, the file is what it was. (The reference moves the end before: its zeros stay.) The new bytes are zeros.
+
+    A body whose mapping others read already calls what it is given, which moves the end at once.
     """
     size = os.fstat(fd).st_size
     if new_size <= size:
-        yield
+        yield lambda: None
         return
     _check_room(fd, size, new_size)
     try:
         _system.allocate(fd, size, new_size)  # where that can't be had, moving the end does it
         if not NATIVE:  # the mmap module maps nothing beyond the end
             _lengthen(fd, new_size)
-        yield
+        yield lambda: _lengthen(fd, new_size)
         _lengthen(fd, new_size)
     except BaseException:
         # The blocks alone. Once the end has moved, another's bytes may stand before it: then our zeros stay.
@@ -91,8 +93,10 @@ def append_whole(fd: int, data: memoryview) -> None:
     """
     written, size = 0, os.fstat(fd).st_size
     try:
-        while written < len(data):
-            written += _system.append_some(fd, data[written:])
+        with _system.reading(data):
+            while written < len(data):
+                with data[written:] as rest:  # released, or the frames of an error would keep the export
+                    written += _system.append_some(fd, rest)
     except BaseException:
         if written:
             take_back(fd, size, size + written)

@@ -278,8 +278,8 @@ class MappedFile(Verbs, Reading, Mapping):
     def _grow(self, before: int, size: int) -> None:
         """Makes the file longer, and maps it to its new end."""
         try:
-            with growing.growing(self.descriptor, self.offset + size):
-                self.remap(self.descriptor, self.offset, size)
+            with growing.growing(self.descriptor, self.offset + size) as lengthen:
+                self.remap(self.descriptor, self.offset, size, lengthen)
         except BaseException:
             with ignoring(BufferError, OSError):
                 self.remap(self.descriptor, self.offset, before)

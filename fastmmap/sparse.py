@@ -27,8 +27,10 @@ def write_data(fd: int, data: Any, offset: int, block: int) -> None:
             if copy[low:high] != zeros[: high - low]:
                 begun = low if begun is None else begun
             elif begun is not None:
-                _system.write_at(fd, view[begun:low], offset + begun)
+                with view[begun:low] as part:
+                    _system.write_at(fd, part, offset + begun)
                 begun = None
             low = high
         if begun is not None:
-            _system.write_at(fd, view[begun:], offset + begun)
+            with view[begun:] as part:
+                _system.write_at(fd, part, offset + begun)

@@ -19,6 +19,7 @@ cdef extern from *:
     """
     void *mmap(void *, size_t, int, int, int, int64_t) nogil
     int munmap(void *, size_t) nogil
+    int usleep(unsigned int) nogil
     int msync(void *, size_t, int) nogil
     int madvise(void *, size_t, int) nogil
     long sysconf(int) nogil
@@ -26,11 +27,19 @@ cdef extern from *:
     const void *MAP_FAILED
     enum: PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANON, MS_SYNC, _SC_PAGESIZE, ENODEV
 
+cdef extern from "pythread.h":
+    unsigned long PyThread_get_thread_ident()
+
 cdef fm_guard guarded = fm_guarded
 globals()["guarded"] = PyCapsule_New(<void *> fm_guarded, "fastmmap._mapping.guarded", NULL)
 globals()["contested"] = PyCapsule_New(<void *> fm_contested, "fastmmap._mapping.contested", NULL)
 
 cdef Py_ssize_t PAGE = sysconf(_SC_PAGESIZE)
+
+# How long a view waits for a change of the size, which takes some system calls: a second at most.
+cdef enum:
+    WAIT_MICROSECONDS = 50
+    WAIT_TURNS = 20000
 
 # What an empty mapping exports: mmap(2) maps no zero bytes, and an export needs an address.
 cdef char NOTHING = 0
@@ -50,6 +59,7 @@ cdef class Mapping:
     cdef Py_ssize_t exports     # views alive: the memory stays while there are any
     cdef int protection, flags
     cdef bint unmapped          # no new view can be had
+    cdef unsigned long resizing # the thread that is changing the size, 0 for none
     cdef public int64_t offset  # of the first byte of ours in the file
     cdef public int descriptor
     cdef public bint drop_behind
@@ -114,10 +124,11 @@ cdef class Mapping:
             if self.exports == 0:
                 self.adopt(NULL, 0, 0)
 
-    def remap(self, fd, offset, length):
+    def remap(self, fd, offset, length, lengthen=None):
         """Maps `length` bytes instead, perhaps at another address: all or nothing.
 
-        BufferError while views live. With the length that the mapping has, that is all that is asked.
+        BufferError while views live. With the length that the mapping has, that is all that is asked. `lengthen` is
+        called when the bytes have their addresses, and makes the file have them, before anybody can read them there.
         """
         cdef int64_t begin = offset
         cdef Py_ssize_t size = length
@@ -129,13 +140,32 @@ cdef class Mapping:
         try:
             with cython.critical_section(self):
                 self.check_unexported()  # again, because map released the GIL
+                self.resizing = PyThread_get_thread_ident()
+            if lengthen is not None:
+                lengthen()
+            with cython.critical_section(self):
                 if fd < 0 and base != NULL:
                     memcpy(base, self.address(), min(self.length, size))
                 self.adopt(base, begin % PAGE, size)
                 base = NULL
         finally:
+            self.resizing = 0
             if base != NULL:
                 munmap(base, begin % PAGE + size)
+
+    cdef int wait_for_size(self) except -1:
+        """Returns when no thread is changing the size: a view that is taken in the midst of that would refuse it.
+
+        BufferError for a signal handler that came into the change, and where that doesn't end, as in a forked child.
+        """
+        cdef int turns = WAIT_TURNS
+        while self.resizing != 0:
+            if self.resizing == PyThread_get_thread_ident() or turns == 0:
+                raise BufferError("the mapping's size is being changed")
+            turns -= 1
+            with nogil:
+                usleep(WAIT_MICROSECONDS)
+        return 0
 
     cdef int check_unexported(self) except -1:
         self.check_mapped()
@@ -190,6 +220,8 @@ cdef class Mapping:
             PyBuffer_Release(&view)
 
     def __getbuffer__(self, Py_buffer *view, int flags):
+        if self.resizing != 0:
+            self.wait_for_size()
         with cython.critical_section(self):
             self.check_mapped()
             if flags & PyBUF_WRITABLE and not self.protection & PROT_WRITE:

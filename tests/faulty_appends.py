@@ -106,9 +106,9 @@ def check(path: Path, variant: str, parts: list[int], sure: bool) -> None:
     assert data.startswith(BEFORE)
     data = data[len(BEFORE) :]
     if variant == "after a death":
-        # First, unless the stages were out of reach for an appender that had to do with memory.
+        # First; where the dead writer's stage was out of reach for a moment, it was taken over between two drains.
         assert data.count(LEFT) == 1
-        assert data.startswith(LEFT) or (sure and data.endswith(LEFT)), data[:100]
+        assert data.startswith(LEFT) or sure, data[:100]
         data = data.replace(LEFT, b"")
     calls = [*([record] for record in RECORDS[:SINGLE]), RECORDS[SINGLE:], [LARGE], [RECORDS[0]], [], [RECORDS[1]], [],
              [RECORDS[2]]]  # fmt: skip

@@ -169,13 +169,13 @@ def test_an_error_in_one_part_stops_all():
         time.sleep(0.001)
 
     with pytest.raises(OSError, match="part 3"):
-        parallel.run(work, [(i, i + 1) for i in range(1000)], 3)
+        _backend.run(work, [(i, i + 1) for i in range(1000)], 3)
     assert len(begun) < 1000
 
 
 def test_enough_is_the_first_in_order():
     for _ in range(20):
-        results = parallel.run(lambda low, high: low, [(i, i + 1) for i in range(50)], 4, lambda result: result >= 7)
+        results = _backend.run(lambda low, high: low, [(i, i + 1) for i in range(50)], 4, lambda result: result >= 7)
         assert results == list(range(8))
 
 

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from standing_in import as_system
 
 import fastmmap
 from fastmmap import _system
@@ -110,6 +111,7 @@ def test_an_offset_past_the_end_of_what_is_read():
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS])
 def test_where_there_is_no_memfd(monkeypatch, number):
+    @as_system
     def refuse(*arguments):
         raise OSError(number, os.strerror(number))
 

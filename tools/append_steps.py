@@ -22,8 +22,11 @@ import warnings
 from pathlib import Path
 
 import fastmmap
-from fastmmap import _backend, _system, appending, recovering
+from fastmmap import _backend, _system, appending, ending
 from fastmmap.reference import drain
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from standing_in import as_system
 
 STEPS = (
     "write_pieces", "write_at", "write_zeros", "read_at", "lock", "unlock", "truncate", "remove", "open_ours",
@@ -50,6 +53,7 @@ class Fate:
         self.left, self.fails, self.dead = left, fails, False
 
     def wrap(self, name, real):
+        @as_system
         def step(*arguments, **options):
             if self.dead:
                 raise Dead  # what `finally` and `except` would still do
@@ -125,7 +129,7 @@ class Writer:
         """Closes what the process had open, and nothing else."""
         appender = self.appender
         appender._closed = True
-        recovering.appenders.discard(appender)
+        ending.appenders.discard(appender)
         stage = appender._stage
         if stage is not None:
             appender.switch(None)
@@ -193,7 +197,7 @@ def run(seed: int, folder: Path, counted: collections.Counter) -> str | None:
 def forget_open(folder: Path) -> None:
     """Closes what a writer had open that died within a call. Objects that are yet to go close the number only."""
     living = set()
-    for appender in recovering.appenders:
+    for appender in ending.appenders:
         living.add(appender._log.file.fd)
         if appender._stage is not None:
             living |= {appender._stage.file.fd, appender._stage.lock.file.fd, appender._stage._mapping.descriptor}

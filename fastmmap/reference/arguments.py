@@ -100,7 +100,7 @@ def held(view: memoryview) -> Iterator[None]:
         with suppress(BufferError):
             view.release()
         raise
-    view.release()
+    view.__exit__(None, None, None)  # not `release` alone: guarded memory has a last look at its file
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import operator
 import os
+from collections.abc import Callable
 from typing import Any
 
 from ..blame import ours
@@ -62,12 +63,15 @@ class Mapping:
         self._unmapped = True
         self._pages = None  # closes when no view refers to it
 
-    def remap(self, fd: int, offset: int, length: int) -> None:
+    def remap(self, fd: int, offset: int, length: int, lengthen: Callable[[], None] | None = None) -> None:
         """Maps `length` bytes instead, perhaps at another address: all or nothing.
 
-        BufferError while views live. With the length that the mapping has, that is all that is asked.
+        BufferError while views live. With the length that the mapping has, that is all that is asked. `lengthen` is
+        called when the bytes have their addresses, and makes the file have them, before anybody can read them there.
         """
         self._check_mapped()
+        if lengthen is not None and length != self._length:
+            lengthen()  # before the mapping is made: the mmap module maps nothing beyond the end
         self._attach(fd, offset, length)
 
     def file_status(self) -> tuple[int, int, int, int] | None:
