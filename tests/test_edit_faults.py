@@ -49,7 +49,7 @@ def test_the_order_of_the_system_calls(make, tmp_path, backup):
 
 
 @linux
-@pytest.mark.skipif(not _backend.NATIVE, reason="256 MiB take the reference minutes")
+@pytest.mark.skipif(fastmmap.kernel == "python", reason="256 MiB take the reference minutes")
 @pytest.mark.parametrize("verb", ["count", "replace_file", "replace"])
 def test_little_memory(tmp_path, verb):
     """256 MiB, every page changed, by a process that may have 64 MiB of anonymous memory."""

@@ -46,6 +46,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         path.write_bytes(TEXT[0])
+        began = time.perf_counter()
+        fastmmap.replace_file(path, WORDS[0], WORDS[0] + WORDS[0])  # so long an edit takes, about
+        taken = time.perf_counter() - began
+        path.write_bytes(TEXT[0])
         state = 0
         for _ in range(kills):
             how = rng.choice(({"durable": False}, {"durable": False, "backup": "~"}, {"threads": 2}))
@@ -54,7 +58,7 @@ def main() -> None:
                 edit_for_ever(path, state, how, told)
             while not any(told[:8]):
                 time.sleep(0.001)
-            time.sleep(rng.random() * 0.03)
+            time.sleep(rng.random() * 2 * taken)
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             edits += int.from_bytes(told[:8], "little") - 1
