@@ -15,7 +15,7 @@ from faulty_edits import VARIANTS
 from users import as_somebody, as_user
 
 import fastmmap
-from fastmmap import _backend, _system
+from fastmmap import _system
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what is preloaded is for Linux")
 
