@@ -93,6 +93,7 @@ class Appender(Stage):
         self._stage: File | Memory | None = None
         self._survives = self._armed = False
         self._opening = self._ending = False  # a stage is being made, or drained for the last time
+        self._over = False  # it was closed, and so no stage is made any more, whoever is in the midst of an append
         self._due = False  # a handler wants it reopened, which came in while a stage was made or ended
         self._unsynced = self._named = False  # whether there is something to sync; whether the file's name is safe
         self._asked = sync is not None  # whether anybody wants anything to be synced
@@ -146,7 +147,7 @@ class Appender(Stage):
 
     def _open_stage(self) -> None:
         """Gives it a stage, if it may have one. What a signal handler appends meanwhile goes to the file itself."""
-        if self._opening or self._ending or has_ended():
+        if self._opening or self._ending or self._over or has_ended():
             return
         self._opening = True
         try:
@@ -154,7 +155,7 @@ class Appender(Stage):
                 number = self.turn + 1  # drains are numbered by the turns in which they are filled
                 stage = self._stage_in_file(number) or Memory(self._half, number)
                 self._stage, self._survives = stage, stage.survives_kill
-                if self._ending:  # a handler has closed the appender
+                if self._ending or self._over:  # a handler has closed the appender
                     self._let_go(remove=True)
                     return
                 self.switch(*stage.place(number), rests=True, turn=number - 1)
@@ -337,7 +338,7 @@ class Appender(Stage):
         if not self._ending and not self._opening:
             self._end_stage()
             self._half = self.largest = length
-            self._ending = False
+            self._ending = self._over
 
     def _arm(self) -> None:
         """Has the stage drained in an interval's time, at the latest."""
@@ -414,7 +415,7 @@ class Appender(Stage):
                     self._make_durable()
                 self._use(log)
         finally:
-            self._ending = self._closed
+            self._ending = self._over
         if not self._closed:
             with _system.naming(self.name, always=True):
                 self._open_stage()
@@ -466,7 +467,7 @@ class Appender(Stage):
                     if self._closed:  # by a signal handler
                         return
                     raise
-                self._closed = True
+                self._closed = self._over = True
                 self._log.file.close()
                 self._check_synced()
         finally:
@@ -518,7 +519,7 @@ class Appender(Stage):
         try:
             self._write(NOTHING)
         except BaseException:
-            self._ending = False
+            self._ending = self._over
             if self._failure is None and self._sync != "always":
                 self._arm()
                 self.wake()

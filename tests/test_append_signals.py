@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager, nullcontext, suppress
 
 import pytest
+from standing_in import as_system
 
 import fastmmap
 from fastmmap import _system, draining, ending, ticking
@@ -266,6 +267,29 @@ def test_handlers_at_any_time(tmp_path, handler, what):
         log = None
     # An append that a handler's close comes into may have stored its record, and raise for no other reason: none does.
     assert sorted(path.read_bytes().splitlines(True)) == sorted(accepted)
+    assert os.listdir(tmp_path) == ["log"]
+
+
+def test_a_close_that_came_into_a_close(tmp_path, stage):
+    """An append that both came into makes no stage any more: nobody would drain it."""
+    log = fastmmap.Appender(tmp_path / "log", interval=None)
+    log.append(b"one\n")
+    write = log._write
+
+    @as_system
+    def nested(record):
+        del log._write
+        log.close()
+        write(record)
+
+    log._write = nested
+    log.close()
+    assert log.closed
+    log._open_stage()
+    assert log._stage is None
+    with pytest.raises(ValueError, match="closed"):
+        log.append(b"two\n")
+    assert (tmp_path / "log").read_bytes() == b"one\n"
     assert os.listdir(tmp_path) == ["log"]
 
 
