@@ -293,11 +293,14 @@ def unlock(fd: int) -> None:
 
 def has_room(fd: int) -> bool:
     """Whether a pipe or a device takes something at once, or says that it never will; True where none can be asked."""
-    if not hasattr(select, "poll"):
-        return True
-    asked = select.poll()
-    asked.register(fd, select.POLLOUT)
-    return bool(asked.poll(0))
+    return bool(_polled(fd, select.POLLOUT).poll(0)) if hasattr(select, "poll") else True
+
+
+def _polled(fd: int, event: int) -> Any:
+    """What waits for an event of a descriptor's, or says whether it is there."""
+    polled = select.poll()
+    polled.register(fd, event)
+    return polled
 
 
 def is_local(fd: int) -> bool:
@@ -437,20 +440,14 @@ def read_some(fd: int, size: int) -> bytes:
 def wait(fd: int, writes: bool = False) -> None:
     """Returns when a descriptor can be read from, or written to."""
     if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(fd, select.POLLOUT if writes else select.POLLIN)
-        poll.poll()
+        _polled(fd, select.POLLOUT if writes else select.POLLIN).poll()
     else:
         select.select([] if writes else [fd], [fd] if writes else [], [])
 
 
 def is_ready(fd: int) -> bool:
     """Whether a descriptor can be read from without waiting, as far as that can be known."""
-    if not hasattr(select, "poll"):
-        return False
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(_polled(fd, select.POLLIN).poll(0)) if hasattr(select, "poll") else False
 
 
 # Where Linux keeps what shm_open makes: a filesystem in memory.
