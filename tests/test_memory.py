@@ -16,6 +16,9 @@ import fastmmap
 from fastmmap import _backend
 
 SIZE = 1 << 28
+# What a scan that drops its pages may take. The system's counters of resident pages are kept for each CPU and added up
+# only roughly, so what is compared are multiples of this, never bytes.
+BOUND = 48 << 20
 
 SCAN = """
 import sys, fastmmap
@@ -65,12 +68,13 @@ needs_proc = pytest.mark.skipif(
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("verb", ["find", "rfind", "count", "find_all", "iter_find", "replace"])
 def test_drop_behind_bounds_resident_memory(large, verb, threads):
-    assert scan(large, verb, True, threads) < 48 << 20
+    assert scan(large, verb, True, threads) < BOUND
 
 
 @needs_proc
-def test_without_it_all_stays_resident(large):
-    assert scan(large, "find", False, 1) >= SIZE
+def test_without_it_what_was_read_stays_resident(large):
+    """The measure sees what isn't dropped: without this the test above would pass with nothing measured."""
+    assert scan(large, "find", False, 1) > 4 * BOUND
 
 
 class MemoryGroup:
