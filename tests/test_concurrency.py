@@ -148,14 +148,20 @@ def test_closing_under_large_calls(make):
     path = make()
     os.truncate(path, size)
     for verb, answer in (("count", size), ("find", -1), ("rfind", -1)):
-        m = fastmmap.open(path)
-        answers = []
         needle = b"\0" if verb == "count" else b"never"
-        thread = threading.Thread(target=lambda m=m, verb=verb, n=needle, a=answers: a.append(getattr(m, verb)(n)))
-        thread.start()
-        time.sleep(0.01)  # in the midst of it, as a rule
-        m.close()
-        thread.join()
+        answers = []
+
+        def search(m, verb=verb, needle=needle, answers=answers):
+            with contextlib.suppress(ValueError):  # it was closed before the call
+                answers.append(getattr(m, verb)(needle))
+
+        while not answers:
+            m = fastmmap.open(path)
+            thread = threading.Thread(target=search, args=(m,))
+            thread.start()
+            time.sleep(0.01)  # in the midst of it, as a rule
+            m.close()
+            thread.join()
         assert answers == [answer]
         with pytest.raises(ValueError, match="closed"):
             m.find(b"x")
@@ -164,24 +170,28 @@ def test_closing_under_large_calls(make):
 def test_a_foreign_mmap_can_not_close_under_a_call(make):
     path = make()
     os.truncate(path, 1 << 28)
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
     if fastmmap.kernel == "python":
         pytest.skip("the reference holds the interpreter's lock")
-    done = []
-    thread = threading.Thread(target=lambda: done.append(fastmmap.find(mapped, b"never")))
-    thread.start()
-    refused = 0
-    while not done:
-        try:
-            mapped.close()
-            break
-        except BufferError:
-            refused += 1
-            time.sleep(0.001)
-    thread.join()
+    refused, done = 0, []
+
+    def search(mapped):
+        with contextlib.suppress(ValueError):  # it was closed before the call
+            done.append(fastmmap.find(mapped, b"never"))
+
+    while not refused:
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        done.clear()
+        thread = threading.Thread(target=search, args=(mapped,))
+        thread.start()
+        while not mapped.closed:
+            try:
+                mapped.close()
+            except BufferError:
+                refused += 1
+                time.sleep(0.001)
+        thread.join()
     assert done == [-1]
-    assert refused
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

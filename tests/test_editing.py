@@ -39,13 +39,19 @@ def test_a_file_of_many_blocks(make):
 
 def test_no_match_touches_nothing(make):
     path = make(b"some text")
-    before = path.stat()
+
+    def status():
+        """All but when it was last read: whether that is recorded is the mount's affair."""
+        of = path.stat()
+        return of.st_ino, of.st_size, of.st_mode, of.st_mtime_ns, of.st_ctime_ns
+
+    before = status()
     done = fastmmap.replace_file(path, b"absent", b"x")
     assert (done.count, done.strategy, done.new_size) == (0, "none", 9)
-    assert path.stat() == before
+    assert status() == before
     assert fastmmap.replace_file(path, b"t", b"t").count == 2
     assert fastmmap.replace_file(path, b"t", b"t", 1).count == 1
-    assert path.stat() == before
+    assert status() == before
     assert fastmmap.replace_file(make(b"", "empty"), b"a", b"b").count == 0
 
 

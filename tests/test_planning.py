@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -268,14 +267,16 @@ def test_an_interrupt_says_what_became_of_the_file(make, tmp_path):
 
 
 def test_the_command_says_so_too(make, tmp_path):
-    rng, path = random.Random(1), make(b"the cat\n" * (1 << 23))
+    """Interrupted while the new file stands beside the old one, until one comes before the renaming."""
+    path = make(b"the cat\n" * (1 << 23))
     command = [sys.executable, "-m", "fastmmap", "replace", "cat", "leopard", path]
-    for _ in range(5):
+    for _ in range(20):
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
-        time.sleep(0.15 + rng.random() * 0.05)
+        while len(os.listdir(tmp_path)) == 1 and process.poll() is None:
+            time.sleep(0.001)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
         if process.returncode == 130 and "unchanged" in said:
@@ -284,6 +285,7 @@ def test_the_command_says_so_too(make, tmp_path):
             return
         if process.returncode == 0:
             path.write_bytes(b"the cat\n" * (1 << 23))
+    pytest.fail("no interrupt came in time")
 
 
 def test_a_dry_run(make):
