@@ -270,7 +270,9 @@ def test_under_pytest(tmp_path, plugin):
         "    with pytest.raises(fastmmap.MappedFileError):\n"
         "        m.find(b'y')\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, "test_it.py"]
+    # With a folder of its own: at its end pytest removes what earlier runs have left in the shared one, all of it.
+    of_its_own = ["-p", "no:cacheprovider", "--basetemp", tmp_path / "base"]
+    command = [sys.executable, "-m", "pytest", "-q", *of_its_own, *plugin, "test_it.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout
     assert "Fatal" not in done.stderr
