@@ -15,19 +15,34 @@ from setuptools.command.build_py import build_py as BuildPython
 WITHOUT = os.environ.get("FASTMMAP_NO_EXTENSIONS") == "1"
 MARKER = '"""Made by a build with FASTMMAP_NO_EXTENSIONS=1: that there are no extensions is on purpose."""\n'
 
+# The scans of each instruction set: a static library, so that they are compiled once for the three that link them.
 SCAN = ["src/scalar.c", "src/x86.c", "src/neon.c", "src/dispatch.c"]
 SOURCES = {
     "_mapping": ["src/guard.c", "src/guard_windows.c"],
     "_guarded": ["src/sheltered.c"],
     "_parallel": [],
-    "_search": SCAN,
-    "_lines": SCAN,
-    "_replace": SCAN,
+    "_search": [],
+    "_lines": [],
+    "_replace": [],
     "_append": [],
     "_drain": [],
 }
 HEADERS = ["kernel.h", "instructions.h", "scan.h", "agree.h", "ahead.h", "copy.h", "crew.h", "guard.h"]
 HEADERS += ["kernel.pxd", "twoway.pxd", "walk.pxd", "offsets.pxd", "descriptor.pxd"]
+
+
+DEPENDS = [f"src/{header}" for header in HEADERS]
+
+FLAGS = ["-O0", "-g3", "-UNDEBUG"] if os.environ.get("FASTMMAP_DEBUG") == "1" else ["-O3"]
+SANITIZE = os.environ.get("FASTMMAP_SANITIZE")
+SANITIZERS = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"] if SANITIZE else []
+COMPILE = [*FLAGS, "-fvisibility=hidden", *SANITIZERS]
+
+
+def libraries():
+    if WITHOUT:
+        return []
+    return [("fastmmap_scan", {"sources": SCAN, "obj_deps": {"": DEPENDS}, "include_dirs": ["src"], "cflags": COMPILE})]
 
 
 def extensions():
@@ -37,17 +52,14 @@ def extensions():
         sys.exit("fastmmap's extensions are for POSIX systems as yet: set FASTMMAP_NO_EXTENSIONS=1 for pure Python")
     from Cython.Build import cythonize
 
-    flags = ["-O0", "-g3", "-UNDEBUG"] if os.environ.get("FASTMMAP_DEBUG") == "1" else ["-O3"]
-    sanitize = os.environ.get("FASTMMAP_SANITIZE")
-    sanitizers = [f"-fsanitize={sanitize}", "-fno-omit-frame-pointer"] if sanitize else []
     modules = [
         Extension(
             f"fastmmap.{name}",
             [f"src/{name}.pyx", *sources],
             include_dirs=["src"],
-            depends=[f"src/{header}" for header in HEADERS],
-            extra_compile_args=[*flags, "-fvisibility=hidden", *sanitizers],
-            extra_link_args=sanitizers,
+            depends=[*DEPENDS, *SCAN],
+            extra_compile_args=COMPILE,
+            extra_link_args=SANITIZERS,
         )
         for name, sources in SOURCES.items()
     ]
@@ -68,14 +80,19 @@ class build_py(BuildPython):
 
 
 class build_ext(BuildExtensions):
-    """Says in a failure what can be done without a compiler."""
+    """Compiles one extension on each CPU, and says in a failure what can be done without a compiler."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def run(self):
         try:
+            self.run_command("build_clib")
             super().run()
         except (errors.BaseError, errors.CCompilerError) as error:
             hint = "fastmmap needs a C compiler; FASTMMAP_NO_EXTENSIONS=1 builds it in plain Python, which is slower"
             raise type(error)(f"{error}\n{hint}") from error
 
 
-setup(ext_modules=extensions(), cmdclass={"build_py": build_py, "build_ext": build_ext})
+setup(libraries=libraries(), ext_modules=extensions(), cmdclass={"build_py": build_py, "build_ext": build_ext})
