@@ -7,7 +7,7 @@ import mmap
 import os
 import sys
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 from .blame import ours
 
@@ -41,11 +41,17 @@ class MappedFileError(OSError):
         return error
 
 
-def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...], read: tuple[int, int, int]) -> None:
-    """Raises what no fault tells, given a Mapping's file_status before and after its bytes were read.
+class Read(NamedTuple):
+    """What of a mapping a call has read, by way of a buffer that shows all of it or a part."""
 
-    read: how many bytes of the mapping the buffer leaves out at its start, up to which of its bytes it was read, and
-    which byte was there before and not zero (or -1).
+    skipped: int  # bytes that the buffer leaves out at the mapping's start
+    size: int  # the buffer's
+    end: int  # up to which of the buffer's bytes it was read
+    witness: int  # which of them was there before, and not zero; -1 for none
+
+
+def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...], read: Read) -> None:
+    """Raises what no fault tells, given a Mapping's file_status before and after its bytes were read.
 
     A file that was cut within a page shows zeros behind its new end; one that was cut and grew back shows them
     everywhere. The latter has fewer blocks than before then, and ends in a hole, in which that byte was. (One that was
@@ -54,14 +60,13 @@ def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...], 
     if before[:2] != after[:2]:
         return  # its descriptor was closed meanwhile, and another file has it
     (_, _, _, blocks_before), (_, _, size, blocks) = before, after
-    skipped, end, witness = read
-    if size < skipped + end:
+    if size < read.skipped + read.end:
         # Where the first page begins that is gone; where none is, the file's new end.
         gone = -(-(mapping.offset + size) // mmap.PAGESIZE) * mmap.PAGESIZE - mapping.offset
-        offset = gone if gone < skipped + end else size
-        raise MappedFileError.because("truncated", max(offset - skipped, 0), name_of(mapping))
-    if blocks < blocks_before and witness >= 0:
-        place = mapping.offset + skipped + min(witness, end - 1)
+        offset = gone if gone < read.skipped + read.size else size
+        raise MappedFileError.because("truncated", max(offset - read.skipped, 0), name_of(mapping))
+    if blocks < blocks_before and read.witness >= 0:
+        place = mapping.offset + read.skipped + min(read.witness, read.end - 1)
         if _ends_in_hole(mapping.descriptor, place):
             raise MappedFileError.because("changed", 0, name_of(mapping))
 

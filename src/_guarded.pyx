@@ -73,7 +73,8 @@ cdef class Export:
     cdef Watch watching
     cdef object before          # the file's status, for a large buffer
     cdef const char *witness
-    cdef Py_ssize_t end         # up to where it was read
+    cdef Py_ssize_t start       # from where on it was read,
+    cdef Py_ssize_t end         # and up to where
     cdef bint exported
 
     def __cinit__(self, source, bint writable=False):
@@ -115,7 +116,7 @@ cdef class Export:
         self.check_held()
         if start >= stop:
             return b""
-        self.end = max(self.end, stop)
+        self.start, self.end = min(self.start, start) if self.end else start, max(self.end, stop)
         return copied(&self.held.view, start, stop)
 
     def __setitem__(self, slice place not None, bytes data not None):
@@ -137,7 +138,8 @@ cdef class Export:
 
     def __exit__(self, kind, error, traceback):
         try:
-            if kind is None and self.exported and self.before is not None and self.end:
+            # As the kernels do, for what is worth it.
+            if kind is None and self.exported and self.before is not None and self.end - self.start >= STATUS_BYTES:
                 self.watching.memory.range[0].length = self.end
                 check_status(&self.watching, self.mapping(), self.before, self.witness)
         finally:

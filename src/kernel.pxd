@@ -329,18 +329,20 @@ cdef inline const char *last_byte(fm_guard guarded, Watch *watching) noexcept:
 cdef inline int check_status(const Watch *watching, object owner, object before, const char *witness) except -1:
     """Raises where the file isn't what it was, or doesn't have what was read. `owner` is the mapping."""
     cdef Py_buffer whole
-    cdef Py_ssize_t end = end_of(watching), skipped = 0
+    cdef Py_ssize_t skipped, size, end = end_of(watching)
     after = owner.file_status()
     if after is None:
         return 0  # its descriptor was closed meanwhile
+    if export(owner, &whole, PyBUF_SIMPLE) != 0:
+        PyErr_Clear()
+        return 0  # it was closed just now
+    skipped, size = watching.origin[0] - <const char *> whole.buf, whole.len
+    PyBuffer_Release(&whole)
     if <void *> owner != watching.owner[0]:
-        if export(owner, &whole, PyBUF_SIMPLE) != 0:
-            PyErr_Clear()
-            return 0  # it was closed just now
-        skipped = watching.origin[0] - <const char *> whole.buf
-        PyBuffer_Release(&whole)
+        size = (<object> watching.owner[0]).nbytes
     if after != before or after[2] < skipped + end:
-        ours("fastmmap.errors", "check_status")(owner, before, after, (skipped, end, -1 if witness == NULL else witness - watching.origin[0]))
+        read = (skipped, size, end, -1 if witness == NULL else witness - watching.origin[0])
+        ours("fastmmap.errors", "check_status")(owner, before, after, ours("fastmmap.errors", "Read")(*read))
     return 0
 
 cdef inline int raise_fault(const Watch *watching) except -1:

@@ -161,6 +161,46 @@ def test_an_offset_is_of_the_buffer(path):
             assert info.value.reason == "truncated"
 
 
+RANGED = {
+    "find": lambda k, b, *range: k.find(b, b"never", *range),
+    "rfind": lambda k, b, *range: k.rfind(b, b"never", *range),
+    "count": lambda k, b, *range: k.count(b, b"never", *range),
+    "find_all": lambda k, b, *range: k.find_all(b, b"never", *range),
+    "iter_find": lambda k, b, *range: list(k.iter_find(b, b"never", *range)),
+    "line_starts": lambda k, b, *range: k.line_starts(b, *range),
+}
+
+
+@pytest.mark.parametrize("verb", RANGED)
+def test_an_offset_does_not_depend_on_the_range(kernel, make, verb):
+    """Where the first page of the buffer begins that is gone, even if the call reads no byte of that page."""
+    page = mmap.PAGESIZE
+    path = make(b"x" * (170 * page))
+    with fastmmap.open(path) as m:
+        os.truncate(path, 48 * page + 100)
+        for end in (48 * page + 200, 49 * page, 49 * page + 1, 60 * page, len(m)):
+            with pytest.raises(MappedFileError) as info:
+                RANGED[verb](kernel, m, 0, end)
+            assert (info.value.offset, info.value.reason) == (49 * page, "truncated"), end
+        with m.view()[1000 : 48 * page + 200] as part, pytest.raises(MappedFileError) as info:
+            RANGED[verb](kernel, part)
+        assert info.value.offset == 48 * page + 100 - 1000, "no page of it is gone: the file's new end"
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("verb", ["find", "rfind", "count", "find_all", "line_starts", "replace"])
+def test_an_offset_does_not_depend_on_the_number_of_threads(make, verb, threads):
+    """Parts end somewhere: here the cut lies within the page before each place where one may."""
+    size = 1 << 22 if fastmmap.kernel == "python" else 1 << 25
+    arguments = {"line_starts": (), "replace": (b"never", b"NEVER")}.get(verb, (b"never",))
+    for cut in (size // 4 - 77, size // 2 - 77, size // 4 * 3 - 77):
+        with fastmmap.open(make(b"x" * size, "file"), "r+") as m:
+            os.truncate(m.name, cut)
+            with pytest.raises(MappedFileError) as info:
+                getattr(m, verb)(*arguments, threads=threads)
+            assert info.value.offset == cut + 77
+
+
 def test_a_failed_iterator_lets_go(path):
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)

@@ -167,12 +167,10 @@ def iter_find(
     view = haystack(buffer)  # now, so that a bad buffer is an error of this call, not of the first next()
 
     def offsets() -> Iterator[int]:
-        try:
+        with view:
             yield from matches(
                 view, own, *clamp(first, last, len(view)), overlapping=overlapping, ignorecase=ignorecase
             )
-        finally:
-            view.release()
 
     return offsets()
 
