@@ -17,6 +17,7 @@ from .blame import ignoring
 from .descriptors import Open
 from .mapped import MappedFile
 from .parallel import workers
+from .paths import resolved
 from .previewing import Change, changes
 from .recovering import refuse_open_log
 from .reference.arguments import END, check_old, data_bytes, index_or
@@ -138,7 +139,7 @@ def _target(path: Path) -> str:
     name = os.fsdecode(path)
     if not name:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
-    return os.path.realpath(name)
+    return resolved(name)
 
 
 @contextmanager

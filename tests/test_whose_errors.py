@@ -34,6 +34,9 @@ CLOSING = {
     fastmmap.MappedFile.__del__.__code__, fastmmap.Appender.__del__.__code__, rewriting._Beside.__del__.__code__,
 }  # fmt: skip
 
+# Whose functions we call, and some of which take an OSError for an answer.
+LIBRARY = {"posixpath", "genericpath"}
+
 # Where a descriptor is a mere number for a line, and lost with it.
 NUMBERS = {
     draining.Descriptor.__init__.__code__, fastmmap.MappedFile.__init__.__code__, fastmmap.MappedFile.close.__code__,
@@ -57,7 +60,7 @@ def check(error, theirs, number):
 
 
 def at_each_line(job, make):
-    """Raises an error at the n-th line of ours that a job comes to, for each n, as a signal handler does.
+    """Raises an error at the n-th line that a job comes to, of ours or of os.path's, for each n, as a handler does.
 
     Yields whether it may have cost a descriptor.
     """
@@ -65,7 +68,8 @@ def at_each_line(job, make):
 
     def trace(frame, kind, _):
         nonlocal left, where
-        if not frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code in CLOSING:
+        nearby = frame.f_code.co_filename.startswith(PACKAGE) or frame.f_globals.get("__name__") in LIBRARY
+        if not nearby or frame.f_code in CLOSING:
             return None
         if kind == "line":
             left -= 1
@@ -115,6 +119,7 @@ def plan(path):
 
 EDITS = {
     "with a backup": edit,
+    "by a link": lambda path: fastmmap.replace_file(f"{path}.link", "cat", "leopard", durable=False, threads=1),
     "not durable": lambda path: fastmmap.replace_file(path, "cat", "leopard", durable=False, threads=1),
     "a plan": plan,
 }
@@ -132,13 +137,15 @@ def test_at_each_line_of_an_edit(tmp_path, job):
         for name in os.listdir(tmp_path):
             os.unlink(tmp_path / name)
         path.write_bytes(OLD)
+        os.symlink("file", f"{path}.link")
         return path
 
     EDITS[job](make())  # what is imported once
     before = descriptors()
     for loses in at_each_line(EDITS[job], make):
         assert path.read_bytes() in (OLD, NEW)
-        assert set(os.listdir(tmp_path)) <= {"file", "file.orig"}
+        assert set(os.listdir(tmp_path)) <= {"file", "file.link", "file.orig"}
+        assert os.path.islink(f"{path}.link")
         if "file.orig" in os.listdir(tmp_path):
             assert (tmp_path / "file.orig").read_bytes() == OLD
         if descriptors() != before:
@@ -229,6 +236,18 @@ def test_no_except_takes_what_may_be_another_s():
             if isinstance(node, ast.Call) and names_in(node.func) & {"suppress"} and names_in(node) & SYSTEM_S:
                 taken.append(place)
     assert [place for place in taken if place.partition(":")[0] not in PROGRAMS] == []
+
+
+def test_no_question_of_os_path_takes_an_error_for_an_answer():
+    """fastmmap/paths.py has those that don't."""
+    taking = {"realpath", "isdir", "isfile", "islink", "ismount", "exists", "lexists", "isjunction", "walk"}
+    asked = []
+    for path in sorted(Path(PACKAGE).rglob("*.py")):
+        if path.name not in PROGRAMS | {"paths.py"}:
+            calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+            found = [each for each in calls if isinstance(each, ast.Attribute) and names_in(each) == {"os"}]
+            asked += [f"{path.name}:{each.lineno}" for each in found if each.attr in taking]
+    assert asked == []
 
 
 def test_a_callback_s_that_is_written_in_c(make):
