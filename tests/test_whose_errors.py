@@ -6,6 +6,7 @@ import ast
 import builtins
 import errno
 import gc
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -152,6 +153,56 @@ def test_at_each_line_of_an_edit(tmp_path, job):
             gc.collect()
             assert descriptors() == before or loses
             before = descriptors()
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_an_interrupt_at_each_line_says_what_became_of_the_file(make, planned):
+    path = make(OLD)
+    entries = {fastmmap.replace_file.__code__, fastmmap.Plan.apply.__code__}
+    left = 0
+
+    def trace(frame, kind, _):
+        nonlocal left
+        if not frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code in CLOSING:
+            return None
+        # Before the try statement nothing has begun; what is raised behind it is raised once more.
+        inside = frame.f_code not in entries or frame.f_lineno - frame.f_code.co_firstlineno > skipped[frame.f_code]
+        if kind == "line" and inside:
+            left -= 1
+            if left == 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    skipped = {code: line_of_try(code) for code in entries}
+    said = set()
+    for number in range(1, 10_000):
+        path.write_bytes(OLD)
+        job = fastmmap.plan_replace(path, "cat", "leopard").apply if planned else None
+        left, before = number, sys.gettrace()
+        sys.settrace(trace)
+        try:
+            if planned:
+                job(durable=False, threads=1)
+            else:
+                fastmmap.replace_file(path, "cat", "leopard", durable=False, threads=1)
+        except KeyboardInterrupt as interrupt:
+            (note,) = interrupt.__notes__
+            assert note == f"{path} is {'unchanged' if path.read_bytes() == OLD else 'replaced'}"
+            said.add(note)
+            interrupt.__traceback__ = interrupt.__context__ = None
+        finally:
+            sys.settrace(before)
+        if left > 0:
+            break
+    assert len(said) == 2
+    assert number > 100
+
+
+def line_of_try(code):
+    """How many lines of a function come before its try statement's body."""
+    lines = inspect.getsource(code).splitlines()
+    return next(i for i, line in enumerate(lines) if line.strip() == "try:")
 
 
 def use(path):
