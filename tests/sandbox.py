@@ -26,6 +26,7 @@ CALLS = {
     "process_vm_readv": (310, 270),
     "sync_file_range": (277, 84),
     "copy_file_range": (326, 285),
+    "faccessat2": (439, 439),
 }
 
 MACHINES = {"x86_64": 0, "aarch64": 1}
