@@ -10,6 +10,7 @@ import warnings
 from typing import Any, NamedTuple
 
 from .blame import ours
+from .descriptors import Open
 
 _MEANING = {
     "truncated": (errno.ESTALE, "the file was truncated while it was mapped, and byte {} of the mapping is gone"),
@@ -82,16 +83,12 @@ def _next_data(file: int | str, place: int) -> int:
 
     It is asked by a descriptor of our own, because to ask moves its position.
     """
-    try:
-        own = os.open(f"/proc/self/fd/{file}" if isinstance(file, int) else file, os.O_RDONLY | os.O_CLOEXEC)
-    except ours(OSError):
-        return place
-    try:
-        return os.lseek(own, place, os.SEEK_DATA)
-    except ours(OSError) as error:
-        return -1 if error.errno == errno.ENXIO else place
-    finally:
-        os.close(own)
+    with Open() as own:
+        try:
+            own.add(os.open, f"/proc/self/fd/{file}" if isinstance(file, int) else file, os.O_RDONLY | os.O_CLOEXEC)
+            return os.lseek(own.fd, place, os.SEEK_DATA)
+        except ours(OSError) as error:
+            return -1 if error.errno == errno.ENXIO else place
 
 
 def check_readable(buffer: Any) -> None:

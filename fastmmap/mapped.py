@@ -15,6 +15,7 @@ from . import _system, growing, unmapped
 from ._backend import Mapping, chosen
 from .aligning import aligned_ranges
 from .blame import ours
+from .descriptors import Open
 from .lines import Lines
 from .reading import Reading
 from .resizing import Resizing
@@ -70,26 +71,33 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
         self.offset = offset
         self._starts: Offsets | None = None
         self._lock = RLock()  # of what changes the size, the descriptor or the index of the lines
-        self._closed = False
+        self._file = Open()
+        self._closed = False  # set last of what `close` needs
         self._position = 0  # of read, readline and so on
         self._is_device = False  # which has the size it has
         self._to_end = False  # of the file, when it was mapped: others may have appended since
         if path is None:
             self._map_memory(size)
             return
-        with _system.naming(self.name):
-            fd = os.dup(path) if isinstance(path, int) else os.open(path, _FLAGS[mode] | os.O_CLOEXEC, 0o666)
-            try:
-                self._map_file(fd, size)
-                needed = drop_behind or _ACCESS[mode] == "write"
-                # Of a device it would be of no use: its status doesn't tell its size.
-                is_file = self.backend == "mmap" and not self._is_device
-                if is_file and (needed or not _system.is_scarce(fd)):
-                    self.descriptor, fd = fd, -1
-                    self.drop_behind = bool(drop_behind)
-            finally:
-                if fd >= 0:
-                    os.close(fd)
+        try:
+            if isinstance(path, int):
+                self._file.add(os.dup, path)
+            else:
+                self._file.add(os.open, self.name, _FLAGS[mode] | os.O_CLOEXEC, 0o666)
+            fd = self._file.fd
+            self._map_file(fd, size)
+            needed = drop_behind or _ACCESS[mode] == "write"
+            # Of a device it would be of no use: its status doesn't tell its size.
+            is_file = self.backend == "mmap" and not self._is_device
+            if is_file and (needed or not _system.is_scarce(fd)):
+                self.drop_behind = bool(drop_behind)
+                self.descriptor = fd
+        except ours(OSError) as error:
+            _system.name(error, self.name)
+            raise
+        finally:
+            if self.descriptor < 0:
+                self._file.close()
 
     def _map_memory(self, size: int | None) -> None:
         if size is None:
@@ -177,9 +185,8 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
         """Closes the descriptor at once, and lets go of the memory with its last view. Closing twice does nothing."""
         with self._lock:
             self._closed = True
-            fd, self.descriptor = self.descriptor, -1
-            if fd >= 0:
-                os.close(fd)
+            self.descriptor = -1  # nobody asks by a number that is about to be another file's
+            self._file.close()
             self.unmap()
 
     def __enter__(self) -> Self:

@@ -200,10 +200,12 @@ class _Beside:
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        if self._named and self._is_ours():
-            _system.remove(self._path)
-        self._named = False
-        self._file.close()
+        try:
+            if self._named and self._is_ours():
+                _system.remove(self._path)
+            self._named = False
+        finally:
+            self._file.close()
 
     def __del__(self) -> None:
         """A signal handler may have raised in __exit__, or before its first step."""

@@ -38,11 +38,6 @@ CLOSING = {
 # Whose functions we call, and some of which take an OSError for an answer.
 LIBRARY = {"posixpath", "genericpath"}
 
-# Where a descriptor is a mere number for a line, and lost with it.
-NUMBERS = {
-    draining.Descriptor.__init__.__code__, fastmmap.MappedFile.__init__.__code__, fastmmap.MappedFile.close.__code__,
-}  # fmt: skip
-
 # What is caught somewhere in the package, to be explained, retried, or taken for an answer.
 ERRORS = [errno.ENOENT, errno.EACCES, errno.EPERM, errno.EAGAIN, errno.EEXIST, errno.EINTR, errno.EINVAL, errno.ENOSYS]
 
@@ -61,24 +56,35 @@ def check(error, theirs, number):
 
 
 def at_each_line(job, make):
-    """Raises an error at the n-th line that a job comes to, of ours or of os.path's, for each n, as a handler does.
+    """Raises an error at the n-th step of a job, for each n, as a handler does.
 
-    Yields whether it may have cost a descriptor.
+    A step is a line of ours or of os.path's, or a call from there of what is written in C, as it returns. Yields
+    whether it may have cost a descriptor.
     """
-    left, theirs, where = 0, None, None
+    left, theirs = 0, None
+
+    def is_nearby(frame):
+        nearby = frame.f_code.co_filename.startswith(PACKAGE) or frame.f_globals.get("__name__") in LIBRARY
+        return nearby and frame.f_code not in CLOSING
+
+    def step():
+        nonlocal left
+        left -= 1
+        if left == 0:
+            sys.settrace(None)
+            sys.setprofile(None)
+            raise theirs
 
     def trace(frame, kind, _):
-        nonlocal left, where
-        nearby = frame.f_code.co_filename.startswith(PACKAGE) or frame.f_globals.get("__name__") in LIBRARY
-        if not nearby or frame.f_code in CLOSING:
+        if not is_nearby(frame):
             return None
         if kind == "line":
-            left -= 1
-            if left == 0:
-                sys.settrace(None)
-                where = frame.f_code
-                raise theirs
+            step()
         return trace
+
+    def profile(frame, kind, _):
+        if kind == "c_return" and is_nearby(frame):
+            step()
 
     number, ended = 1, False
     while not ended:
@@ -86,11 +92,13 @@ def at_each_line(job, make):
         left, theirs, subject = number, OSError(code, "theirs"), make()
         before, raised = sys.gettrace(), None
         sys.settrace(trace)
+        sys.setprofile(profile)
         try:
             job(subject)
         except BaseException as error:
             raised = error
         finally:
+            sys.setprofile(None)
             sys.settrace(before)
         ended = left > 0
         if raised is not None:
@@ -98,7 +106,7 @@ def at_each_line(job, make):
             check(raised, theirs, code)
         del raised
         # A trace function that raises within an except clause costs Python 3.11 a reference to its frame.
-        loses = where in NUMBERS or theirs.__context__ is not None
+        loses = theirs.__context__ is not None
         theirs.__traceback__ = theirs.__context__ = None
         yield loses
         number += 1
@@ -131,12 +139,12 @@ def descriptors():
 
 
 @pytest.mark.parametrize("job", EDITS)
-def test_at_each_line_of_an_edit(tmp_path, job):
-    path = tmp_path / "file"
+def test_at_each_line_of_an_edit(memory_path, job):
+    path = memory_path / "file"
 
     def make():
-        for name in os.listdir(tmp_path):
-            os.unlink(tmp_path / name)
+        for name in os.listdir(memory_path):
+            os.unlink(memory_path / name)
         path.write_bytes(OLD)
         os.symlink("file", f"{path}.link")
         return path
@@ -145,10 +153,10 @@ def test_at_each_line_of_an_edit(tmp_path, job):
     before = descriptors()
     for loses in at_each_line(EDITS[job], make):
         assert path.read_bytes() in (OLD, NEW)
-        assert set(os.listdir(tmp_path)) <= {"file", "file.link", "file.orig"}
+        assert set(os.listdir(memory_path)) <= {"file", "file.link", "file.orig"}
         assert os.path.islink(f"{path}.link")
-        if "file.orig" in os.listdir(tmp_path):
-            assert (tmp_path / "file.orig").read_bytes() == OLD
+        if "file.orig" in os.listdir(memory_path):
+            assert (memory_path / "file.orig").read_bytes() == OLD
         if descriptors() != before:
             gc.collect()
             assert descriptors() == before or loses
@@ -156,8 +164,9 @@ def test_at_each_line_of_an_edit(tmp_path, job):
 
 
 @pytest.mark.parametrize("planned", [False, True])
-def test_an_interrupt_at_each_line_says_what_became_of_the_file(make, planned):
-    path = make(OLD)
+def test_an_interrupt_at_each_line_says_what_became_of_the_file(memory_path, planned):
+    path = memory_path / "file"
+    path.write_bytes(OLD)
     entries = {fastmmap.replace_file.__code__, fastmmap.Plan.apply.__code__}
     left = 0
 
@@ -228,8 +237,8 @@ def append(path):
 
 
 @pytest.mark.parametrize("job", [use, append, fastmmap.recover])
-def test_at_each_line_of_what_else_works_on_files(tmp_path, job):
-    path = tmp_path / "file"
+def test_at_each_line_of_what_else_works_on_files(memory_path, job):
+    path = memory_path / "file"
 
     if job is append and fastmmap.kernel == "python":
         pytest.skip("the reference doesn't promise that")
@@ -239,9 +248,13 @@ def test_at_each_line_of_what_else_works_on_files(tmp_path, job):
         return path
 
     job(make())
-    for _ in at_each_line(job, make):
-        pass
-    assert fastmmap.recover(tmp_path) in (True, False)
+    before = descriptors()
+    for loses in at_each_line(job, make):
+        if job is use and descriptors() != before:
+            gc.collect()
+            assert descriptors() == before or loses
+            before = descriptors()
+    assert fastmmap.recover(memory_path) in (True, False)
 
 
 @pytest.mark.parametrize("number", ERRORS)
