@@ -18,6 +18,7 @@ from fastmmap import _system
 
 # The numbers of system calls, on x86-64 and on aarch64.
 CALLS = {
+    "faccessat2": (439, 439),
     "memfd_create": (319, 279),
     "fallocate": (285, 47),
     "renameat2": (316, 276),
@@ -26,7 +27,6 @@ CALLS = {
     "process_vm_readv": (310, 270),
     "sync_file_range": (277, 84),
     "copy_file_range": (326, 285),
-    "faccessat2": (439, 439),
 }
 
 MACHINES = {"x86_64": 0, "aarch64": 1}
