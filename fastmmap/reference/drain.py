@@ -211,9 +211,13 @@ def _write(
         try:
             # How much of a drain was written by a write that wrote less than all: only so is it known to be ours.
             _append(log, [content, record], written, lambda part: _store(memory, WORD.pack(part), PROGRESS_AT))
-        except ours(OSError):
+        except BaseException:
             if _take_back(log, offset, written.size):
                 _forget(names)
+            else:
+                # Of the record there is this much, and no more will come: what stands behind it is another's.
+                extra = max(written.size - length + 1, 0)
+                _store(memory, INTENT.pack(offset, length, extra, number % DRAINS, written.size), INTENT_AT)
             raise
     if len(record):
         counter.count(len(record))
@@ -336,7 +340,7 @@ def _send(log: int, memory: Any, half: int, number: int, record: Any, counter: A
     if memory is None:
         try:
             _append(log, [record], written)
-        except ours(OSError):
+        except BaseException:
             _take_back(log, offset, written.size)
             raise
     else:
@@ -347,7 +351,7 @@ def _send(log: int, memory: Any, half: int, number: int, record: Any, counter: A
         with memoryview(memory) as view, view[start + before : start + length] as content:
             try:
                 _append(log, [content, record], written)
-            except ours(OSError):
+            except BaseException:
                 if not _take_back(log, offset, written.size):
                     _store(memory, WORD.pack(min(before + written.size, length)), MEMORY_PROGRESS_AT)
                 raise
