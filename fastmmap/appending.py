@@ -305,8 +305,11 @@ class Appender(Stage):
         self._write(record)  # also where there is no room, or others have taken it: so nobody waits for any
 
     def _append_through(self, record: memoryview) -> None:
-        """Appends one record to the file itself."""
+        """Appends one record to the file itself. What fails before the write has taken nothing."""
         self._get_ready()
+        if not self._named:
+            with _system.naming(self.name, always=True):
+                self._make_name_durable()
         self._write(record)
 
     def _say_outside(self) -> None:

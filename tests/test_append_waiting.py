@@ -421,7 +421,7 @@ def test_a_part_that_can_not_be_cut_off_stays(tmp_path, kernel):
 
 @linux
 def test_what_others_wrote_behind_a_part_stays(tmp_path, kernel):
-    """The write failed and its part couldn't be taken back: later nothing is cut but that part, wherever a page ends."""
+    """The write failed and its part couldn't be taken back: later that part alone may be cut, wherever a page ends."""
     path, soft = tmp_path / "log", resource.getrlimit(resource.RLIMIT_FSIZE)
     path.write_bytes(b"one\n")
     if subprocess.run(["chattr", "+a", path], capture_output=True).returncode != 0:
@@ -486,6 +486,7 @@ def test_errors_name_the_stage_not_the_descriptor(tmp_path):
         log.append(b"x")
     assert caught.value.filename == str(tmp_path / name)
     log._let_go()
+    log.close()
 
 
 def test_nothing_is_said_at_the_end_of_an_open_appender(tmp_path):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -267,7 +268,7 @@ def test_an_interrupt_says_what_became_of_the_file(make, tmp_path):
 
 
 def test_the_command_says_so_too(make, tmp_path):
-    """Interrupted while the new file stands beside the old one, until one comes before the renaming."""
+    """Interrupted from when the file is mapped on, until one comes before the renaming."""
     path = make(b"the cat\n" * (1 << 23))
     command = [sys.executable, "-m", "fastmmap", "replace", "cat", "leopard", path]
     for _ in range(20):
@@ -275,7 +276,8 @@ def test_the_command_says_so_too(make, tmp_path):
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
-        while len(os.listdir(tmp_path)) == 1 and process.poll() is None:
+        maps = Path(f"/proc/{process.pid}/maps")
+        while maps.exists() and str(path) not in maps.read_text() and process.poll() is None:
             time.sleep(0.001)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
