@@ -41,8 +41,9 @@ LOCK, NAME_AT, NO_NAME = struct.Struct("=8sQ16s"), 16, bytes(16)
 DRAINS = 1 << 32
 
 # What comes of a step. KEPT: it is DONE, but the lock has to be given back by closing it. AGAIN: a signal came, or may
-# have, before all was done: when its handler has run, the same is called once more. GONE: the lock's file was removed, or is none of ours. OTHER: the drain of another stage has to be
-# finished first. NAMELESS: the log was removed, and nothing more was written to it.
+# have, before all was done: when its handler has run, the same is called once more. GONE: the lock's file was removed,
+# or is none of ours. OTHER: the drain of another stage has to be finished first. NAMELESS: the log was removed, and
+# nothing more was written to it.
 DONE, KEPT, AGAIN, GONE, OTHER, NAMELESS = range(6)
 
 NOTHING = memoryview(b"")
