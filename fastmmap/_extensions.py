@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from .blame import ours
+from .paths import is_directory
 
 NAMES = ("_mapping", "_append", "_drain", "_guarded", "_lines", "_parallel", "_replace", "_search")
 
@@ -79,7 +80,7 @@ def explanation(found: list[str], error: Exception) -> str:
 
     folder = os.path.dirname(__file__)
     python = f"Python {sys.version.split()[0]} ({sys.implementation.cache_tag}, {sys.platform})"
-    if not os.path.isdir(folder):
+    if not is_directory(folder):
         return f"{folder} is in an archive, from which Python can't import extensions such as {found[0]}: unpack it"
     loadable = [file for file in found if is_loadable(file)]
     if not loadable:

@@ -14,7 +14,7 @@ import struct
 import sys
 from typing import Any
 
-from . import _imports, errors
+from . import _imports, errors, paths
 from .blame import ignoring, is_ours, ours
 
 if sys.platform != "win32":
@@ -596,7 +596,7 @@ def open_ours(path: str, mode: int | None = None) -> int:
 
 def _can_name_files() -> bool:
     """Whether a file that has no name can be given one, which goes by /proc."""
-    return sys.platform == "linux" and os.path.isdir("/proc/self/fd")
+    return sys.platform == "linux" and paths.is_directory("/proc/self/fd")
 
 
 def _may_link(fd: int, taken: str) -> bool:

@@ -11,7 +11,7 @@ from _thread import RLock
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import _system, ticking
+from . import _system, paths, ticking
 from ._backend import chosen
 from .blame import ignoring, is_ours, ours
 from .draining import Descriptor, Lock, Log, Nameless, Untrusted
@@ -89,7 +89,7 @@ class Appender(Stage):
         self.interval = interval
         self.largest = min(LARGE - 1, stage_size)
         self._sync, self._half = sync, stage_size
-        self._stage_dir = None if stage_dir is None else os.path.realpath(os.fsdecode(os.fspath(stage_dir)))
+        self._stage_dir = None if stage_dir is None else paths.resolved(os.fsdecode(os.fspath(stage_dir)))
         self._stage: File | Memory | None = None
         self._survives = self._armed = False
         self._opening = self._ending = False  # a stage is being made, or drained for the last time

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
+
+# Where `pop` takes from.
+_LAST = (-1,)
 
 
 class Open(list[int]):
     """A list of descriptors, open until the end of a with statement or until it is forgotten, whatever is raised where.
 
-    `_system.open_into` fills it. Each is taken out and closed in one step of the interpreter's, so that none is closed
-    twice: its number may be another file's by then.
+    `_system.open_into` and `add` fill it. Each is taken out and closed in one step of the interpreter's, so that none
+    is closed twice: its number may be another file's by then.
     """
+
+    __slots__ = ()
 
     @property
     def fd(self) -> int:
         """The one descriptor."""
         return self[0]
 
+    def add(self, function: Callable[..., int], *arguments: Any) -> None:
+        """Keeps the descriptor that a function written in C returns, as open_into does it."""
+        self.extend(map(function, *zip(arguments)))
+
     def close(self) -> None:
         """Closes them; closing twice does nothing."""
-        for _ in map(os.close, map(self.pop, [-1] * len(self))):
-            pass
+        any(map(os.close, map(self.pop, _LAST * len(self))))  # os.close returns None, so any goes through them all
 
     def __enter__(self) -> Open:
         return self
@@ -30,5 +39,5 @@ class Open(list[int]):
         self.close()
 
     def __del__(self) -> None:
-        if os is not None:  # when Python ends, it closes everything
+        if self and os is not None:  # when Python ends, it closes everything
             self.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from . import _system
 from ._backend import Mapping, chosen
 from .blame import ignoring, ours
+from .paths import is_taken, resolved
 from .reference.drain import AGAIN, KEPT, LOCK, MAGIC, NAME_AT, NO_NAME, VERSION
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Log:
         for _ in range(self._TRIES):
             self.file = Descriptor(os.open(path, os.O_WRONLY | flags | (os.O_CREAT if create else 0), 0o666))
             self.status = os.fstat(self.file.fd)
-            self.path = os.path.realpath(path)
+            self.path = resolved(path)
             self.is_regular = stat.S_ISREG(self.status.st_mode)  # not a pipe or a device
             self.unreadable = self._reopen(os.O_RDWR | flags) if self.is_regular else None
             if self.unreadable != _LOST:
@@ -284,7 +285,7 @@ def open_beside(path: str, mode: int | None = None) -> Held:
     except ours(OSError) as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise Untrusted(path, "it is not a regular file") from None
-        if error.errno == errno.EACCES and os.path.lexists(path):
+        if error.errno == errno.EACCES and is_taken(path):
             raise Untrusted(path, str(error.strerror), error.errno) from None
         raise
     if not stat.S_ISREG(os.fstat(file.fd).st_mode):

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
 
 from . import _system
-from .blame import ignoring
+from .blame import ours
 from .descriptors import Open
 from .mapped import MappedFile
 from .parallel import workers
+from .paths import resolved
 from .previewing import Change, changes
 from .recovering import refuse_open_log
 from .reference.arguments import END, check_old, data_bytes, index_or
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from .rewriting import Progress
 
     Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+    # The file as it was before an edit, once that is known: for what is said of it after an interrupt.
+    Seen = list[tuple[str, os.stat_result]]
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,16 @@ def replace_file(
     mount point; an immutable or append-only file or folder; a read-only file; several hard links, which would come
     apart; an owner that can't be kept; a directory that can't be written to; a backup's name that is too long; too
     little space. Later: an attribute that can't be kept; a file that changed meanwhile; and whatever else the system
-    reports. So does Ctrl-C, with a note that says so. The one error after the file is replaced is that of flushing the
-    directory: the new file is there, but a power loss may bring back the old.
+    reports. So does Ctrl-C, with a note that says what became of the file. The one error after the file is replaced is
+    that of flushing the directory: the new file is there, but a power loss may bring back the old.
     """
-    edit, target = _edit(old, new, count), _target(path)
-    return _replace(target, edit, None, _options(target, durable, backup, threads, progress, force))
+    seen: Seen = []  # no call, which an interrupt could come into
+    try:
+        edit, target = _edit(old, new, count), _target(path)
+        return _replace(target, edit, None, _options(target, durable, backup, threads, progress, force), seen)
+    except KeyboardInterrupt as interrupt:
+        _note(interrupt, path, seen)
+        raise
 
 
 @dataclass(frozen=True)
@@ -113,8 +122,13 @@ class Plan:
         progress: Progress | None = None,
     ) -> Replacement:
         """replace_file as planned. OSError where the file isn't what it was when the plan was made."""
-        options = _options(self.path, durable, backup, threads, progress, force)
-        return _replace(self.path, self._edit, self._status, options)
+        seen: Seen = []
+        try:
+            options = _options(self.path, durable, backup, threads, progress, force)
+            return _replace(self.path, self._edit, self._status, options, seen)
+        except KeyboardInterrupt as interrupt:
+            _note(interrupt, self.path, seen)
+            raise
 
 
 def plan_replace(path: Path, old: Data, new: Data, count: SupportsIndex = -1) -> Plan:
@@ -138,7 +152,7 @@ def _target(path: Path) -> str:
     name = os.fsdecode(path)
     if not name:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
-    return os.path.realpath(name)
+    return resolved(name)
 
 
 @contextmanager
@@ -154,41 +168,45 @@ def _opened(target: str) -> Iterator[Original]:
             yield Original(target, file.fd, status, source)
 
 
-def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: Options) -> Replacement:
-    began = time.perf_counter()
-    status = None
-    try:
-        with _system.naming(target, always=True):
-            refuse_open_log(target)  # and what its dead writers have left is there to be edited
-        with _opened(target) as original:
-            status = original.status
-            if expected is not None:
-                check_same(status, expected, "The file changed since the plan was made: make another")
-            size = new_size = len(original.data)
-            first = first_match(original.data, edit, options.threads)
-            if first >= 0 and edit.old != edit.new:
-                strategy = "rewrite"
-                count, new_size = rewrite(original, edit, first, options)
-            else:
-                strategy = "none"
-                count = sum(part.number for part in survey(original.data, edit, first, options.threads))
-    except KeyboardInterrupt as interrupt:
-        _note(interrupt, f"{target} is {_became(target, status)}")
-        raise
-    return Replacement(target, count, size, new_size, strategy, time.perf_counter() - began)
+def _note(interrupt: KeyboardInterrupt, path: Path, seen: Seen) -> None:
+    """Says what became of a file, as BaseException.add_note does, which there is from Python 3.11 on."""
+    became = "unchanged"
+    for path, before in seen:
+        became = _became(path, before)
+    text = f"{os.fsdecode(path) if isinstance(path, bytes) else path} is {became}"
+    vars(interrupt)["__notes__"] = [*getattr(interrupt, "__notes__", []), text]
 
 
-def _became(target: str, status: os.stat_result | None) -> str:
+def _became(path: str, before: os.stat_result) -> str:
     """What became of a file. It is asked, because an interrupt may come right behind the call that replaced it."""
-    with ignoring(OSError):
-        if status is not None and not os.path.samestat(os.stat(target), status):
-            return "replaced"
+    try:
+        now = os.stat(path)
+    except ours(OSError) as error:
+        return f"not to be found: {error.strerror}"
+    if not os.path.samestat(now, before):
+        return "replaced"
+    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        return "not edited, but has changed: by the records of a dead writer, or by somebody else"
     return "unchanged"
 
 
-def _note(error: BaseException, text: str) -> None:
-    """BaseException.add_note, which there is from Python 3.11 on."""
-    vars(error)["__notes__"] = [*getattr(error, "__notes__", []), text]
+def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: Options, seen: Seen) -> Replacement:
+    began = time.perf_counter()
+    with _system.naming(target, always=True):
+        seen.append((target, os.stat(target)))
+        refuse_open_log(target)  # and what its dead writers have left is there to be edited
+    with _opened(target) as original:
+        if expected is not None:
+            check_same(original.status, expected, "The file changed since the plan was made: make another")
+        size = new_size = len(original.data)
+        first = first_match(original.data, edit, options.threads)
+        if first >= 0 and edit.old != edit.new:
+            strategy = "rewrite"
+            count, new_size = rewrite(original, edit, first, options)
+        else:
+            strategy = "none"
+            count = sum(part.number for part in survey(original.data, edit, first, options.threads))
+    return Replacement(target, count, size, new_size, strategy, time.perf_counter() - began)
 
 
 def _options(

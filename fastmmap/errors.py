@@ -10,6 +10,7 @@ import warnings
 from typing import Any, NamedTuple
 
 from .blame import ours
+from .descriptors import Open
 
 _MEANING = {
     "truncated": (errno.ESTALE, "the file was truncated while it was mapped, and byte {} of the mapping is gone"),
@@ -24,7 +25,8 @@ class MappedFileError(OSError):
 
     offset: where the first page of the buffer that is gone begins, counted from the buffer's first byte, and 0 where it
     begins before that; the file's new end, where that lies within a page. reason: "truncated", "changed" (it shrank and
-    grew back, so zeros may have been read), "no-space" (a hole in the file was written to on a full disk) or "io".
+    grew back, so zeros may have been read), "no-space" (a hole in the file was written to on a full disk, or read on a
+    full tmpfs) or "io".
     errno is ESTALE, ENOSPC or EIO; filename is known where the system tells it.
     """
 
@@ -72,18 +74,21 @@ def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...], 
 
 
 def _ends_in_hole(fd: int, place: int) -> bool:
-    """Whether a file has no data from a place on: by a descriptor of our own, because to ask moves its position."""
-    try:
-        own = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
-    except ours(OSError):
-        return False
-    try:
-        os.lseek(own, place, os.SEEK_DATA)
-    except ours(OSError) as error:
-        return error.errno == errno.ENXIO
-    finally:
-        os.close(own)
-    return False
+    """Whether a file has no data from a place on."""
+    return _next_data(fd, place) < 0
+
+
+def _next_data(file: int | str, place: int) -> int:
+    """Where a file has data from a place on, -1 where nowhere; the place itself where that can't be known.
+
+    It is asked by a descriptor of our own, because to ask moves its position.
+    """
+    with Open() as own:
+        try:
+            own.add(os.open, f"/proc/self/fd/{file}" if isinstance(file, int) else file, os.O_RDONLY | os.O_CLOEXEC)
+            return os.lseek(own.fd, place, os.SEEK_DATA)
+        except ours(OSError) as error:
+            return -1 if error.errno == errno.ENXIO else place
 
 
 def check_readable(buffer: Any) -> None:
@@ -140,9 +145,16 @@ def reason_of(file: Any, address: int, stores: bool) -> str:
             stores = stores or file.mode in ("r+", "w+")
         if end <= needed:
             return "truncated"
-        return "no-space" if stores and os.statvfs(path).f_bavail == 0 else "io"
+        is_full = os.statvfs(path).f_bavail == 0
+        return "no-space" if is_full and (stores or _is_hole(path, address)) else "io"
     except ours(OSError, ValueError, TypeError, AttributeError):
         return "truncated"
+
+
+def _is_hole(file: int | str, address: int) -> bool:
+    """Whether a file has no data where it is mapped at an address: where memory is the disk, to read it takes space."""
+    mapped = _mapped_at(address)
+    return mapped is not None and _next_data(file, mapped[1]) != mapped[1]
 
 
 def _mapped_at(address: int) -> tuple[str, int] | None:

@@ -10,8 +10,7 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from . import _system
 from ._backend import NATIVE
@@ -20,6 +19,9 @@ from .blame import ignoring
 if sys.platform != "win32":
     import resource
 
+# What maps a file that grows, given what makes it longer.
+Body = Callable[[Callable[[], None]], None]
+
 # Zeros that are appended at a time where blocks can't be allocated.
 _ZEROS = bytes(1 << 16)
 
@@ -27,36 +29,45 @@ _ZEROS = bytes(1 << 16)
 _QUIET = 0.002
 
 
-@contextmanager
-def growing(fd: int, new_size: int) -> Iterator[Callable[[], None]]:
+def grow(fd: int, new_size: int, body: Body = lambda lengthen: None) -> None:
     """Makes a file `new_size` bytes long, with blocks allocated: a store through a map can't meet a full disk then.
 
-    The room is had before the with statement's body, which maps the file, and the end is moved behind it: if the body
-    fails, the file is what it was. (The reference moves the end before: its zeros stay.) The new bytes are zeros.
+    The room is had before the body, which maps the file, and the end is moved behind it: if the body fails, the file is
+    what it was. (The reference moves the end before: its zeros stay.) The new bytes are zeros. Once the end has moved
+    it stays, whatever is raised: another's bytes may stand before it.
 
     A body whose mapping others read already calls what it is given, which moves the end at once.
     """
     size = os.fstat(fd).st_size
     if new_size <= size:
-        yield lambda: None
+        body(_nothing)
         return
     _check_room(fd, size, new_size)
     try:
         _system.allocate(fd, size, new_size)  # where that can't be had, moving the end does it
         if not NATIVE:  # the mmap module maps nothing beyond the end
             _lengthen(fd, new_size)
-        yield lambda: _lengthen(fd, new_size)
+        body(lambda: _lengthen(fd, new_size))
         _lengthen(fd, new_size)
     except BaseException:
-        # The blocks alone. Once the end has moved, another's bytes may stand before it: then our zeros stay.
-        take_back(fd, size, size)
+        take_back(fd, size, size)  # the blocks behind the end
         raise
 
 
-def grow(fd: int, new_size: int) -> None:
-    """`growing`, with nothing in between."""
-    with growing(fd, new_size):
-        pass
+def empty(fd: int, new_size: int, body: Body) -> None:
+    """Empties a file and makes it `new_size` bytes long: `grow`, with what can be found out before it is emptied."""
+    _check_room(fd, 0, new_size)
+    if NATIVE:
+        body(_nothing)
+        _system.truncate(fd, 0)
+        grow(fd, new_size)
+    else:
+        _system.truncate(fd, 0)
+        grow(fd, new_size, body)
+
+
+def _nothing() -> None:
+    """What moves the end of a file that is long enough."""
 
 
 def _lengthen(fd: int, new_size: int) -> None:

@@ -8,16 +8,17 @@ import os
 import stat
 import sys
 from _thread import RLock
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import _system, growing, unmapped
 from ._backend import Mapping, chosen
 from .aligning import aligned_ranges
-from .blame import ignoring, ours
+from .blame import ours
+from .descriptors import Open
 from .lines import Lines
 from .reading import Reading
-from .reference.arguments import export_data
+from .resizing import Resizing
 from .verbs import Verbs
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
     Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
-_FLAGS = {"r": os.O_RDONLY, "c": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT | os.O_TRUNC}
+_FLAGS = {"r": os.O_RDONLY, "c": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT}
 _ACCESS = {"r": "read", "c": "copy", "r+": "write", "w+": "write"}
 
 
-class MappedFile(Verbs, Reading, Mapping):
+class MappedFile(Verbs, Reading, Resizing, Mapping):
     """A file mapped into memory: a buffer, with the kernels as methods, that can be read as binary files are.
 
     path: str, bytes or os.PathLike; a descriptor, which stays the caller's, its position neither used nor moved where
@@ -70,26 +71,33 @@ class MappedFile(Verbs, Reading, Mapping):
         self.offset = offset
         self._starts: Offsets | None = None
         self._lock = RLock()  # of what changes the size, the descriptor or the index of the lines
-        self._closed = False
+        self._file = Open()
+        self._closed = False  # set last of what `close` needs
         self._position = 0  # of read, readline and so on
         self._is_device = False  # which has the size it has
         self._to_end = False  # of the file, when it was mapped: others may have appended since
         if path is None:
             self._map_memory(size)
             return
-        with _system.naming(self.name):
-            fd = os.dup(path) if isinstance(path, int) else os.open(path, _FLAGS[mode] | os.O_CLOEXEC, 0o666)
-            try:
-                self._map_file(fd, size)
-                needed = drop_behind or _ACCESS[mode] == "write"
-                # Of a device it would be of no use: its status doesn't tell its size.
-                is_file = self.backend == "mmap" and not self._is_device
-                if is_file and (needed or not _system.is_scarce(fd)):
-                    self.descriptor, fd = fd, -1
-                    self.drop_behind = bool(drop_behind)
-            finally:
-                if fd >= 0:
-                    os.close(fd)
+        try:
+            if isinstance(path, int):
+                self._file.add(os.dup, path)
+            else:
+                self._file.add(os.open, self.name, _FLAGS[mode] | os.O_CLOEXEC, 0o666)
+            fd = self._file.fd
+            self._map_file(fd, size)
+            needed = drop_behind or _ACCESS[mode] == "write"
+            # Of a device it would be of no use: its status doesn't tell its size.
+            is_file = self.backend == "mmap" and not self._is_device
+            if is_file and (needed or not _system.is_scarce(fd)):
+                self.drop_behind = bool(drop_behind)
+                self.descriptor = fd
+        except ours(OSError) as error:
+            _system.name(error, self.name)
+            raise
+        finally:
+            if self.descriptor < 0:
+                self._file.close()
 
     def _map_memory(self, size: int | None) -> None:
         if size is None:
@@ -109,17 +117,22 @@ class MappedFile(Verbs, Reading, Mapping):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(status.st_mode) and not is_device and writes:
             raise OSError(errno.ENODEV, "Not a regular file")
-        if self.mode == "w+" and isinstance(self.name, int):
-            _system.truncate(fd, 0)
-            status = os.fstat(fd)
-        end = _system.device_size(fd) if is_device else status.st_size
+        end = _system.device_size(fd) if is_device else 0 if self.mode == "w+" else status.st_size
         if not writes and (end == 0 or not (stat.S_ISREG(status.st_mode) or is_device)):
             self._map_content(fd, size)
             return
         length = self._mapped_length(size, end, grows=writes and not is_device)
+
+        def mapped(lengthen: Callable[[], None] | None = None) -> None:
+            Mapping.__init__(self, fd, self.offset, length, _ACCESS[self.mode])
+
         try:
-            with growing.growing(fd, 0 if size is None or not writes else self.offset + length):
-                super().__init__(fd, self.offset, length, _ACCESS[self.mode])
+            if self.mode == "w+":
+                growing.empty(fd, self.offset + length, mapped)
+            elif writes and size is not None:
+                growing.grow(fd, self.offset + length, mapped)
+            else:
+                mapped()
             self._to_end = self.offset + length >= end and not is_device
         except ours(OSError) as error:
             if writes or error.errno not in (errno.ENODEV, errno.EACCES, errno.EINVAL, errno.ENOSYS):
@@ -172,9 +185,8 @@ class MappedFile(Verbs, Reading, Mapping):
         """Closes the descriptor at once, and lets go of the memory with its last view. Closing twice does nothing."""
         with self._lock:
             self._closed = True
-            fd, self.descriptor = self.descriptor, -1
-            if fd >= 0:
-                os.close(fd)
+            self.descriptor = -1  # nobody asks by a number that is about to be another file's
+            self._file.close()
             self.unmap()
 
     def __enter__(self) -> Self:
@@ -243,98 +255,6 @@ class MappedFile(Verbs, Reading, Mapping):
             raise ValueError(f"{length} bytes at {start} are not within the mapping's {size}")
         return length
 
-    # --- growing and shrinking ---
-
-    def resize(self, size: int) -> None:
-        """Makes the mapping, and the file with it, `size` bytes long; new bytes are zeros, with blocks allocated.
-
-        BufferError while views live, TypeError in modes "r" and "c", ValueError where the mapping doesn't end where
-        the file does: what others have appended isn't cut. On any error nothing has changed.
-        """
-        size = operator.index(size)
-        if size < 0:
-            raise ValueError(f"size must not be negative: {size}")
-        with self._lock, _system.naming(self.name):
-            before, end = self._check_resizable()
-            new_end = self.offset + size
-            if self.descriptor < 0:
-                self.remap(-1, 0, size)
-            elif new_end > end and self._to_end:
-                self._grow(before, size)
-            elif end != self.offset + before:
-                raise self._ends_elsewhere(before, end)
-            elif size < before:
-                self.remap(self.descriptor, self.offset, size)
-                try:
-                    now = os.fstat(self.descriptor).st_size
-                    if now != end:  # another has appended meanwhile
-                        raise self._ends_elsewhere(before, now)
-                    _system.truncate(self.descriptor, new_end)
-                except BaseException:
-                    self.remap(self.descriptor, self.offset, before)
-                    raise
-            self._starts = None
-
-    def _grow(self, before: int, size: int) -> None:
-        """Makes the file longer, and maps it to its new end."""
-        try:
-            with growing.growing(self.descriptor, self.offset + size) as lengthen:
-                self.remap(self.descriptor, self.offset, size, lengthen)
-        except BaseException:
-            with ignoring(BufferError, OSError):
-                self.remap(self.descriptor, self.offset, before)
-            raise
-
-    def append(self, data: Data) -> int:
-        """Adds bytes-like data or a str at the end of the file, and maps what is there then; returns the new length.
-
-        Other processes may append to the file meanwhile: nothing of theirs is overwritten, and what they have appended
-        is in the mapping then. BufferError while views live, TypeError in modes "r" and "c", ValueError for a mapping
-        that was made of a part of the file; a full disk is an OSError, with nothing appended. For many small records
-        there is Appender.
-        """
-        with self._lock, _system.naming(self.name), export_data(data) as view:
-            before, end = self._check_resizable()
-            if self.descriptor < 0:
-                self.remap(-1, 0, before + len(view))
-                try:
-                    chosen.append(self, before, view)
-                except BaseException:
-                    self.remap(-1, 0, before)
-                    raise
-            elif not self._to_end or end < self.offset:
-                raise self._ends_elsewhere(before, end)
-            else:
-                self._append(view, end)
-            self._starts = None
-            return len(self)
-
-    def _append(self, view: memoryview, end: int) -> None:
-        """Appends to the file, and maps it to its end."""
-        # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
-        growing.append_whole(self.descriptor, view)
-        try:
-            self.remap(self.descriptor, self.offset, os.fstat(self.descriptor).st_size - self.offset)
-        except ours(BufferError, OSError):  # another thread has taken a view, or there is no room to map
-            if growing.take_back(self.descriptor, end, end + len(view)):
-                raise
-
-    def _check_resizable(self) -> tuple[int, int]:
-        """The length, if it may be changed, and where the file ends."""
-        length = len(self)
-        if _ACCESS[self.mode] != "write" or self.mode == "c":
-            raise TypeError(f"a mapping with mode {self.mode!r} can't change its size")
-        if self._is_device:
-            raise ValueError(f"{self.name!r} is a device, whose size is given")
-        end = os.fstat(self.descriptor).st_size if self.descriptor >= 0 else length
-        if self._to_end and self.descriptor >= 0:
-            length = min(length, max(end - self.offset, 0))  # of a file that was cut no more is there
-        self.remap(self.descriptor, self.offset, length)  # BufferError while views live
-        return length, end
-
-    def _ends_elsewhere(self, length: int, end: int) -> ValueError:
-        return ValueError(f"the mapping ends at byte {self.offset + length} of {self.name!r}, which has {end} bytes")
-
     # --- lines and ranges ---
 
     @property
@@ -376,8 +296,11 @@ class MappedFile(Verbs, Reading, Mapping):
         """fastmmap.replace in this mapping."""
         if self.mode == "r":
             raise BufferError(f"{self.name!r} is mapped read-only: open it with mode 'r+' or 'c' to replace in it")
-        replaced: int = chosen.replace(self, old, new, count, start=start, end=end, threads=threads)
         self._starts = None
+        try:
+            replaced: int = chosen.replace(self, old, new, count, start=start, end=end, threads=threads)
+        finally:
+            self._starts = None
         return replaced
 
 

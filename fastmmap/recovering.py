@@ -14,6 +14,7 @@ from .blame import ignoring, ours
 from .draining import Lock, Log, Nameless, StageError, Untrusted, check_trust, open_beside, settle
 from .ending import appenders
 from .errors import warn
+from .paths import exists, is_directory, is_taken, resolved
 from .reference.drain import DRAINS, HALVES_AT
 from .staging import File, Header, words_in
 
@@ -34,13 +35,13 @@ def recover(path: Path) -> bool:
     OSError where the log of a stage with records is gone or the system fails: that stage keeps its records, others are
     recovered nevertheless.
     """
-    real = os.path.realpath(os.fsdecode(os.fspath(path)))
+    real = resolved(os.fsdecode(os.fspath(path)))
     with _saying() as unsaid:
-        if os.path.isdir(real):
+        if is_directory(real):
             return _recover_all(real, lambda header, log: True, unsaid)
         folder = os.path.dirname(real)
         own = wanted_by(real)
-        if not os.path.lexists(real) and not any(_is_wanted(stage, own) for stage in stages_in(folder)):
+        if not is_taken(real) and not any(_is_wanted(stage, own) for stage in stages_in(folder)):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return _recover_all(folder, own, unsaid)
 
@@ -65,7 +66,7 @@ def refuse_open_log(path: str) -> None:
     What dead ones have left is taken to it first: their stages would belong to no file once another had its name. An
     appender of another process is seen by its stage, if that stands beside the log.
     """
-    path = os.path.realpath(path)
+    path = resolved(path)
     status = os.stat(path)
     for appender in list(appenders):
         if (name := appender.stage_for(status)) is not None:
@@ -106,7 +107,7 @@ def wanted_by(path: str) -> Wanted:
     """A log's stages: those whose log is at that path now, and those whose log was there."""
 
     def wanted(header: Header, log: str | None) -> bool:
-        return header.path == path or (log is not None and os.path.exists(path) and os.path.samefile(log, path))
+        return header.path == path or (log is not None and exists(path) and os.path.samefile(log, path))
 
     return wanted
 

@@ -6,11 +6,16 @@ import errno
 import os
 import stat
 
+from . import _system
 from ._attributes import APPEND_ONLY, IMMUTABLE, MOUNT_POINT, attributes
-from .blame import ours
+from .blame import ignoring, ours
+from .descriptors import Open
 
 # The way out where a rewrite is refused.
-IN_PLACE = "fastmmap.open(path, 'r+').replace edits in place where old and new are equally long"
+IN_PLACE = "fastmmap.open(path, 'r+').replace edits in place what may be written to, where old and new are equally long"
+
+# CAP_FOWNER, among the capabilities of a process.
+_FOWNER = 1 << 3
 
 # What takes an attribute away.
 _WAY_OUT = {IMMUTABLE: "chattr -i lifts that", APPEND_ONLY: "chattr -a lifts that"}
@@ -18,6 +23,9 @@ _WAY_OUT = {IMMUTABLE: "chattr -i lifts that", APPEND_ONLY: "chattr -a lifts tha
 
 def refuse(path: str, status: os.stat_result, links: int, force: bool) -> None:
     """Raises OSError where a file must not be replaced, or can't be."""
+    if _is_on_read_only_filesystem(path):
+        text = "The filesystem is read-only, so nothing on it can be edited: mount -o remount,rw changes that"
+        raise OSError(errno.EROFS, text, path)
     found = attributes(path)
     if MOUNT_POINT in found:
         text = f"The file is a mount point, of which nothing else can take the place. {IN_PLACE}"
@@ -27,23 +35,30 @@ def refuse(path: str, status: os.stat_result, links: int, force: bool) -> None:
     _refuse_attributes(f"The folder {folder!r}", attributes(folder), path)
     if links > 1:
         raise OSError(errno.EMLINK, f"{links} hard links, of which a rewrite would change one. {IN_PLACE}", path)
-    if not force and not _is_writable(path, status):
-        text = "The file is read-only: chmod u+w allows changes, and force=True (--force) edits it all the same"
-        raise PermissionError(errno.EACCES, text, path)
+    if not force:
+        _refuse_read_only(path, status)
 
 
 def refuse_backup(path: str) -> None:
     """Raises OSError where the old file couldn't be kept under a name."""
     refuse_name(path, "The backup")
     try:
-        mode = os.lstat(path).st_mode
+        status = os.lstat(path)
     except ours(FileNotFoundError):
         return
+    mode = status.st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "The backup would take the place of a directory: remove it first", path)
     if stat.S_ISLNK(mode):
         text = "The backup would take the place of a symbolic link: remove it first"
         raise FileExistsError(errno.EEXIST, text, path)
+    if not stat.S_ISREG(mode):
+        text = "The backup would take the place of what is no regular file: remove it first"
+        raise FileExistsError(errno.EEXIST, text, path)
+    folder = os.stat(os.path.dirname(path))
+    if folder.st_mode & stat.S_ISVTX and not _may_replace(status, folder):
+        text = f"The older backup is user {status.st_uid}'s, which we may not replace in a sticky folder"
+        raise PermissionError(errno.EPERM, f"{text}: choose another name", path)
     found = attributes(path)
     if MOUNT_POINT in found:
         raise OSError(errno.EBUSY, "The older backup is a mount point: choose another name", path)
@@ -66,11 +81,51 @@ def _refuse_attributes(what: str, found: set[str], path: str) -> None:
             raise PermissionError(errno.EPERM, f"{what} is {attribute}: {_WAY_OUT[attribute]}", path)
 
 
-def _is_writable(path: str, status: os.stat_result) -> bool:
-    """Whether a file's owner lets us write to it. To root the system lets everybody's be written: its bits tell."""
+def _is_on_read_only_filesystem(path: str) -> bool:
+    """Whether nothing can be written to where a file is."""
+    with ignoring(OSError):
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return False
+
+
+def _may_replace(status: os.stat_result, folder: os.stat_result) -> bool:
+    """Whether we may replace a file in a sticky folder: its owner may, the folder's, and who has CAP_FOWNER."""
+    if os.geteuid() in (status.st_uid, folder.st_uid):
+        return True
+    try:
+        with open("/proc/self/status", "rb") as file:
+            (capabilities,) = (line.split()[1] for line in file if line.startswith(b"CapEff:"))
+        return bool(int(capabilities, 16) & _FOWNER)
+    except ours(OSError, ValueError):
+        return True  # where that can't be known, the system says so later
+
+
+def _refuse_read_only(path: str, status: os.stat_result) -> None:
+    """Raises PermissionError where we aren't let write to a file, though its folder would let us replace it."""
+    reason = _reason_against_writing(path, status)
+    if reason is None:
+        return
+    if os.geteuid() not in (0, status.st_uid):
+        mode = stat.S_IMODE(status.st_mode)
+        text = f"The file is user {status.st_uid}'s, and its mode {mode:04o} lets user {os.geteuid()} not write to it"
+        raise PermissionError(errno.EACCES, f"{text}: edit it as its owner", path)
+    if not status.st_mode & 0o200:
+        reason = "The file is read-only: chmod u+w allows changes, and"
+    raise PermissionError(errno.EACCES, f"{reason} force=True (--force) edits it all the same", path)
+
+
+def _reason_against_writing(path: str, status: os.stat_result) -> str | None:
+    """What keeps us from writing to a file; None where nothing does."""
     if not status.st_mode & 0o222:
-        return False
-    if os.access not in os.supports_effective_ids:
-        return os.access(path, os.W_OK)
-    # A filesystem that is read-only is another matter, of which the system says so itself.
-    return os.access(path, os.W_OK, effective_ids=True) or bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+        return "Nobody may write to it:"  # not even root, whom the system lets write to everything
+    effective = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
+    if os.access(path, os.W_OK, **effective):
+        return None
+    # A sandbox that refuses the question seems to say no. To open the file changes nothing in it.
+    try:
+        with Open() as file:
+            _system.open_into(file, path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
+    except ours(OSError) as error:
+        if error.errno != errno.ETXTBSY:  # a program that runs may be replaced
+            return f"The file can't be written to ({error.strerror}):"
+    return None

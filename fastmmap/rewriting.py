@@ -18,6 +18,7 @@ from . import _system, parallel
 from ._backend import check_wanted, chosen, run
 from .blame import call, ignoring, is_ours, ours
 from .descriptors import Open
+from .paths import is_taken
 from .recovering import refuse_open_log
 from .refusing import IN_PLACE, refuse, refuse_backup, refuse_name
 from .sparse import has_holes, write_data
@@ -180,7 +181,7 @@ class _Beside:
             if self._is_ours():
                 if is_same(backup, target):
                     _system.remove(backup)
-            elif os.path.lexists(self._path):
+            elif is_taken(self._path):
                 _system.exchange(self._path, target)
             raise
 
@@ -199,10 +200,12 @@ class _Beside:
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        if self._named and self._is_ours():
-            _system.remove(self._path)
-        self._named = False
-        self._file.close()
+        try:
+            if self._named and self._is_ours():
+                _system.remove(self._path)
+            self._named = False
+        finally:
+            self._file.close()
 
     def __del__(self) -> None:
         """A signal handler may have raised in __exit__, or before its first step."""

@@ -16,7 +16,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from . import _system
+from . import _system, paths
 from ._backend import chosen
 from .blame import ignoring, ours
 from .draining import Held, Lock, Log, Nameless, StageError, Untrusted, adapt, check_trust, open_beside, reopened
@@ -315,7 +315,7 @@ class File:
         """
         if self.is_astray:
             return
-        lock = Lock(folder, log) if os.path.isdir(folder) else self.lock
+        lock = Lock(folder, log) if paths.is_directory(folder) else self.lock
         # A descriptor that no handler closes: its number could be another file's when it is written to.
         file = Held(os.dup(self.file.fd))
         try:
@@ -389,7 +389,7 @@ def _is_at(path: str, file: Held) -> bool:
 def _name_of_follower(path: str, header: Header, lock: Lock) -> str:
     """The right name of a stage whose writer died when it had followed to another log, all but for the name."""
     name = lock.stage_path(header.id)
-    if os.path.basename(path).rpartition("-")[2] != os.path.basename(name).rpartition("-")[2] or os.path.lexists(name):
+    if os.path.basename(path).rpartition("-")[2] != os.path.basename(name).rpartition("-")[2] or paths.is_taken(name):
         raise Untrusted(path, "it is known by another name")
     _system.rename(path, name)
     return name

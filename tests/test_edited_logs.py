@@ -54,6 +54,25 @@ def test_a_living_writer_s_is_left_alone_and_a_dead_one_s_recovered_first(writer
     assert os.listdir(path.parent) == ["file"]
 
 
+def test_an_interrupt_after_a_dead_writer_s_records_were_taken_to_the_file(writer):
+    path, process = writer
+    process.communicate(b"\n")
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fastmmap.replace_file(path, "cat", "dog", progress=interrupt)
+    assert path.read_bytes() == OLD + b"a cat of another process\n"
+    if caught.value.__notes__ == [f"{path} is unchanged"]:
+        pytest.skip("its stage is in memory here")
+    (note,) = caught.value.__notes__
+    assert note.startswith(f"{path} is not edited, but has changed: by the records of a dead writer")
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fastmmap.replace_file(path, "cat", "dog", progress=interrupt)
+    assert caught.value.__notes__ == [f"{path} is unchanged"]
+
+
+def interrupt(done, total):
+    raise KeyboardInterrupt
+
+
 def test_a_log_that_is_opened_meanwhile(make, tmp_path):
     path, logs = make(OLD), []
 

@@ -108,6 +108,15 @@ def test_a_symbolic_links_target_is_edited(make, tmp_path):
     assert path.read_bytes() == b"axc"
 
 
+def test_where_a_sandbox_lets_nobody_ask_for_rights(make, monkeypatch):
+    """To be refused the question is no answer to it."""
+    path = make(b"abc")
+    monkeypatch.setattr(os, "access", lambda *arguments, **keywords: False)
+    monkeypatch.setattr(os, "supports_effective_ids", {os.access})
+    assert fastmmap.replace_file(path, b"b", b"x").count == 1
+    assert path.read_bytes() == b"axc"
+
+
 def test_a_hard_link_is_refused(make, tmp_path):
     path = make(b"abc")
     os.link(path, tmp_path / "other")

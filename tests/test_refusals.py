@@ -6,11 +6,14 @@ import errno
 import fcntl
 import os
 import shutil
+import socket
+import stat
 import subprocess
 import sys
 
 import pytest
 from standing_in import as_system
+from users import as_somebody, as_user
 
 import fastmmap
 from fastmmap import _attributes, _system, editing, rewriting
@@ -125,6 +128,62 @@ def test_a_read_only_file(make):
     path = make(OLD)
     os.chmod(path, 0o444)
     refused(path, "read-only", "chmod", "force=True", number=errno.EACCES)
+
+
+@as_somebody
+def test_a_file_of_somebody_else_s(reachable):
+    """No mode that we could set, and no force, lets us edit it."""
+    path = reachable / "file"
+    path.write_bytes(OLD)
+    os.chmod(reachable, 0o777)
+    for mode in (0o644, 0o444, 0o600 | 0o044):
+        os.chmod(path, mode)
+        said = as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog"))
+        assert f"The file is user 0's, and its mode {mode:04o} lets user 4321 not write to it: edit it as its" in said
+        assert "force" not in said
+        assert "chmod" not in said
+
+
+def test_a_filesystem_that_is_read_only(small_disk):
+    path = small_disk / "file"
+    path.write_bytes(OLD)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    for force in (False, True):
+        refused(path, "The filesystem is read-only", "remount,rw", number=errno.EROFS, force=force)
+
+
+@as_somebody
+@pytest.mark.parametrize(("mode", "owner"), [(0o1777, 0), (0o1777, 1234), (0o777, 0), (0o1777, 4321)])
+def test_an_older_backup_of_somebody_else_s_in_a_sticky_folder(reachable, mode, owner):
+    path, backup = reachable / "file", reachable / "file.orig"
+    path.write_bytes(OLD)
+    backup.write_bytes(b"older")
+    os.chown(path, 4321, 4321)
+    os.chown(backup, owner, owner)
+    os.chmod(backup, 0o666)
+    os.chmod(reachable, mode)
+    said = as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog", backup=".orig"))
+    if mode & stat.S_ISVTX and owner != 4321:
+        assert f"The older backup is user {owner}'s, which we may not replace in a sticky folder: choose" in said
+        assert str(backup) in said
+    else:
+        assert said == "AssertionError: work was done"
+    assert (path.read_bytes(), backup.read_bytes()) == (OLD, b"older")
+
+
+def test_an_older_backup_that_is_no_regular_file(make, tmp_path):
+    path = make(OLD)
+    os.mkfifo(tmp_path / "file.pipe")
+    with socket.socket(socket.AF_UNIX) as made:
+        place = os.getcwd()
+        os.chdir(tmp_path)  # the paths of sockets are short
+        made.bind("file.socket")
+        os.chdir(place)
+    for suffix in (".pipe", ".socket"):
+        with pytest.raises(FileExistsError, match="no regular file: remove it first") as caught:
+            fastmmap.replace_file(path, "cat", "dog", backup=suffix)
+        assert caught.value.filename == f"{path}{suffix}"
+    assert sorted(os.listdir(tmp_path)) == ["file", "file.pipe", "file.socket"]
 
 
 @pytest.mark.parametrize("suffix", ["x" * 252, "x" * 5000, "\u00e9" * 130])

@@ -6,6 +6,7 @@ import ast
 import builtins
 import errno
 import gc
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -34,10 +35,8 @@ CLOSING = {
     fastmmap.MappedFile.__del__.__code__, fastmmap.Appender.__del__.__code__, rewriting._Beside.__del__.__code__,
 }  # fmt: skip
 
-# Where a descriptor is a mere number for a line, and lost with it.
-NUMBERS = {
-    draining.Descriptor.__init__.__code__, fastmmap.MappedFile.__init__.__code__, fastmmap.MappedFile.close.__code__,
-}  # fmt: skip
+# Whose functions we call, and some of which take an OSError for an answer.
+LIBRARY = {"posixpath", "genericpath"}
 
 # What is caught somewhere in the package, to be explained, retried, or taken for an answer.
 ERRORS = [errno.ENOENT, errno.EACCES, errno.EPERM, errno.EAGAIN, errno.EEXIST, errno.EINTR, errno.EINVAL, errno.ENOSYS]
@@ -57,23 +56,35 @@ def check(error, theirs, number):
 
 
 def at_each_line(job, make):
-    """Raises an error at the n-th line of ours that a job comes to, for each n, as a signal handler does.
+    """Raises an error at the n-th step of a job, for each n, as a handler does.
 
-    Yields whether it may have cost a descriptor.
+    A step is a line of ours or of os.path's, or a call from there of what is written in C, as it returns. Yields
+    whether it may have cost a descriptor.
     """
-    left, theirs, where = 0, None, None
+    left, theirs = 0, None
+
+    def is_nearby(frame):
+        nearby = frame.f_code.co_filename.startswith(PACKAGE) or frame.f_globals.get("__name__") in LIBRARY
+        return nearby and frame.f_code not in CLOSING
+
+    def step():
+        nonlocal left
+        left -= 1
+        if left == 0:
+            sys.settrace(None)
+            sys.setprofile(None)
+            raise theirs
 
     def trace(frame, kind, _):
-        nonlocal left, where
-        if not frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code in CLOSING:
+        if not is_nearby(frame):
             return None
         if kind == "line":
-            left -= 1
-            if left == 0:
-                sys.settrace(None)
-                where = frame.f_code
-                raise theirs
+            step()
         return trace
+
+    def profile(frame, kind, _):
+        if kind == "c_return" and is_nearby(frame):
+            step()
 
     number, ended = 1, False
     while not ended:
@@ -81,11 +92,13 @@ def at_each_line(job, make):
         left, theirs, subject = number, OSError(code, "theirs"), make()
         before, raised = sys.gettrace(), None
         sys.settrace(trace)
+        sys.setprofile(profile)
         try:
             job(subject)
         except BaseException as error:
             raised = error
         finally:
+            sys.setprofile(None)
             sys.settrace(before)
         ended = left > 0
         if raised is not None:
@@ -93,7 +106,7 @@ def at_each_line(job, make):
             check(raised, theirs, code)
         del raised
         # A trace function that raises within an except clause costs Python 3.11 a reference to its frame.
-        loses = where in NUMBERS or theirs.__context__ is not None
+        loses = theirs.__context__ is not None
         theirs.__traceback__ = theirs.__context__ = None
         yield loses
         number += 1
@@ -115,6 +128,7 @@ def plan(path):
 
 EDITS = {
     "with a backup": edit,
+    "by a link": lambda path: fastmmap.replace_file(f"{path}.link", "cat", "leopard", durable=False, threads=1),
     "not durable": lambda path: fastmmap.replace_file(path, "cat", "leopard", durable=False, threads=1),
     "a plan": plan,
 }
@@ -125,26 +139,79 @@ def descriptors():
 
 
 @pytest.mark.parametrize("job", EDITS)
-def test_at_each_line_of_an_edit(tmp_path, job):
-    path = tmp_path / "file"
+def test_at_each_line_of_an_edit(memory_path, job):
+    path = memory_path / "file"
 
     def make():
-        for name in os.listdir(tmp_path):
-            os.unlink(tmp_path / name)
+        for name in os.listdir(memory_path):
+            os.unlink(memory_path / name)
         path.write_bytes(OLD)
+        os.symlink("file", f"{path}.link")
         return path
 
     EDITS[job](make())  # what is imported once
     before = descriptors()
     for loses in at_each_line(EDITS[job], make):
         assert path.read_bytes() in (OLD, NEW)
-        assert set(os.listdir(tmp_path)) <= {"file", "file.orig"}
-        if "file.orig" in os.listdir(tmp_path):
-            assert (tmp_path / "file.orig").read_bytes() == OLD
+        assert set(os.listdir(memory_path)) <= {"file", "file.link", "file.orig"}
+        assert os.path.islink(f"{path}.link")
+        if "file.orig" in os.listdir(memory_path):
+            assert (memory_path / "file.orig").read_bytes() == OLD
         if descriptors() != before:
             gc.collect()
             assert descriptors() == before or loses
             before = descriptors()
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_an_interrupt_at_each_line_says_what_became_of_the_file(memory_path, planned):
+    path = memory_path / "file"
+    path.write_bytes(OLD)
+    entries = {fastmmap.replace_file.__code__, fastmmap.Plan.apply.__code__}
+    left = 0
+
+    def trace(frame, kind, _):
+        nonlocal left
+        if not frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code in CLOSING:
+            return None
+        # Before the try statement nothing has begun; what is raised behind it is raised once more.
+        inside = frame.f_code not in entries or frame.f_lineno - frame.f_code.co_firstlineno > skipped[frame.f_code]
+        if kind == "line" and inside:
+            left -= 1
+            if left == 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    skipped = {code: line_of_try(code) for code in entries}
+    said = set()
+    for number in range(1, 10_000):
+        path.write_bytes(OLD)
+        job = fastmmap.plan_replace(path, "cat", "leopard").apply if planned else None
+        left, before = number, sys.gettrace()
+        sys.settrace(trace)
+        try:
+            if planned:
+                job(durable=False, threads=1)
+            else:
+                fastmmap.replace_file(path, "cat", "leopard", durable=False, threads=1)
+        except KeyboardInterrupt as interrupt:
+            (note,) = interrupt.__notes__
+            assert note == f"{path} is {'unchanged' if path.read_bytes() == OLD else 'replaced'}"
+            said.add(note)
+            interrupt.__traceback__ = interrupt.__context__ = None
+        finally:
+            sys.settrace(before)
+        if left > 0:
+            break
+    assert len(said) == 2
+    assert number > 100
+
+
+def line_of_try(code):
+    """How many lines of a function come before its try statement's body."""
+    lines = inspect.getsource(code).splitlines()
+    return next(i for i, line in enumerate(lines) if line.strip() == "try:")
 
 
 def use(path):
@@ -170,8 +237,8 @@ def append(path):
 
 
 @pytest.mark.parametrize("job", [use, append, fastmmap.recover])
-def test_at_each_line_of_what_else_works_on_files(tmp_path, job):
-    path = tmp_path / "file"
+def test_at_each_line_of_what_else_works_on_files(memory_path, job):
+    path = memory_path / "file"
 
     if job is append and fastmmap.kernel == "python":
         pytest.skip("the reference doesn't promise that")
@@ -181,9 +248,13 @@ def test_at_each_line_of_what_else_works_on_files(tmp_path, job):
         return path
 
     job(make())
-    for _ in at_each_line(job, make):
-        pass
-    assert fastmmap.recover(tmp_path) in (True, False)
+    before = descriptors()
+    for loses in at_each_line(job, make):
+        if job is use and descriptors() != before:
+            gc.collect()
+            assert descriptors() == before or loses
+            before = descriptors()
+    assert fastmmap.recover(memory_path) in (True, False)
 
 
 @pytest.mark.parametrize("number", ERRORS)
@@ -229,6 +300,18 @@ def test_no_except_takes_what_may_be_another_s():
             if isinstance(node, ast.Call) and names_in(node.func) & {"suppress"} and names_in(node) & SYSTEM_S:
                 taken.append(place)
     assert [place for place in taken if place.partition(":")[0] not in PROGRAMS] == []
+
+
+def test_no_question_of_os_path_takes_an_error_for_an_answer():
+    """fastmmap/paths.py has those that don't."""
+    taking = {"realpath", "isdir", "isfile", "islink", "ismount", "exists", "lexists", "isjunction", "walk"}
+    asked = []
+    for path in sorted(Path(PACKAGE).rglob("*.py")):
+        if path.name not in PROGRAMS | {"paths.py"}:
+            calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+            found = [each for each in calls if isinstance(each, ast.Attribute) and names_in(each) == {"os"}]
+            asked += [f"{path.name}:{each.lineno}" for each in found if each.attr in taking]
+    assert asked == []
 
 
 def test_a_callback_s_that_is_written_in_c(make):

@@ -1,0 +1,161 @@
+"""resize and append: what changes the size of a mapping, and of its file."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import _system, growing
+from ._backend import chosen
+from .blame import ignoring, is_ours
+from .reference.arguments import export_data
+
+if TYPE_CHECKING:
+    from threading import RLock
+
+    from .reference.arguments import Data, Offsets
+
+
+class Resizing:
+    """Mixed into a mapping, which ends where its file does, also after what a signal handler has raised anywhere.
+
+    A change that is interrupted is done, or it isn't: only the file tells which.
+    """
+
+    if TYPE_CHECKING:
+        _lock: RLock
+        _starts: Offsets | None
+        _is_device: bool
+        _to_end: bool
+        descriptor: int
+        offset: int
+        mode: str
+        name: Any
+
+        def __len__(self) -> int: ...
+        def remap(self, fd: int, offset: int, length: int, lengthen: Callable[[], None] | None = None) -> None: ...
+
+    def resize(self, size: int) -> None:
+        """Makes the mapping, and the file with it, `size` bytes long; new bytes are zeros, with blocks allocated.
+
+        BufferError while views live, TypeError in modes "r" and "c", ValueError where the mapping doesn't end where
+        the file does: what others have appended isn't cut. On any error nothing has changed; after an interrupt either
+        nothing has, or all is done.
+        """
+        size = operator.index(size)
+        if size < 0:
+            raise ValueError(f"size must not be negative: {size}")
+        with self._lock, _system.naming(self.name):
+            before, end = self._check_resizable()
+            self._starts = None  # before, lest an interrupt keep it, and behind, lest a handler have asked meanwhile
+            try:
+                if self.descriptor < 0:
+                    self.remap(-1, 0, size)
+                elif self.offset + size > end and self._to_end:
+                    self._grow(before, size)
+                elif end != self.offset + before:
+                    raise self._ends_elsewhere(before, end)
+                elif size < before:
+                    self._shrink(before, size)
+            finally:
+                self._starts = None
+
+    def _grow(self, before: int, size: int) -> None:
+        """Makes the file longer, and maps it to its new end."""
+        end = os.fstat(self.descriptor).st_size
+        try:
+            growing.grow(
+                self.descriptor,
+                self.offset + size,
+                lambda lengthen: self.remap(self.descriptor, self.offset, size, lengthen),
+            )
+        except BaseException:
+            # The end may have moved already, and doesn't move back.
+            with ignoring(BufferError, OSError):
+                now = os.fstat(self.descriptor).st_size
+                self.remap(self.descriptor, self.offset, now - self.offset if now > end else before)
+            raise
+
+    def _shrink(self, before: int, size: int) -> None:
+        """Maps less, and cuts the file there."""
+        end = self.offset + before
+        try:
+            self.remap(self.descriptor, self.offset, size)
+            now = os.fstat(self.descriptor).st_size
+            if now != end:  # another has appended meanwhile
+                raise self._ends_elsewhere(before, now)
+            _system.truncate(self.descriptor, self.offset + size)
+        except BaseException:
+            with ignoring(BufferError, OSError):
+                if os.fstat(self.descriptor).st_size >= end:  # else it is cut
+                    self.remap(self.descriptor, self.offset, before)
+            raise
+
+    def append(self, data: Data) -> int:
+        """Adds bytes-like data or a str at the end of the file, and maps what is there then; returns the new length.
+
+        Other processes may append to the file meanwhile: nothing of theirs is overwritten, and what they have appended
+        is in the mapping then. BufferError while views live, TypeError in modes "r" and "c", ValueError for a mapping
+        that was made of a part of the file; a full disk is an OSError, with nothing appended. For many small records
+        there is Appender.
+        """
+        with self._lock, _system.naming(self.name), export_data(data) as view:
+            before, end = self._check_resizable()
+            self._starts = None  # before, lest an interrupt keep it, and behind, lest a handler have asked meanwhile
+            try:
+                if self.descriptor < 0:
+                    self._append_to_memory(view, before)
+                elif not self._to_end or end < self.offset:
+                    raise self._ends_elsewhere(before, end)
+                else:
+                    self._append_to_file(view, end)
+            finally:
+                self._starts = None
+            return len(self)
+
+    def _append_to_memory(self, view: memoryview, before: int) -> None:
+        try:
+            self.remap(-1, 0, before + len(view))
+            chosen.append(self, before, view)
+        except BaseException:
+            self.remap(-1, 0, before)
+            raise
+
+    def _append_to_file(self, view: memoryview, end: int) -> None:
+        """Appends to the file, and maps it to its end."""
+        written = False
+        try:
+            # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
+            growing.append_whole(self.descriptor, view)
+            written = True
+            self._map_to_end()
+        except BaseException as error:
+            # Another thread has taken a view, or there is no room to map.
+            if written and isinstance(error, (BufferError, OSError)) and is_ours(error):
+                if not growing.take_back(self.descriptor, end, end + len(view)):
+                    return
+            else:  # an interrupt may have come right behind the write, before anybody knew of it
+                with ignoring(BufferError, OSError):
+                    self._map_to_end()
+            raise
+
+    def _map_to_end(self) -> None:
+        self.remap(self.descriptor, self.offset, os.fstat(self.descriptor).st_size - self.offset)
+
+    def _check_resizable(self) -> tuple[int, int]:
+        """The length, if it may be changed, and where the file ends."""
+        length = len(self)
+        if self.mode not in ("r+", "w+"):
+            raise TypeError(f"a mapping with mode {self.mode!r} can't change its size")
+        if self._is_device:
+            raise ValueError(f"{self.name!r} is a device, whose size is given")
+        end = os.fstat(self.descriptor).st_size if self.descriptor >= 0 else length
+        if self._to_end and self.descriptor >= 0:
+            length = min(length, max(end - self.offset, 0))  # of a file that was cut no more is there
+        self.remap(self.descriptor, self.offset, length)  # BufferError while views live
+        return length, end
+
+    def _ends_elsewhere(self, length: int, end: int) -> ValueError:
+        return ValueError(f"the mapping ends at byte {self.offset + length} of {self.name!r}, which has {end} bytes")
