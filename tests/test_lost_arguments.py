@@ -18,26 +18,28 @@ HAY = b"the cat sat on the mat\n" * 400
 
 # How a mapping of somebody's may come.
 KINDS = {
-    "a MappedFile": fastmmap.open,
-    "an mmap": lambda path: mapped(path),
-    "a view": lambda path: memoryview(mapped(path)),
-    "an array": lambda path: numpy.frombuffer(mapped(path), dtype=numpy.uint8),
-    "a memmap": lambda path: numpy.memmap(path, mode="r"),
+    "a MappedFile": lambda path, mode: fastmmap.open(path, mode),
+    "a view of one": lambda path, mode: memoryview(fastmmap.open(path, mode)),
+    "an array of one": lambda path, mode: numpy.frombuffer(fastmmap.open(path, mode), dtype=numpy.uint8),
+    "an mmap": lambda path, mode: mapped(path, mode),
+    "a view": lambda path, mode: memoryview(mapped(path, mode)),
+    "an array": lambda path, mode: numpy.frombuffer(mapped(path, mode), dtype=numpy.uint8),
+    "a memmap": lambda path, mode: numpy.memmap(path, mode=mode),
 }
 
 
-def mapped(path):
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+def mapped(path, mode):
+    with path.open("r+b") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ if mode == "r" else mmap.ACCESS_WRITE)
 
 
 @pytest.fixture(params=KINDS)
 def lost(request, make):
     """Makes a buffer of so many bytes that has lost its file from the second page on."""
 
-    def cut(size):
+    def cut(size, mode="r"):
         path = make(b"c" * size, "lost")
-        buffer = KINDS[request.param](path)
+        buffer = KINDS[request.param](path, mode)
         os.truncate(path, PAGE)
         cut.name = str(path)
         return buffer
@@ -45,8 +47,8 @@ def lost(request, make):
     return cut
 
 
-def check(lost, call, size=3 * PAGE):
-    buffer = lost(size)
+def check(lost, call, size=3 * PAGE, mode="r"):
+    buffer = lost(size, mode)
     with pytest.raises(MappedFileError) as info:
         call(buffer)
     assert (info.value.filename, info.value.reason, info.value.offset) == (lost.name, "truncated", PAGE)
@@ -98,6 +100,15 @@ def test_methods_of_a_mapping(make, lost, verb):
             check(lost, lambda x, m=m: METHODS[verb](m, x))
             assert m[:] == HAY * 2
     assert path.read_bytes() == HAY * 2
+
+
+@pytest.mark.parametrize("size", [3 * PAGE, 1 << 20])
+def test_what_is_read_into(make, lost, size):
+    """Pages that are stored to are gone as those that are read."""
+    with fastmmap.open(make(b"x" * (1 << 20))) as m:
+        m.seek(5)
+        check(lost, m.readinto, size, "r+")
+        assert m.tell() == 5
 
 
 @pytest.mark.parametrize("size", [3 * PAGE, 1 << 20])
