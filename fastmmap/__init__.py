@@ -33,6 +33,9 @@ else:
     line_starts = _backend.chosen.line_starts
     replace = _backend.chosen.replace
     rfind = _backend.chosen.rfind
+    for _function in (append, count, find, find_all, gather, iter_find, line_starts, replace, rfind):
+        _function.__module__ = __name__  # by which a pickle names those that are no methods: see _backend.reduced
+    del _function
 
 __version__ = "0.1.0"
 
