@@ -14,15 +14,14 @@ import struct
 import sys
 from typing import Any
 
-from . import _imports, errors
+from . import _imports, _limits, errors
 from .blame import ignoring, is_ours, ours
 
 if sys.platform != "win32":
     try:
-        import fcntl  # not when they are needed: that may be while the interpreter ends
-        import resource
+        import fcntl  # not when it is needed: that may be while the interpreter ends
     except ImportError:  # as in a browser: there are no locks, and so no stages
-        fcntl = resource = None  # type: ignore[assignment]
+        fcntl = None  # type: ignore[assignment]
 
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
@@ -108,12 +107,7 @@ def is_scarce(fd: int) -> bool:
 
     A new one has the lowest free number, so it tells about how many there are.
     """
-    if fd < _FEW:
-        return False
-    if sys.platform == "win32":
-        return False
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return most != resource.RLIM_INFINITY and fd > most // 2
+    return fd >= _FEW and not _limits.allows("RLIMIT_NOFILE", 2 * fd)
 
 
 def allocate(fd: int, size: int, new_size: int) -> bool:

@@ -13,12 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from . import _system
+from . import _limits, _system
 from ._backend import NATIVE
 from .blame import ignoring
-
-if sys.platform != "win32":
-    import resource
 
 # Zeros that are appended at a time where blocks can't be allocated.
 _ZEROS = bytes(1 << 16)
@@ -77,8 +74,7 @@ def _check_room(fd: int, size: int, new_size: int) -> None:
     """OSError where a file can't become so large: a try would fill the disk before it fails."""
     if sys.platform == "win32":
         return
-    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if new_size > sys.maxsize or (most != resource.RLIM_INFINITY and new_size > most):
+    if new_size > sys.maxsize or not _limits.allows("RLIMIT_FSIZE", new_size):
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     disk, status = os.fstatvfs(fd), os.fstat(fd)
     needed = new_size - max(size, status.st_blocks * 512)  # it may have blocks behind its end
