@@ -14,15 +14,14 @@ import struct
 import sys
 from typing import Any
 
-from . import _imports, errors, paths
+from . import _imports, _limits, errors, paths
 from .blame import ignoring, is_ours, ours
 
 if sys.platform != "win32":
     try:
-        import fcntl  # not when they are needed: that may be while the interpreter ends
-        import resource
+        import fcntl  # not when it is needed: that may be while the interpreter ends
     except ImportError:  # as in a browser: there are no locks, and so no stages
-        fcntl = resource = None  # type: ignore[assignment]
+        fcntl = None  # type: ignore[assignment]
 
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
@@ -111,20 +110,7 @@ def is_scarce(fd: int) -> bool:
 
     A new one has the lowest free number, so it tells about how many there are.
     """
-    if fd < _FEW:
-        return False
-    if sys.platform == "win32":
-        return False
-    return fd > limit(resource.RLIMIT_NOFILE) // 2
-
-
-def limit(kind: int) -> int:
-    """What this process may have of something (getrlimit), sys.maxsize where there is no limit, or it isn't known."""
-    try:
-        most, _ = resource.getrlimit(kind)
-    except ours(OSError):
-        return sys.maxsize
-    return sys.maxsize if most == resource.RLIM_INFINITY else most
+    return fd >= _FEW and not _limits.allows("RLIMIT_NOFILE", 2 * fd)
 
 
 def room(file: int | str) -> int:
