@@ -1,11 +1,12 @@
 """Where the command `fastmmap` starts: outside the package, so that no fault while that is imported is a traceback.
 
-An interrupt ends the command with status 130 whenever it comes: at once while it starts, and when its work is done.
+An interrupt ends the command with status 130 whenever it comes: at once while it starts, and when its work is done. The
+package calls `heed_interrupts` and `refuse` itself where `python -m fastmmap` imports it before it comes here.
 """
 
 from __future__ import annotations
 
-import _signal  # signal itself imports for milliseconds
+import _signal  # type: ignore[import-not-found]  # signal itself imports for milliseconds
 import atexit
 import os
 
@@ -20,10 +21,8 @@ def leave(*_: object) -> None:
 def main() -> int:
     """Runs the command and returns its status."""
     try:
-        # Whoever ignores interrupts, as nohup does and the shell in the background, is not to be interrupted.
-        if _signal.getsignal(_signal.SIGINT) is not _signal.default_int_handler:
+        if not heed_interrupts():
             return run()
-        _signal.signal(_signal.SIGINT, leave)
         # The last of what is done at exit: then Python would give up its handlers, and the signal end the process.
         atexit.register(_signal.signal, _signal.SIGINT, _signal.SIG_IGN)
         return run(interruptible=True)
@@ -32,13 +31,20 @@ def main() -> int:
         return INTERRUPTED
 
 
+def heed_interrupts() -> bool:
+    """Has an interrupt end the process from now on; False where they are ignored, as by nohup and background shells."""
+    if _signal.getsignal(_signal.SIGINT) not in (_signal.default_int_handler, leave):
+        return False
+    _signal.signal(_signal.SIGINT, leave)
+    return True
+
+
 def run(interruptible: bool = False) -> int:
     """Imports the package and runs the command, which an interrupt reaches as KeyboardInterrupt."""
     try:
         from fastmmap.cli import main as command
     except Exception as error:  # a kernel that can't be had, an extension that can't be loaded
-        print_error(" ".join(str(error).split()))
-        return 2
+        return refuse(error)
     if not interruptible:
         return command()
     _signal.signal(_signal.SIGINT, _signal.default_int_handler)
@@ -48,9 +54,11 @@ def run(interruptible: bool = False) -> int:
         _signal.signal(_signal.SIGINT, leave)
 
 
-def print_error(text: str) -> None:
-    """One line on standard error, where that is open."""
+def refuse(error: Exception) -> int:
+    """Says on standard error, where that is open, why there is no command, in one line. Returns the status."""
+    text = " ".join(str(error).split())
     try:
         os.write(2, os.fsencode(f"fastmmap: {text}\n"))
+        return 2
     except OSError:
-        return
+        return 2

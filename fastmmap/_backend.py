@@ -92,5 +92,17 @@ def _choose() -> SimpleNamespace:
 
 chosen = _choose()
 
+
+def home(verb: str) -> Any:
+    """What has a verb's functions of the chosen kernel."""
+    function = getattr(chosen, FUNCTIONS[verb][0])
+    return getattr(function, "__self__", None) or _reference(verb)
+
+
+def reduced(kernel: Any, verb: str, name: str) -> tuple[Any, tuple[str]]:
+    """How a kernel's object for a verb is pickled: the chosen one as whichever is chosen where the pickle is read."""
+    return (home, (verb,)) if name == chosen.name else (type(kernel), (name,))
+
+
 if NATIVE:
     from . import sheltered as sheltered  # what kernels come to when they need it, which is no time for an import

@@ -2,15 +2,16 @@
 
 A fork that another thread makes meanwhile would leave its child with half of a module, and a lock on it that nobody
 gives back. So a fork waits until such an import is over. A signal handler that comes into one would find half of a
-module, or leave half by an error. So the main thread, where handlers run, has another one import, and waits for it.
+module, or leave half by an error, and on a small stack an import ends the process. So the thread that needs a module
+has another one import, on a stack that is large enough and where no handler runs, and waits for it.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
 from _thread import RLock, allocate_lock, get_ident, stack_size, start_new_thread
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -23,14 +24,15 @@ if TYPE_CHECKING:  # whoever gathers what a program imports finds it here
 
     import numpy as numpy
 
-# How many seconds a fork, and the main thread, wait. What an import waits for may be a lock that they have themselves.
+# How many seconds a fork waits, and who needs a module: what the import waits for may be a lock that they have.
 PATIENCE = 10
 
-# An import runs much code, for which small stacks that somebody has asked for may not do.
-STACK = 1 << 20
+# What threads usually have: an import runs much code, and its thread's maker may have asked for small stacks.
+STACK = 8 << 20
 
 _loaded: dict[str, Any] = {}
 _lock = RLock()  # an import may fork, or come here, too
+_importing: set[int] = set()  # the threads that import for others
 
 
 def load(name: str) -> Any:
@@ -38,41 +40,49 @@ def load(name: str) -> Any:
     module = _loaded.get(name)
     if module is None:
         # What is in sys.modules is there, or somebody is at it: perhaps this thread, which must not wait for itself.
-        if name in sys.modules or not _elsewhere(name):
-            _import(name)
-        module = _loaded[name]
+        if name not in sys.modules:
+            _import_elsewhere(name)
+        module = _loaded[name] = import_module(name)
     return module
 
 
-def _import(name: str) -> None:
-    with _lock:
-        _loaded[name] = import_module(name)
-
-
-def _elsewhere(name: str) -> bool:
-    """Has another thread import a module, if this is the main one; False where that can't be, or takes too long."""
-    if get_ident() != threading.main_thread().ident or sys.is_finalizing() or 0 < stack_size() < STACK:
-        return False
+def _import_elsewhere(name: str) -> None:
+    """Has another thread import a module. Where that takes too long, it isn't there yet."""
+    if get_ident() in _importing or sys.is_finalizing():
+        return
     done, errors = allocate_lock(), []
 
     def work() -> None:
+        _importing.add(get_ident())
         with _lock:  # given back after `done`: who is forked from here on need not wait
             try:
-                _import(name)
+                import_module(name)
             except BaseException as error:
                 errors.append(error)
+            _importing.discard(get_ident())
             done.release()
 
     done.acquire()
     try:
-        start_new_thread(work, ())
+        _start(work)
     except ours(RuntimeError, MemoryError, OSError):
-        return False
-    if not done.acquire(timeout=PATIENCE):
-        return False
+        with _lock:
+            import_module(name)
+        return
+    done.acquire(timeout=PATIENCE)
     if errors:
         raise errors[0]
-    return True
+
+
+def _start(work: Callable[[], None]) -> None:
+    """Starts a thread with a stack of STACK: for that, the size of all that are started is another for a moment."""
+    before = stack_size(STACK)
+    try:
+        start_new_thread(work, ())
+    finally:
+        now = stack_size(before)
+        if now != STACK:  # somebody has set it meanwhile
+            stack_size(now)
 
 
 def _before_fork() -> None:
@@ -86,6 +96,7 @@ def _after_in_parent() -> None:
 
 def _after_in_child() -> None:
     global _lock
+    _importing.intersection_update({get_ident()})
     try:
         _lock.release()
     except RuntimeError:

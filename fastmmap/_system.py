@@ -14,15 +14,14 @@ import struct
 import sys
 from typing import Any
 
-from . import _imports, errors, paths
+from . import _imports, _limits, errors, paths
 from .blame import ignoring, is_ours, ours
 
 if sys.platform != "win32":
     try:
-        import fcntl  # not when they are needed: that may be while the interpreter ends
-        import resource
+        import fcntl  # not when it is needed: that may be while the interpreter ends
     except ImportError:  # as in a browser: there are no locks, and so no stages
-        fcntl = resource = None  # type: ignore[assignment]
+        fcntl = None  # type: ignore[assignment]
 
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
@@ -44,6 +43,9 @@ _ZEROS = 1 << 16
 # machine: ext2 to ext4, XFS, Btrfs, tmpfs, overlayfs, ZFS, F2FS, bcachefs, ramfs, JFS.
 _LOCAL = frozenset((
     0xEF53, 0x58465342, 0x9123683E, 0x01021994, 0x794C7630, 0x2FC12FC1, 0xF2F52010, 0xCA451A4E, 0x858458F6, 0x3153464A,
+))  # fmt: skip
+_LOCAL_NAMES = frozenset((
+    "ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "bcachefs", "ramfs", "jfs",
 ))  # fmt: skip
 
 
@@ -108,12 +110,19 @@ def is_scarce(fd: int) -> bool:
 
     A new one has the lowest free number, so it tells about how many there are.
     """
-    if fd < _FEW:
-        return False
-    if sys.platform == "win32":
-        return False
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return most != resource.RLIM_INFINITY and fd > most // 2
+    return fd >= _FEW and not _limits.allows("RLIMIT_NOFILE", 2 * fd)
+
+
+def room(file: int | str) -> int:
+    """How many bytes a file's filesystem has free for us, sys.maxsize where it doesn't say."""
+    try:
+        disk = os.statvfs(file)
+    except ours(OSError) as error:
+        if error.errno not in _REFUSED:
+            raise
+        return sys.maxsize
+    free = disk.f_bavail if os.geteuid() else disk.f_bfree  # some are kept for root
+    return free * disk.f_frsize if disk.f_blocks else sys.maxsize
 
 
 def allocate(fd: int, size: int, new_size: int) -> bool:
@@ -227,9 +236,13 @@ def append_some(fd: int, data: Any) -> int:
         try:
             return os.pwritev(fd, [data], 0, os.RWF_APPEND)
         except ours(OSError) as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+            if error.errno not in (*_REFUSED, errno.EINVAL):
                 raise
-    own = os.open(_path_of(fd), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        own = os.open(_path_of(fd), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    except ours(FileNotFoundError):
+        text = "Without /proc, and without pwritev2, nothing can be appended to a file that is open"
+        raise OSError(errno.ENOSYS, text) from None
     try:
         if not os.path.samestat(os.fstat(own), os.fstat(fd)):
             raise OSError(errno.ESTALE, "The file was renamed or replaced, and can't be opened again to append to it")
@@ -291,11 +304,6 @@ def unlock(fd: int) -> None:
     fcntl.flock(fd, fcntl.LOCK_UN)
 
 
-def has_room(fd: int) -> bool:
-    """Whether a pipe or a device takes something at once, or says that it never will; True where none can be asked."""
-    return bool(_polled(fd, select.POLLOUT).poll(0)) if hasattr(select, "poll") else True
-
-
 def _polled(fd: int, event: int) -> Any:
     """What waits for an event of a descriptor's, or says whether it is there."""
     polled = select.poll()
@@ -307,16 +315,31 @@ def is_local(fd: int) -> bool:
     """Whether a file is on a filesystem on which a mapping, a lock and a write mean the same to all processes."""
     call = _function("fstatfs")
     if call is None:
-        return False
+        return _is_mounted_locally(fd)
     ctypes = _imports.load("ctypes")
     status = ctypes.create_string_buffer(512)  # a struct statfs is shorter than this
     while call(fd, status) != 0:
         number = ctypes.get_errno()
         if number in _REFUSED:
-            return False
+            return _is_mounted_locally(fd)
         if number != errno.EINTR:
             raise OSError(number, os.strerror(number))
     return filesystem(status.raw, os.uname().machine) in _LOCAL
+
+
+def _is_mounted_locally(fd: int) -> bool:
+    """is_local by the table of mounts, where the system can't be asked itself. Not all of Btrfs is found so."""
+    device = os.fstat(fd).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open("/proc/self/mountinfo", errors="surrogateescape") as mounts:
+            for line in mounts:
+                mount, _, kind = line.partition(" - ")
+                if mount.split()[2] == number:
+                    return kind.split()[0] in _LOCAL_NAMES
+    except ours(OSError):
+        pass
+    return False
 
 
 def filesystem(status: bytes, machine: str) -> int:
@@ -480,7 +503,9 @@ def open_shared(name: str, size: int | None) -> int:
         except ours(OSError):
             pass  # shared memory is elsewhere here
         else:
-            return _link_shared(fd, name, size)
+            if _may_link(fd, _SHARED):
+                return _link_shared(fd, name, size)
+            os.close(fd)
     fd = _shm().shm_open(f"/{name}", os.O_RDWR | os.O_CREAT, mode=0o600)
     if sys.platform == "darwin" and os.fstat(fd).st_size == 0:
         os.ftruncate(fd, size)  # the one way there, and only once
@@ -527,7 +552,9 @@ def create_beside_into(fds: list[int], folder: str, path: str) -> bool:
     if _can_name_files():
         try:
             open_into(fds, folder, os.O_TMPFILE | os.O_RDWR, 0o600)
-            return False
+            if _may_link(fds[-1], folder):
+                return False
+            os.close(fds.pop())
         except ours(OSError) as error:
             # Filesystems without them say so in different ways; old kernels take the flag for O_DIRECTORY.
             if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT):
@@ -556,6 +583,17 @@ def open_ours(path: str, mode: int | None = None) -> int:
 def _can_name_files() -> bool:
     """Whether a file that has no name can be given one, which goes by /proc."""
     return sys.platform == "linux" and paths.is_directory("/proc/self/fd")
+
+
+def _may_link(fd: int, taken: str) -> bool:
+    """Whether a sandbox lets files be named so: by a name that is taken, of which nothing but that can come."""
+    try:
+        os.link(f"/proc/self/fd/{fd}", taken, src_dir_fd=fd)
+    except ours(FileExistsError):
+        return True
+    except ours(OSError) as error:
+        return error.errno not in _REFUSED
+    return True
 
 
 def name_file(fd: int, path: str) -> None:
@@ -602,8 +640,7 @@ def reserve(fd: int, folder: str, size: int, written: int | None = None) -> None
         size = written
     elif size == 0 or _fallocate(fd, 0, size, 0):
         return
-    status = os.statvfs(folder)
-    if status.f_bavail * status.f_frsize < size:
+    if room(folder) < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -646,4 +683,6 @@ def _attributes(fd: int) -> list[str]:
     except ours(OSError) as error:
         if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
             return []
+        if error.errno == errno.EPERM:  # which no filesystem says
+            error.strerror = f"{error.strerror}: its extended attributes, which a new file must keep, can't be listed"
         raise

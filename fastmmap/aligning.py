@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from .parallel import ranges
+from .parallel import number_of_ranges
 from .reference.arguments import data_bytes
 
 if TYPE_CHECKING:
@@ -24,13 +24,18 @@ def aligned_ranges(
     count from left to right, without overlaps, from `start` on, as bytes.split finds them.
     """
     mark = b"" if align is None else data_bytes(align, "align")
-    bounds = [start]
-    for _, high in ranges(start, end, parts):
-        if mark and bounds[-1] < high < end:
+    size = end - start
+    number = number_of_ranges(size, parts)
+    bounds, part = [start], 1
+    while bounds[-1] < end:
+        high = start + size * part // number
+        if mark and high < end:
             found = kernel.find(buffer, mark, _free(kernel, buffer, mark, bounds[-1], high), end)
             high = found + len(mark) if found >= 0 else end
-        bounds.append(max(high, bounds[-1]))
-    return [(low, high) for low, high in itertools.pairwise(bounds) if low < high]
+        bounds.append(high)
+        # The next bound behind that, however many have fallen into the record: there may be billions of them.
+        part = -(-(high - start + 1) * number // size)
+    return list(itertools.pairwise(bounds))
 
 
 def _free(kernel: Any, buffer: Any, mark: bytes, base: int, bound: int) -> int:

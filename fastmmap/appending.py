@@ -8,14 +8,14 @@ import os
 import sys
 import threading
 from _thread import RLock
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _system, paths, ticking
 from ._backend import chosen
 from .blame import ignoring, is_ours, ours
 from .draining import Descriptor, Lock, Log, Nameless, Untrusted
-from .ending import appenders, end_with_child, has_ended
+from .ending import appenders, end_with_child, give_way, has_ended
 from .errors import warn
 from .inheriting import Others
 from .recovering import adopt
@@ -305,8 +305,11 @@ class Appender(Stage):
         self._write(record)  # also where there is no room, or others have taken it: so nobody waits for any
 
     def _append_through(self, record: memoryview) -> None:
-        """Appends one record to the file itself."""
+        """Appends one record to the file itself. What fails before the write has taken nothing."""
         self._get_ready()
+        if not self._named:
+            with _system.naming(self.name, always=True):
+                self._make_name_durable()
         self._write(record)
 
     def _say_outside(self) -> None:
@@ -483,23 +486,27 @@ class Appender(Stage):
             if not self._is_free():
                 return False
             self._take_over()
-            self._end_stage()
+            try:
+                self._end_stage()
+            except ours(BlockingIOError):
+                return False
         finally:
             self._lock.release()
         self._say_outside()
         return True
 
     def _is_free(self) -> bool:
-        """Whether a drain would wait for nobody, as far as one look tells."""
+        """Whether a drain would wait for nobody, as far as one look tells; a pipe's takes as much as there is room."""
         stage = self._stage
         if isinstance(stage, File):
             try:
                 return stage.lock.is_free()
             except ours(OSError):
                 return True  # which the drain will tell
-        if self._log.is_regular or stage is None or not (self.tail or stage.length(self.turn - 1)):
-            return True
-        return _system.has_room(self._log.file.fd)
+        if not self._log.is_regular:
+            with ignoring(OSError):
+                os.set_blocking(self._log.file.fd, False)
+        return True
 
     def start_anew(self) -> None:
         """In a forked child: the stage, and whatever its threads were at, is the parent's."""
@@ -605,23 +612,33 @@ class Appender(Stage):
                 log = None
                 while log is not self._log:  # a handler may have reopened it
                     log = self._log
-                    _system.make_durable(log.file.fd)
+                    self._sync_by(_system.make_durable, log.file.fd)
                 if not self._named:
                     self._make_name_durable()
-        except BaseException as error:
+        except BaseException:
             self._unsynced = True
-            # EINVAL is what a pipe answers, or a device.
-            if isinstance(error, OSError) and is_ours(error) and error.errno != errno.EINVAL:
-                # The system may have dropped what it couldn't write, and say so once alone.
-                self._failure = error
+            raise
+
+    def _sync_by(self, call: Callable[[int], None], fd: int) -> None:
+        """Syncs a file or a directory. An error is for life: the system may have dropped what it couldn't write."""
+        try:
+            call(fd)
+        except ours(OSError) as error:
+            if error.errno != errno.EINVAL:  # what a pipe answers, or a device
+                self._failure = error  # which the system says once alone
                 self.rest(anyway=True)
             raise
 
     def _make_name_durable(self) -> None:
-        """Once, for this appender may have made the file."""
-        with ignoring(PermissionError):
+        """Once, for this appender may have made the file. What has left its folder is synced without its name."""
+        try:
             directory = Descriptor(_system.open_directory(os.path.dirname(self._log.path)))
-            _system.make_names_durable(directory.fd)
+        except ours(PermissionError):
+            pass
+        except ours(FileNotFoundError, NotADirectoryError):
+            return
+        else:
+            self._sync_by(_system.make_names_durable, directory.fd)
         self._named = True
 
     def _check_open(self) -> None:
@@ -674,7 +691,8 @@ class _Open:
         self._appender = appender
 
     def __enter__(self) -> None:
-        pass
+        if has_ended() and not self._appender._lock._is_owned():  # type: ignore[attr-defined]
+            give_way(self._appender)
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         if isinstance(error, (OSError, ValueError)) and is_ours(error):

@@ -3,13 +3,15 @@
 Python runs signal handlers between any two lines, also of ours; callbacks, iterators and `__fspath__` of the caller's
 run within our calls. What they raise says nothing about our file: it is raised as it is, whatever its type. It is told
 by its traceback, which has a frame that isn't of this package. A handler that is written in C has no frame and can't
-be told apart; a callback is called through `call`, and so always can.
+be told apart; a callback is called through `call`, and so always can. A function that somebody has put in the place of
+a system call, as eventlet does with os.open, is that call: what comes of it is the system's.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import CodeType
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -23,6 +25,10 @@ _BETWEEN = frozenset((
 ))  # fmt: skip
 
 
+# Where the system's calls stand, in whose place others may be put at any time.
+_CALLS = ("os", "builtins", "fcntl", "select", "time")
+
+
 def call(function: Callable[..., Result], *arguments: Any) -> Result:
     """Calls what is the caller's: an error of its own is told even where it is written in C."""
     return function(*arguments)
@@ -34,10 +40,18 @@ def is_ours(error: BaseException) -> bool:
     while traceback is not None:
         frame = traceback.tb_frame
         name = frame.f_globals.get("__name__") or ""
-        if frame.f_code is call.__code__ or (name.partition(".")[0] != "fastmmap" and name not in _BETWEEN):
+        if frame.f_code is call.__code__:
+            return False
+        if name.partition(".")[0] != "fastmmap" and name not in _BETWEEN and not _is_system_call(frame.f_code):
             return False
         traceback = traceback.tb_next
     return True
+
+
+def _is_system_call(code: CodeType) -> bool:
+    """Whether a function in Python stands where one of the system's did."""
+    modules = [sys.modules[name] for name in _CALLS if name in sys.modules]
+    return any(getattr(value, "__code__", None) is code for module in modules for value in vars(module).values())
 
 
 def ours(*kinds: type[Error]) -> tuple[type[Error], ...]:

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import weakref
+from _thread import get_ident
 from typing import TYPE_CHECKING, Any
 
 from . import ticking
@@ -20,6 +21,10 @@ appenders: weakref.WeakSet[Appender] = weakref.WeakSet()
 
 # Whether the interpreter ends: records go to the log itself then.
 _ended = False
+
+# The thread that ends the stages, while it does, and the appenders whose stages it has yet to end.
+_ender = 0
+_left: list[Appender] = []
 
 # Whether the end of this process, if it is multiprocessing's, is known to us.
 _known = False
@@ -42,22 +47,34 @@ def _end_all() -> None:
     Those first that can be drained at once. One that can't, as its lock is held or its pipe is full, is waited for, but
     nobody's records wait for another's.
     """
-    global _ended
-    _ended = True
+    global _ended, _ender
+    _ended, _ender = True, get_ident()
     failure = None
-    left = list(appenders)
-    while left:
-        for appender in left[:]:
-            try:
-                ended = appender.end_if_free()
-            except BaseException as error:
-                ended, failure = True, error
-            if ended:
-                left.remove(appender)
-        if left:
-            _sleep(_PAUSE)
+    _left[:] = appenders
+    try:
+        while _left:
+            for appender in _left[:]:
+                try:
+                    ended = appender.end_if_free()
+                except BaseException as error:
+                    ended, failure = True, error
+                if ended:
+                    _left.remove(appender)
+            if _left:
+                _sleep(_PAUSE)
+    finally:
+        _left.clear()
     if failure is not None:
         raise failure
+
+
+def give_way(appender: Appender) -> None:
+    """Waits, as the process ends, until an appender's stage was ended, in a thread that goes on with it nevertheless.
+
+    One that takes its lock over and over would keep the process from its end. Whoever has the lock doesn't wait.
+    """
+    while appender in _left and get_ident() != _ender:
+        _sleep(_PAUSE)
 
 
 def end_with_child() -> None:
@@ -75,6 +92,7 @@ def start_anew_in_child() -> None:
     let_go_in_child()
     ticking.forget()
     _known = False
+    _left.clear()
     for appender in list(appenders):
         appender.start_anew()
 

@@ -7,6 +7,7 @@ import mmap
 import os
 import sys
 import warnings
+from types import FrameType
 from typing import Any, NamedTuple
 
 from .blame import ours
@@ -99,15 +100,24 @@ def check_readable(buffer: Any) -> None:
 
 
 def warn(text: str) -> None:
-    """A RuntimeWarning that points at the line of the caller's that called us, however deep in the package we are."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None:
-        name, file = frame.f_globals.get("__name__", ""), frame.f_code.co_filename
-        if name.partition(".")[0] not in ("fastmmap", "importlib"):
-            break
-        level += not ("importlib" in file and "_bootstrap" in file)  # the frames of an import, which warnings skips
+    """A RuntimeWarning that points at the line of the caller's that called us, however deep in the package we are.
+
+    What stands between is the package's and the standard library's: a context manager, an import, the start of a thread
+    or a module. Where there is nobody's code behind that, it points at what of ours was called.
+    """
+    place = sys._getframe()
+    frame: FrameType | None = place
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package not in sys.stdlib_module_names:
+            place = frame
+            if package != "fastmmap":
+                break
         frame = frame.f_back
-    warnings.warn(text, RuntimeWarning, stacklevel=level)
+    known = place.f_globals
+    registry = known.setdefault("__warningregistry__", {})
+    file, line = place.f_code.co_filename, place.f_lineno
+    warnings.warn_explicit(text, RuntimeWarning, file, line, known.get("__name__"), registry)
 
 
 def behind(owner: Any) -> Any:

@@ -12,12 +12,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import _system
+from . import _limits, _system
 from ._backend import NATIVE
 from .blame import ignoring
-
-if sys.platform != "win32":
-    import resource
 
 # What maps a file that grows, given what makes it longer.
 Body = Callable[[Callable[[], None]], None]
@@ -88,12 +85,10 @@ def _check_room(fd: int, size: int, new_size: int) -> None:
     """OSError where a file can't become so large: a try would fill the disk before it fails."""
     if sys.platform == "win32":
         return
-    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if new_size > sys.maxsize or (most != resource.RLIM_INFINITY and new_size > most):
+    if new_size > sys.maxsize or not _limits.allows("RLIMIT_FSIZE", new_size):
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-    disk, status = os.fstatvfs(fd), os.fstat(fd)
-    needed = new_size - max(size, status.st_blocks * 512)  # it may have blocks behind its end
-    if disk.f_blocks and needed > disk.f_bfree * disk.f_frsize:  # some filesystems don't say how large they are
+    needed = new_size - max(size, os.fstat(fd).st_blocks * 512)  # it may have blocks behind its end
+    if needed > _system.room(fd):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

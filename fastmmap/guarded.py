@@ -1,7 +1,8 @@
 """What a build with extensions has the rest of the package do with memory that may lose its file.
 
-The reference reads and stores by way of the guard then, so that kernel "python" is guarded as the others are. And where
-a system call was given memory of a caller's that has lost its file, the error says so.
+The reference reads and stores by way of the guard then, so that kernel "python" is guarded as the others are. What
+numpy reads for us is copied by it first. And where a system call was given memory of a caller's that has lost its file,
+the error says so.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from . import errors
-from ._guarded import Export, check_readable  # type: ignore[import-not-found]
+from ._guarded import Export, check_readable, safe_numbers  # type: ignore[import-not-found]
+from .reference import arguments
 from .reference.arguments import memory
 
 
@@ -19,3 +21,4 @@ def _(source: Any, writable: bool = False) -> Any:
 
 
 errors.check_readable = check_readable
+arguments.safe_numbers = safe_numbers

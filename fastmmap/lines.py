@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import _imports
+from .reference import arguments
 
 if TYPE_CHECKING:
     from .mapped import MappedFile
@@ -33,6 +34,7 @@ class Lines:
     def __getitem__(self, number: Any) -> Any:
         if isinstance(number, slice):
             return [self._line(i) for i in range(len(self))[number]]
+        number = arguments.safe_numbers(number)
         if hasattr(number, "__index__") and not getattr(number, "ndim", 0):
             return self._line(self._number(number))
         return [self._line(self._number(i)) for i in number]
@@ -45,7 +47,7 @@ class Lines:
     def number(self, offsets: Any) -> Any:
         """The numbers of the lines that hold the bytes at `offsets`, as int64, or an int for one offset."""
         numpy = _imports.load("numpy")
-        at = numpy.asarray(offsets)
+        at = numpy.asarray(arguments.safe_numbers(offsets))
         size = len(self._mapped)
         outside = (at < 0) | (at >= size)
         if outside.any():
@@ -56,6 +58,7 @@ class Lines:
     def offset(self, numbers: Any) -> Any:
         """The offsets at which lines start, as int64, or an int for one number: the inverse of `number`."""
         numpy = _imports.load("numpy")
+        numbers = arguments.safe_numbers(numbers)
         at = numpy.asarray(numbers)
         if at.size == 0:
             return numpy.empty(at.shape, dtype=numpy.int64)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 import os
 import sys
 import threading
@@ -44,10 +45,16 @@ TRIES = 64
 
 def ranges(start: int, end: int, parts: int) -> list[tuple[int, int]]:
     """At most `parts` ranges of about the same size that cover [start, end), none of them empty."""
+    number = number_of_ranges(end - start, parts)
+    bounds = [start + (end - start) * part // number for part in range(number + 1)]
+    return [(low, high) for low, high in itertools.pairwise(bounds) if low < high]
+
+
+def number_of_ranges(size: int, parts: int) -> int:
+    """How many ranges there are of so many bytes if `parts` are asked for: each has a byte, but for the one of none."""
     if parts < 1:
         raise ValueError(f"the number of ranges must be at least 1, not {parts}")
-    bounds = [start + (end - start) * part // parts for part in range(parts + 1)]
-    return [(low, high) for low, high in itertools.pairwise(bounds) if low < high]
+    return max(min(operator.index(parts), size), 1)
 
 
 def blocks(start: int, end: int) -> list[tuple[int, int]]:

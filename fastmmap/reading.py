@@ -8,8 +8,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from ._backend import Mapping, chosen
-from .reference.arguments import export
+from ._backend import chosen
+from .reference.arguments import writable
 
 if TYPE_CHECKING:
     from threading import RLock
@@ -55,12 +55,8 @@ class Reading:
 
     def readinto(self, buffer: Buffer) -> int:
         """Fills a writable buffer with the next bytes, as far as there are any; returns how many."""
-        with self._lock, export(buffer) as view:
-            if view.readonly:
-                raise BufferError("the buffer is read-only")
-            # A mapping's own stores are guarded; those through a view aren't.
-            target: Any = buffer if isinstance(buffer, Mapping) else view
-            number = min(len(view), max(len(self) - self._position, 0))
+        with self._lock, writable(buffer, "readinto") as target:
+            number = min(len(target), max(len(self) - self._position, 0))
             for done in range(0, number, _PIECE):
                 start, size = self._position + done, min(_PIECE, number - done)
                 target[done : done + size] = self[start : start + size]

@@ -91,13 +91,16 @@ def _busy(path: str, stage: str) -> OSError:
 
 
 def _is_written_to(stage: str, log: os.stat_result) -> bool:
-    """Whether somebody has a log's stage open, who may. Others could hold up by theirs who may not write to the log."""
+    """Whether somebody has a log's stage open, which the log's owner or we have made. Others could hold up by theirs.
+
+    It may be one that records aren't taken from: the log's mode may have changed since.
+    """
     try:
         file = open_beside(stage)
-        check_trust(file.fd, stage, log)
+        user = os.fstat(file.fd).st_uid
     except ours(OSError):
         return False  # it is gone, or was warned of
-    return not _system.lock(file.fd, wait=False)
+    return user in (os.geteuid(), log.st_uid) and not _system.lock(file.fd, wait=False)
 
 
 def wanted_by(path: str) -> Wanted:
@@ -123,14 +126,19 @@ def _recover_all(folder: str, wanted: Wanted, unsaid: list[str], strict: bool = 
     """
     done = False
     failure: OSError | None = None
-    for path in stages_in(folder):
-        try:
-            done |= recover_stage(path, wanted, unsaid)
-        except ours(OSError) as error:
-            if not strict or isinstance(error, Untrusted):
-                unsaid.append(as_warning(path, error))
-            else:
-                failure = failure or error
+    paths, held = list(stages_in(folder)), []
+    for waits in (False, True):
+        for path in paths:
+            try:
+                done |= recover_stage(path, wanted, unsaid, waits)
+            except Busy:
+                held.append(path)  # nobody's records wait for another's
+            except ours(OSError) as error:
+                if not strict or isinstance(error, Untrusted):
+                    unsaid.append(as_warning(path, error))
+                else:
+                    failure = failure or error
+        paths = held
     if failure is not None:
         raise failure
     return done
@@ -154,14 +162,14 @@ def _is_wanted(path: str, wanted: Wanted) -> bool:
     return False
 
 
-def recover_stage(path: str, wanted: Wanted, unsaid: list[str]) -> bool:
-    """Recovers a stage whose writer is dead. Whether it was, and was wanted."""
+def recover_stage(path: str, wanted: Wanted, unsaid: list[str], waits: bool = True) -> bool:
+    """Recovers a stage whose writer is dead. Whether it was, and was wanted. Busy, if it `waits` for no lock."""
     try:
         file = open_beside(path)
     except ours(FileNotFoundError):
         return False
     try:
-        return _recover_open(path, file, wanted, unsaid)
+        return _recover_open(path, file, wanted, unsaid, waits)
     except ours(StageError) as error:
         # What somebody has put there who doesn't own the folder may say anything.
         user = os.fstat(file.fd).st_uid
@@ -172,7 +180,7 @@ def recover_stage(path: str, wanted: Wanted, unsaid: list[str]) -> bool:
         file.close()
 
 
-def _recover_open(path: str, file: Held, wanted: Wanted, unsaid: list[str]) -> bool:
+def _recover_open(path: str, file: Held, wanted: Wanted, unsaid: list[str], waits: bool) -> bool:
     header = Header.read(file.fd, path)
     if header is None:
         return _remove_unfinished(file.fd, path)
@@ -181,13 +189,17 @@ def _recover_open(path: str, file: Held, wanted: Wanted, unsaid: list[str]) -> b
         return False  # another log's; or its writer lives; or it was drained and removed just now
     try:
         if found is not None:
-            return _drain(path, file, header, found, unsaid)
+            return _drain(path, file, header, found, unsaid, waits)
     except ours(Nameless, FileNotFoundError):
         pass  # the log was removed meanwhile
     return _remove_empty(path, file, header)
 
 
-def _drain(path: str, file: Held, header: Header, found: str, unsaid: list[str]) -> bool:
+class Busy(Exception):
+    """A log's lock is held: by a writer that drains, or that stands still."""
+
+
+def _drain(path: str, file: Held, header: Header, found: str, unsaid: list[str], waits: bool) -> bool:
     """Takes a dead writer's stage to its log, and removes it."""
     if not _system.boot():
         raise StageError(path, "Without /proc it isn't known whether the machine has started anew since: mount it")
@@ -199,7 +211,10 @@ def _drain(path: str, file: Held, header: Header, found: str, unsaid: list[str])
         if header.boot != _system.boot():
             unsaid.append(_set_aside(path, found))
             return True
-        lock.open()
+        if not waits and not lock.is_free():
+            raise Busy
+        if lock.file.fd < 0:
+            lock.open()
         stage.drain_all(log)
         stage.remove()
     finally:

@@ -198,7 +198,12 @@ class File:
     def _prepare(cls, path: str, file: Held, header: Header, lock: Lock, log: Log, number: int, named: bool) -> File:
         """Allocates the file, maps it, and gives it its name if it has none yet."""
         adapt(file.fd, log.status)
-        _system.write_zeros(file.fd, 0, HALVES_AT + 2 * header.half)
+        size = HALVES_AT + 2 * header.half
+        try:
+            _system.write_zeros(file.fd, 0, size)
+        except ours(OSError) as error:
+            error.strerror = f"{error.strerror}, for a stage of {size} bytes (stage_size is half of that)"
+            raise
         _system.write_at(file.fd, INTENT.pack(log.size(), 0, 0, 0, 0), INTENT_AT)
         for drain in (number, number + 1):
             _system.write_at(file.fd, WORD.pack(drain % DRAINS << 32), WORD_AT[drain % 2])

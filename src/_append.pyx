@@ -166,7 +166,8 @@ cdef class Stage:
         `word` is the offset, a multiple of 8, of an integer of 64 bits in the buffer, to which the number of bytes that
         are stored is added: it is changed after them, in one store, so that whoever shares the memory sees how far
         the records go. With `rests` the stage takes no records yet. With `turn` nothing is done and -1 returned, unless
-        that is the stage's turn: else somebody, a signal handler perhaps, has switched it meanwhile.
+        that is the stage's turn and its buffer, if it has one, holds records: else somebody, a signal handler perhaps,
+        has switched it meanwhile, or has written them elsewhere.
         """
         cdef Held fresh, released
         cdef Py_ssize_t used, stop = 0, room = -1, expected = -1 if turn is None else turn
@@ -186,7 +187,7 @@ cdef class Stage:
             room = stop - start
         exporter = exporter_of(&fresh)
         with cython.critical_section(self):
-            if expected in (-1, self.turns):
+            if expected == -1 or (expected == self.turns and (self.used or self.room < 0)):
                 released, used = self.held, self.used
                 exporter, self.exporter = self.exporter, exporter
                 self.held, self.place, self.used = fresh, <char *> fresh.view.buf + start, 0

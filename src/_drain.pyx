@@ -316,6 +316,9 @@ cdef int write_out(Drain *job) noexcept nogil:
         failed(job)
         if take_back(job.log, log.size, written):
             forget(job)
+        else:
+            # Of the record there is this much, and no more will come: what stands behind it is another's.
+            intent.progress, intent.extra = written, written - length + 1 if written > length else 0
         return FAILED
     job.taken = True
     if length:

@@ -3,7 +3,10 @@
 cimport cython
 from kernel cimport *
 
+from fastmmap import _imports
 from fastmmap.errors import MappedFileError, behind, name_of, reason_of
+
+from cpython.buffer cimport PyBUF_STRIDED_RO
 
 cdef extern from "copy.h" nogil:
     void fm_touch(uint8_t *, int)
@@ -13,6 +16,7 @@ cdef extern from "unistd.h" nogil:
     enum: _SC_PAGESIZE
 
 cdef fm_guard guarded = import_guard()
+cdef fm_question contested = import_contested()
 cdef uintptr_t PAGE = sysconf(_SC_PAGESIZE)
 
 
@@ -156,6 +160,125 @@ cdef class Export:
     def __dealloc__(self):
         if self.exported:
             let_go(&self.held, self.exporter)
+
+
+# --- arrays ---
+
+# No buffer has more axes, and no list of lists that numpy makes an array of is deeper.
+cdef enum:
+    AXES = 64
+
+cdef struct Items:
+    char *target
+    const char *source          # where the next one is
+    Py_ssize_t left
+    Py_ssize_t size             # of one
+    int axes
+    const Py_ssize_t *shape
+    const Py_ssize_t *strides
+    Py_ssize_t index[AXES]      # of the next one
+    bint sheltered
+
+cdef int items_step(void *context) noexcept nogil:
+    """Copies items that stand apart, by their indices. Some are left where a system call says that one is gone."""
+    cdef Items *items = <Items *> context
+    cdef Py_ssize_t done = 0, copied
+    cdef int axis
+    while items.left and done < STEP_BYTES:
+        copied = fm_read(items.target, items.source, items.size) if items.sheltered else -1
+        if 0 <= copied < items.size:
+            items.source += copied
+            return DONE
+        if copied < 0:
+            memcpy(items.target, items.source, items.size)
+        items.target += items.size
+        items.left -= 1
+        done += items.size + 8
+        for axis in range(items.axes - 1, -1, -1):
+            items.index[axis] += 1
+            items.source += items.strides[axis]
+            if items.index[axis] < items.shape[axis]:
+                break
+            items.source -= items.index[axis] * items.strides[axis]
+            items.index[axis] = 0
+    return MORE if items.left else DONE
+
+cdef bytes items_of(const Py_buffer *view):
+    """The items of a view, of which there are some, without what stands between them."""
+    cdef Watch watching
+    cdef Items items
+    cdef const char *low = <const char *> view.buf
+    cdef Py_ssize_t span = view.itemsize, reach
+    cdef int axis
+    for axis in range(view.ndim):
+        items.index[axis] = 0
+        reach = (view.shape[axis] - 1) * view.strides[axis]
+        span += abs(reach)
+        low += min(reach, 0)
+    data = PyBytes_FromStringAndSize(NULL, view.len)
+    items.target, items.source, items.size = PyBytes_AS_STRING(data), <const char *> view.buf, view.itemsize
+    items.axes, items.shape, items.strides = view.ndim, view.shape, view.strides
+    items.left, items.sheltered = view.len // view.itemsize, contested()
+    watch(&watching, <void *> view.obj, low, low, span)
+    drive(guarded, items_step, &items, view.len, &watching)
+    if items.left:
+        watching.memory.faulted, watching.memory.fault = 0, items.source
+        raise_fault(&watching)
+    return data
+
+cdef bint is_array_like(object numbers):
+    """Whether numpy makes an array of it that has the same memory."""
+    if PyBytes_CheckExact(numbers):
+        return False
+    return PyObject_CheckBuffer(numbers) or hasattr(numbers, "__array__") or hasattr(numbers, "__array_interface__")
+
+cdef object safe_items(object items, object numpy, int depth):
+    """A list or tuple whose arrays are safe. Most have none, and stay what they are."""
+    harmless = int  # most items are of one type
+    for item in items:
+        if type(item) is harmless or isinstance(item, numpy.generic):
+            harmless = type(item)
+        elif isinstance(item, (list, tuple)) or is_array_like(item):
+            return items if depth == AXES else [safe_numbers_in(item, numpy, depth + 1) for item in items]
+    return items
+
+cdef object safe_numbers_in(object numbers, object numpy, int depth):
+    if isinstance(numbers, (list, tuple)):
+        return safe_items(numbers, numpy, depth)
+    return safe_array(numpy.asarray(numbers), numpy) if is_array_like(numbers) else numbers
+
+cdef bint is_private(object array, object numpy):
+    """Whether an array's memory is the process's own: it was allocated by numpy, or is held by bytes."""
+    owner = array
+    while isinstance(owner, (numpy.ndarray, memoryview)):
+        if isinstance(owner, memoryview):
+            owner = owner.obj
+        elif owner.flags.owndata:
+            return True
+        else:
+            owner = owner.base
+    return PyBytes_CheckExact(owner) or PyByteArray_CheckExact(owner)
+
+
+cdef object safe_array(object array, object numpy):
+    """An array, or a copy by the guard if it is of memory that may lose its file."""
+    cdef Py_buffer view
+    if is_private(array, numpy) or array.nbytes == 0 or array.dtype.hasobject:
+        return array
+    # As items without a meaning: some that numpy knows can't be exported.
+    take(array.view(f"V{array.itemsize}"), &view, PyBUF_STRIDED_RO)
+    try:
+        data = copied(&view, 0, view.len) if array.flags.c_contiguous else items_of(&view)
+    finally:
+        PyBuffer_Release(&view)
+    return numpy.ndarray(array.shape, array.dtype, data)
+
+
+def safe_numbers(numbers):
+    """Numbers that numpy may read: arrays that may lose their file are copied by the guard, also those in lists."""
+    if PyLong_CheckExact(numbers):
+        return numbers
+    return safe_numbers_in(numbers, _imports.load("numpy"), 0)
 
 
 # --- after a fault ---

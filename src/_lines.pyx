@@ -43,6 +43,9 @@ cdef class Kernel:
         self.kernel = choose(name)
         self.name = name
 
+    def __reduce__(self):
+        return ours("fastmmap._backend", "reduced")(self, "lines", self.name)
+
     def line_starts(self, buffer, start=0, end=None, *, threads=None):
         """The offsets at which the lines of buffer[start:end] start, as an int64 ndarray.
 

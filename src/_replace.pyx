@@ -97,6 +97,9 @@ cdef class Kernel:
         self.kernel = choose(name)
         self.name = name
 
+    def __reduce__(self):
+        return ours("fastmmap._backend", "reduced")(self, "replace", self.name)
+
     def replace(self, buffer, old, new, count=-1, *, start=0, end=None, threads=None):
         """Replaces `old` by `new`, which is as long, in buffer[start:end], in place. Returns how many were replaced.
 

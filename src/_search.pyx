@@ -29,9 +29,14 @@ cdef int search(Walk *walk, const Py_buffer *view) except -1:
 cdef class Kernel:
     """The search functions of one kernel, as methods."""
     cdef const fm_kernel *kernel
+    cdef str name
 
     def __cinit__(self, str name):
         self.kernel = choose(name)
+        self.name = name
+
+    def __reduce__(self):
+        return ours("fastmmap._backend", "reduced")(self, "search", self.name)
 
     def find(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None):
         """The offset of the first match in buffer[start:end], or -1.

@@ -122,7 +122,7 @@ cdef inline int append(int fd, iovec *pieces, bint patient, uint64_t *written, u
     """Appends two pieces; `written` says how much of them there is, also after an error.
 
     `progress`, where there is one, is told of a part before there is more. Where that isn't `patient`, a signal ends it
-    with EINTR, unless the second piece has been begun.
+    with EINTR, unless the second piece has been begun. It may be known by nothing but a write that ends half-way.
     """
     cdef uint64_t first = pieces[0].iov_len
     cdef Py_ssize_t number
@@ -142,8 +142,11 @@ cdef inline int append(int fd, iovec *pieces, bint patient, uint64_t *written, u
             part = min(<size_t> number, pieces[i].iov_len)
             set_piece(&pieces[i], <char *> pieces[i].iov_base + part, pieces[i].iov_len - part)
             number -= part
-        if progress != NULL and pieces[0].iov_len + pieces[1].iov_len:
-            progress[0] = written[0]
+        if pieces[0].iov_len + pieces[1].iov_len:
+            if progress != NULL:
+                progress[0] = written[0]
+            if not patient and written[0] <= first:
+                return give_up(EINTR)
     return 0
 
 cdef inline bint take_back(int fd, uint64_t offset, uint64_t written) noexcept nogil:

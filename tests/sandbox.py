@@ -18,7 +18,6 @@ from fastmmap import _system
 
 # The numbers of system calls, on x86-64 and on aarch64.
 CALLS = {
-    "faccessat2": (439, 439),
     "memfd_create": (319, 279),
     "fallocate": (285, 47),
     "renameat2": (316, 276),
@@ -27,6 +26,12 @@ CALLS = {
     "process_vm_readv": (310, 270),
     "sync_file_range": (277, 84),
     "copy_file_range": (326, 285),
+    "pwritev2": (328, 287),
+    "linkat": (265, 37),
+    "statfs": (137, 43),
+    "fstatfs": (138, 44),
+    "prlimit64": (302, 261),
+    "faccessat2": (439, 439),
 }
 
 MACHINES = {"x86_64": 0, "aarch64": 1}

@@ -77,6 +77,26 @@ def definition_of_a_run(size, n):
     return list(itertools.pairwise(ends))
 
 
+@pytest.mark.parametrize("n", [10**9, 2**40, 2**70])
+def test_more_ranges_than_bytes(n):
+    """As many looks as there are records, though each byte were a bound, and a bound for each byte of a large file."""
+    size, looks = 1 << 40, []
+
+    class Kernel:
+        def find(self, buffer, needle, start, end):
+            looks.append(start)
+            return (start | (1 << 37) - 1) if start < end else -1
+
+    wide = aligned_ranges(Kernel(), None, 0, size, n, b"\n")
+    assert wide == [(low, low + (1 << 37)) for low in range(0, size, 1 << 37)]
+    assert len(looks) == 8
+    data = b"one\ntwo\n\nthree"
+    assert aligned_ranges(fastmmap, data, 0, len(data), n, b"\n") == definition(data, len(data), b"\n")
+    assert len(aligned_ranges(fastmmap, data, 0, len(data), n, None)) == len(data)
+    with fastmmap.open(None, size=3) as m:
+        assert m.ranges(n, align=None) == [(0, 1), (1, 2), (2, 3)]
+
+
 def test_of_a_mapping(make):
     data = b"one\r\ntwo\n\nthree\n\n\n\nfour" * 50
     with fastmmap.open(make(data)) as m:

@@ -82,6 +82,8 @@ def test_a_stage_switches_at_its_turn(kernel):
     turn = stage.turn
     assert stage.switch(second, turn=turn - 1) == stage.switch(second, turn=turn + 1) == -1
     second.append(0)
+    assert stage.switch(second, turn=turn) == -1, "nothing is stored: somebody has written it elsewhere"
+    second.append(0)
     stage.append(b"ab")
     assert (stage.turn, stage.tail, first) == (turn, 2, b"ab\0\0")
     assert stage.switch(second, rests=True, turn=turn) == 2

@@ -6,6 +6,7 @@ import copy
 import gc
 import os
 import pickle
+import resource
 import subprocess
 import sys
 import threading
@@ -418,6 +419,33 @@ def test_a_part_that_can_not_be_cut_off_stays(tmp_path, kernel):
         subprocess.run(["chattr", "-a", path], check=True)
 
 
+@linux
+def test_what_others_wrote_behind_a_part_stays(tmp_path, kernel):
+    """The write failed and its part couldn't be taken back: later that part alone may be cut, wherever a page ends."""
+    path, soft = tmp_path / "log", resource.getrlimit(resource.RLIMIT_FSIZE)
+    path.write_bytes(b"one\n")
+    if subprocess.run(["chattr", "+a", path], capture_output=True).returncode != 0:
+        pytest.skip("nothing can be made append-only here")
+    with pytest.MonkeyPatch.context() as patched, fastmmap.Appender(path, interval=None) as log:
+        for name in ("drain", "settle", "send"):
+            patched.setattr(fastmmap._backend.chosen, name, getattr(kernel, name))
+        log.append(b"two\n")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, soft[1]))
+        try:
+            with pytest.raises(OSError, match="too large"):
+                log.append(b"L" * 100_000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, soft)
+            subprocess.run(["chattr", "-a", path], check=True)
+        part = path.read_bytes()
+        assert part == (b"one\ntwo\n" + b"L" * 50_000)[:50_000]
+        with path.open("ab") as other:
+            other.write(b"o" * (-len(part) % 4096))
+        log.append(b"three\n")
+        log.flush()
+        assert path.read_bytes() == part + b"o" * (-len(part) % 4096) + b"three\n"
+
+
 def test_a_part_that_can_not_be_taken_back(tmp_path, steps, monkeypatch, stage):
     """A write that failed half-way in a log that can't be cut: the next goes on, with whole records."""
     path, write = tmp_path / "log", _system.write_pieces
@@ -458,6 +486,7 @@ def test_errors_name_the_stage_not_the_descriptor(tmp_path):
         log.append(b"x")
     assert caught.value.filename == str(tmp_path / name)
     log._let_go()
+    log.close()
 
 
 def test_nothing_is_said_at_the_end_of_an_open_appender(tmp_path):

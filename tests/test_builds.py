@@ -40,7 +40,7 @@ def imported(path, *options, code="import fastmmap\nprint(fastmmap.kernel)", **e
     program.write_text(code)
     done = subprocess.run(
         [sys.executable, *options, program], env={**clean, "PYTHONPATH": str(path), **environment},
-        capture_output=True, text=True, timeout=60,
+        cwd=path.parent, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     return done.stdout.strip(), done.stderr.strip()
 
@@ -54,6 +54,15 @@ def test_none_that_nobody_asked_for_is_a_warning(build):
     assert "FASTMMAP_KERNEL=python" in said
     assert imported(package.parent, FASTMMAP_KERNEL="python") == ("python", "")
     assert "is not built" in imported(package.parent, FASTMMAP_KERNEL="scalar")[1]
+
+
+def test_the_warning_of_a_package_that_is_run(build):
+    """It points at nobody's code but ours, where there is no other; and at the program, past importlib."""
+    package, options = build(), ("-m", "fastmmap", "--version")
+    shutil.copy(PACKAGE.parent / "_fastmmap_command.py", package.parent)
+    assert imported(package.parent, *options)[1].startswith(f"{package / '__init__.py'}:")
+    code = "import importlib\nimportlib.import_module('fastmmap')\n"
+    assert "program.py:2: RuntimeWarning: " in imported(package.parent, code=code)[1]
 
 
 def test_none_on_purpose_is_silent(build):

@@ -166,39 +166,6 @@ def test_interrupts_that_are_ignored(tmp_path):
     assert (tmp_path / "log").read_bytes() == b"text"
 
 
-INTERRUPTED_AT = """
-import os, signal, sys, _fastmmap_command
-number = 0
-def trace(frame, event, argument):
-    global number
-    name = frame.f_code.co_filename
-    if event == "line" and ("<frozen" in name or "fastmmap" in name):
-        number += 1
-        if number == NUMBER:
-            os.kill(os.getpid(), signal.SIGINT)
-    return trace
-sys.settrace(trace)
-status = _fastmmap_command.main()
-sys.settrace(None)
-sys.exit(status)
-"""
-
-
-def test_an_interrupt_while_it_starts_and_when_it_ends(make):
-    """130 without a traceback, however far it has come behind the first line of main, before which Python is alone."""
-    path = make(b"xx")
-    for number in (2, 3, 4, 5, 10, 1000, 10_000, 30_000):
-        script = INTERRUPTED_AT.replace("NUMBER", str(number))
-        done = subprocess.run(
-            [sys.executable, "-c", script, "count", "x", path],
-            capture_output=True,
-            timeout=120,
-            preexec_fn=heed_interrupts,
-        )
-        assert done.stderr == b""
-        assert done.returncode in (130, 0), number
-
-
 def test_an_interrupt_after_the_work(make):
     script = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT); " + SCRIPT
     again = script.replace("sys.exit(main())", "s = main(); atexit.register(os.kill, os.getpid(), 2); sys.exit(s)")
@@ -319,15 +286,6 @@ def test_needles_and_names_of_any_bytes_are_printed_as_they_are(make):
         name = os.fsencode(path) + b":"
         shown = name + b"1:-a\xffb\n" + name + b"1:+a\xfeb\n" + name + b"1 would be replaced, 4 bytes before, 4 after\n"
         assert (status, output) == (0, shown * 2)
-
-
-@pytest.mark.parametrize("demand", ["foo", "neon"])
-def test_a_kernel_that_can_not_be_had(make, demand):
-    if demand in fastmmap.kernels():
-        pytest.skip(f"{demand} is here")
-    status, output, errors = run("count", "a", make(b"a"), way="script", env={**os.environ, "FASTMMAP_KERNEL": demand})
-    assert (status, output, errors.count(b"\n")) == (2, b"", 1)
-    assert errors.startswith(b"fastmmap: FASTMMAP_KERNEL: ")
 
 
 # --- append ---

@@ -144,13 +144,64 @@ except ImportError as error:
     assert fresh(code) == (0, "numpy\nnumpy\n", "")
 
 
-def test_small_stacks_are_not_asked_to_import():
+def test_small_stacks_are_not_imported_on():
     code = """
 import threading, fastmmap
 threading.stack_size(32768)
-print(fastmmap.find_all(b"cat", b"a").tolist())
+def work(): print(fastmmap.find_all(b"cat", b"a").tolist(), threading.stack_size())
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
 """
-    assert fresh(code) == (0, "[1]\n", "")
+    assert fresh(code) == (0, "[1] 32768\n", "")
+
+
+def test_an_import_by_another_thread_may_need_what_is_being_imported(make, tmp_path):
+    """A module calls us while it is imported, and numpy's import needs that module: an error, and nobody hangs."""
+    (tmp_path / "caller.py").write_text("import fastmmap\nfastmmap.find_all(b'cat', b'a')\n")
+    code = """
+from fastmmap import _imports
+_imports.PATIENCE = 0.2
+sys.path.insert(0, os.path.dirname(path))
+def wait(): import caller
+def work():
+    try: import caller
+    except (RuntimeError, AttributeError): print("deadlock, says Python")
+    find_all()
+if WHERE: work()
+else:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+"""
+    for where in ("True", "False"):
+        assert fresh(SLOW + code.replace("WHERE", where), "numpy", make()) == (0, "deadlock, says Python\n", "")
+
+
+def test_an_import_that_needs_another_of_ours(make):
+    """It is in a thread that others wait for, and waits for nobody itself."""
+    code = """
+def wait(): grow()
+thread = threading.Thread(target=find_all)
+thread.start()
+thread.join()
+find_all()
+print("ctypes" in sys.modules)
+"""
+    assert fresh(SLOW + code, "numpy", make()) == (0, "True\n", "")
+
+
+def test_where_no_thread_can_be_started_the_import_is_made_here(make):
+    code = """
+from fastmmap import _imports
+exec("def refuse(*_): raise RuntimeError", world := {"__name__": "fastmmap._system"})
+def wait(): print(threading.current_thread() is threading.main_thread())
+_imports.start_new_thread = world["refuse"]
+find_all()
+threading.stack_size(32768)
+print(_imports.load("tempfile").__name__, threading.stack_size())
+"""
+    assert fresh(SLOW + code, "numpy", make()) == (0, "True\ntempfile 32768\n", "")
 
 
 def test_a_fork_goes_on_where_an_import_waits_for_it(make):

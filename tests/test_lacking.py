@@ -115,9 +115,19 @@ def test_import_needs_no_more_than_it_calls(names):
     assert run(sys.executable, "-W", "error", "-c", code) == "4"
 
 
-def test_import_without_fcntl():
-    code = "import sys\nsys.modules['fcntl'] = None\nimport fastmmap\nprint(fastmmap.find(b'the cat', b'cat'))\n"
-    assert run(sys.executable, "-W", "error", "-c", code) == "4"
+@pytest.mark.parametrize("names", [["fcntl"], ["resource"], ["fcntl", "resource"]])
+def test_import_without_modules(names, tmp_path):
+    code = (
+        "import sys\n"
+        f"for name in {names!r}: sys.modules[name] = None\n"
+        "import fastmmap\n"
+        "with fastmmap.open(sys.argv[1], 'w+', size=4) as m: m.resize(7); m[:] = b'the cat'\n"
+        "m = fastmmap.open(sys.argv[1], 'r+')\n"
+        "m.append(b's'), m.replace(b'cat', b'dog')\n"
+        "assert sys.modules['resource'] or not fastmmap._system.is_scarce(10**9)\n"
+        "print(m[:].decode())\n"
+    )
+    assert run(sys.executable, "-W", "error", "-c", code, tmp_path / "file") == "the dogs"
 
 
 @pytest.mark.parametrize(("machine", "layout"), [("s390x", "@II"), ("x86_64", "@ll"), ("aarch64", "@ll")])

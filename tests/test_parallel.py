@@ -32,9 +32,17 @@ def test_ranges_cover_everything_once(size, parts):
         assert max(lengths) - min(lengths) <= 1
 
 
+@pytest.mark.parametrize("parts", [10**9, 2**40, 2**70, numpy.int64(2**62)])
+def test_no_more_ranges_than_bytes(parts):
+    assert parallel.ranges(5, 8, parts) == [(5, 6), (6, 7), (7, 8)]
+    assert parallel.ranges(5, 5, parts) == parallel.ranges(5, 3, parts) == []
+
+
 def test_no_part_is_no_range():
-    with pytest.raises(ValueError, match="at least 1"):
-        parallel.ranges(0, 10, 0)
+    for bad, error in ((0, ValueError), (-1, ValueError), (0.5, ValueError), (2.5, TypeError), ("2", TypeError)):
+        for size in (0, 2, 10):
+            with pytest.raises(error):
+                parallel.ranges(0, size, bad)
 
 
 @pytest.fixture(params=[1, 2, 100])

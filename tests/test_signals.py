@@ -225,6 +225,8 @@ def test_a_handler_that_is_installed_again_and_again(child):
         "reads = [lambda: m.find(b'x'), lambda: m.rfind(b'x'), lambda: m.count(b'x'), lambda: m.find_all(b'x'),\n"
         "    lambda: list(m.iter_find(b'x')), lambda: m.line_starts(), lambda: m.gather([n - 9], 3), lambda: m[:],\n"
         "    lambda: m[::-3], lambda: m[n - 1], lambda: m.find_all(b'x', limit=1)]\n"
+        "words = __import__('numpy').frombuffer(m, dtype='i8', count=n // 8)\n"
+        "reads += [lambda: m.gather(words, 3), lambda: m.gather([0], words[::2]), lambda: m.lines[words[::-1]]]\n"
         "for read in reads * 20:\n"
         "    try: read(); raise AssertionError\n"
         "    except fastmmap.MappedFileError as error: assert error.reason == 'truncated' and error.offset >= 4096\n"

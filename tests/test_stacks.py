@@ -76,7 +76,7 @@ def in_a_small_thread(function, *arguments):
     thread.start()
     thread.join()
 
-# What is done once in a process, numpy's own imports above all, isn't ours to make small.
+# What is done once in a process is tested below.
 fastmmap.find_all(b"abc", b"b"), fastmmap.line_starts(b"a"), fastmmap.gather(b"abc", [0], 1)
 log(), edit()
 for verb in VERBS:
@@ -95,4 +95,81 @@ print("done")
 @pytest.mark.skipif(not _backend.NATIVE, reason="the stacks of the standard library are its own")
 def test_every_verb_in_a_thread_of_32_kib(kernel, tmp_path):
     done = subprocess.run([sys.executable, "-c", CHILD, tmp_path, kernel.name], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr[-500:]) == (0, "done\n", "")
+
+
+# One call each: all that a process does once is still to be done, and there are the 32 KiB to do it on.
+COLD = """
+import os, pathlib, pickle, sys, threading
+import fastmmap
+folder, call = sys.argv[1:]
+path = folder + "/file"
+with open(path, "wb") as file:
+    file.write(b"the cat sat on the mat\\n" * 40_000)
+
+def lost(m):
+    os.truncate(path, 0)
+    try: m.find(b"cat")
+    except fastmmap.MappedFileError as error: return error.reason
+
+def log():
+    with fastmmap.Appender(path + "log") as log:
+        log.append(b"record\\n")
+        log.flush()
+
+def work():
+    with fastmmap.open(path, "r+") as m:
+        eval(call)
+    done.append(call)
+
+assert "numpy" not in sys.modules
+done = []
+threading.stack_size(32768)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+assert done == [call]
+assert threading.stack_size() == 32768, "what was asked for stays"
+print("done")
+"""
+CALLS = [
+    "m.lines[5]",
+    "m.lines[5:9]",
+    "m.lines[[3, 4]]",
+    "len(m.lines)",
+    "list(m.lines)",
+    "m.lines.number(3)",
+    "m.lines.offset([3])",
+    "m.gather([1, 2], [3, 4])",
+    "m.find_all(b'cat')",
+    "m.line_starts(threads=2)",
+    "list(m.iter_find(b'cat'))",
+    "m.find(b'CAT' * 100, ignorecase=True)",
+    "m.count(b'a', threads=2)",
+    "m.rfind(b'cat')",
+    "fastmmap.find(pathlib.Path(path), b'cat')",
+    "m.replace(b'cat', b'dog')",
+    "fastmmap.append(m, 0, b'x')",
+    "m.ranges(3), m.ranges(3, align=b'aa'), m.line_at(9)",
+    "m.resize(5_000_000), m.append(b'x'), m.flush(), m.flush(0, 100, wait=False), m.advise('random')",
+    "m.read(10), m.readline(), m.readinto(bytearray(9)), m.readlines(), m.fileno()",
+    "pickle.loads(pickle.dumps(m)), repr(m), b'x' in m",
+    "lost(m)",
+    "fastmmap.open(None, size=100), fastmmap.open(path + 'new', 'w+', size=100)",
+    "fastmmap.open('/dev/null')",
+    "fastmmap.open_shared(f'fastmmap-test-{os.getpid()}', 1000).unlink()",
+    "fastmmap.replace_file(path, b'cat', b'horse', threads=1)",
+    "fastmmap.replace_file(path, b'cat', b'horse', threads=2, backup='.bak')",
+    "fastmmap.plan_replace(path, b'cat', b'horse').preview(3)",
+    "fastmmap.plan_replace(path, b'cat', b'horse').apply()",
+    "fastmmap.recover(folder)",
+    "log()",
+    "fastmmap.kernels()",
+]
+
+
+@pytest.mark.skipif(not _backend.NATIVE, reason="the stacks of the standard library are its own")
+@pytest.mark.parametrize("call", CALLS)
+def test_the_first_call_of_a_process(tmp_path, call):
+    done = subprocess.run([sys.executable, "-c", COLD, tmp_path, call], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr[-500:]) == (0, "done\n", "")

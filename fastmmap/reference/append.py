@@ -112,7 +112,8 @@ class Stage:
         `word` is the offset, a multiple of 8, of an integer of 64 bits in the buffer, to which the number of bytes that
         are stored is added: it is changed after them, in one store, so that whoever shares the memory sees how far
         the records go. With `rests` the stage takes no records yet. With `turn` nothing is done and -1 returned, unless
-        that is the stage's turn: else somebody, a signal handler perhaps, has switched it meanwhile.
+        that is the stage's turn and its buffer, if it has one, holds records: else somebody, a signal handler perhaps,
+        has switched it meanwhile, or has written them elsewhere.
         """
         view, stop, base = None, start, 0
         if buffer is not None:
@@ -126,7 +127,7 @@ class Stage:
                 view.release()
                 raise
         with self._storing:
-            if turn not in (None, self._turn):
+            if turn is not None and (turn != self._turn or (self._view is not None and not self._tail)):
                 released, used = view, -1
             else:
                 released, used = self._view, self._tail

@@ -227,8 +227,17 @@ def as_records(offsets: Integers, length: Any) -> tuple[Offsets, Offsets]:
     return starts, lengths
 
 
+def safe_numbers(numbers: Any) -> Any:
+    """Numbers that numpy may read: what has lost its file is an error before.
+
+    Extensions find that out; fastmmap/guarded.py puts theirs in the place of this.
+    """
+    return numbers
+
+
 def _integers(numbers: Any, name: str) -> Any:
     numpy = _imports.load("numpy")
+    numbers = safe_numbers(numbers)
     array = numpy.asarray(numbers)
     if array.dtype.kind == "f" and not hasattr(numbers, "dtype"):
         array = numpy.asarray(numbers, dtype=object)  # numpy makes floats of [] and of [1, 2**63]

@@ -40,9 +40,10 @@ LOCK, NAME_AT, NO_NAME = struct.Struct("=8sQ16s"), 16, bytes(16)
 # A word is the number of a drain, modulo this, and as many bytes of records.
 DRAINS = 1 << 32
 
-# What comes of a step. KEPT: it is DONE, but the lock has to be given back by closing it. AGAIN: a signal came before
-# anything was done. GONE: the lock's file was removed, or is none of ours. OTHER: the drain of another stage has to be
-# finished first. NAMELESS: the log was removed, and nothing more was written to it.
+# What comes of a step. KEPT: it is DONE, but the lock has to be given back by closing it. AGAIN: a signal came, or may
+# have, before all was done: when its handler has run, the same is called once more. GONE: the lock's file was removed,
+# or is none of ours. OTHER: the drain of another stage has to be finished first. NAMELESS: the log was removed, and
+# nothing more was written to it.
 DONE, KEPT, AGAIN, GONE, OTHER, NAMELESS = range(6)
 
 NOTHING = memoryview(b"")
@@ -211,9 +212,13 @@ def _write(
         try:
             # How much of a drain was written by a write that wrote less than all: only so is it known to be ours.
             _append(log, [content, record], written, lambda part: _store(memory, WORD.pack(part), PROGRESS_AT))
-        except ours(OSError):
+        except BaseException:
             if _take_back(log, offset, written.size):
                 _forget(names)
+            else:
+                # Of the record there is this much, and no more will come: what stands behind it is another's.
+                extra = max(written.size - length + 1, 0)
+                _store(memory, INTENT.pack(offset, length, extra, number % DRAINS, written.size), INTENT_AT)
             raise
     if len(record):
         counter.count(len(record))
@@ -336,7 +341,7 @@ def _send(log: int, memory: Any, half: int, number: int, record: Any, counter: A
     if memory is None:
         try:
             _append(log, [record], written)
-        except ours(OSError):
+        except BaseException:
             _take_back(log, offset, written.size)
             raise
     else:
@@ -347,7 +352,7 @@ def _send(log: int, memory: Any, half: int, number: int, record: Any, counter: A
         with memoryview(memory) as view, view[start + before : start + length] as content:
             try:
                 _append(log, [content, record], written)
-            except ours(OSError):
+            except BaseException:
                 if not _take_back(log, offset, written.size):
                     _store(memory, WORD.pack(min(before + written.size, length)), MEMORY_PROGRESS_AT)
                 raise
