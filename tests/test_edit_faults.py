@@ -40,7 +40,8 @@ def test_the_order_of_the_system_calls(make, tmp_path, backup):
     command = ["strace", "-f", "-y", "-o", log, "-e", watched, sys.executable, "-c", code, path, backup or ""]
     if subprocess.run(command, capture_output=True, timeout=60).returncode != 0:
         pytest.skip("strace may not trace here")
-    lines = [line for line in log.read_text().splitlines() if str(tmp_path) in line]
+    # What fails is the question whether a file without a name can be given one.
+    lines = [line for line in log.read_text().splitlines() if str(tmp_path) in line and " = -1 " not in line]
     calls = [re.search(r"(\w+)\(", line)[1].removesuffix("at2").removesuffix("at") for line in lines]
     assert calls[:2] == ["pwrite64", "pwrite64"]  # what stands before the match, and from it on
     keep = ["link", "rename", "rename"] if backup else ["link", "rename"]
