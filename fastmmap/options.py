@@ -17,7 +17,8 @@ SHOWN = 20
 
 ESCAPES = {b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 
-# What stands before an argument that is no option, for argparse: it has ideas of its own about what begins with a dash.
+# What stands before an argument that is no option, and before an option's value, for argparse: it has ideas of its own
+# about what begins with a dash.
 _MARK = "="
 
 
@@ -51,7 +52,7 @@ class Parser(argparse.ArgumentParser):
                     if value is not None and "-e" in self._option_string_actions[name].option_strings:
                         needles.append(value)
                     else:
-                        options.append(name if value is None else f"{name}={value}")
+                        options.append(name if value is None else f"{name}={_MARK}{value}")
         if len(needles) > 1:
             self.error("one NEEDLE at a time")
         return options + [_MARK + other for other in needles + others]
@@ -61,7 +62,8 @@ class Parser(argparse.ArgumentParser):
         if argument.startswith("--"):
             name, given, value = argument.partition("=")
             if given:
-                self._takes(name)
+                if not self._takes(name):
+                    self.error(f"option {name} takes no value")
                 yield name, value
             else:
                 yield name, self._value(name, left) if self._takes(name) else None
@@ -141,6 +143,7 @@ def _bytes(argument: str) -> bytes:
 
 def whole(text: str) -> int:
     """A number of matches."""
+    text = _plain(text)
     if not (text.isascii() and text.removeprefix("-").isdigit()):
         raise argparse.ArgumentTypeError(f"invalid number: {text!r}")
     number = int(text)
@@ -151,6 +154,7 @@ def whole(text: str) -> int:
 
 def size(text: str) -> int:
     """A number of bytes, as in 1000, 64K, 256M or 1G."""
+    text = _plain(text)
     units = {"K": 10, "M": 20, "G": 30}
     digits, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 0)
     if not (digits.isascii() and digits.isdigit()) or int(digits) == 0:
@@ -190,7 +194,8 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     replace.add_argument("-m", "--max-count", metavar="N", type=whole, default=-1, help="replace at most N in a file")
     replace.add_argument("--no-sync", action="store_true", help="don't wait for the disk: faster, but a power loss "
                          "may leave an empty file")  # fmt: skip
-    replace.add_argument("--backup", metavar="SUFFIX", help="keep the old file under its name and SUFFIX")
+    replace.add_argument("--backup", metavar="SUFFIX", type=_plain, help="keep the old file under its name "
+                         "and SUFFIX")  # fmt: skip
     replace.add_argument("--force", action="store_true", help="edit files that are read-only, too")
     replace.add_argument("-n", "--dry-run", action="store_true", help="change nothing, and show what would change: "
                          f"the first {SHOWN} lines")  # fmt: skip

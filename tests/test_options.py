@@ -59,6 +59,19 @@ def test_arguments_that_begin_with_a_dash(make, run, tmp_path, monkeypatch):
     assert (tmp_path / "-n").read_bytes() == b"-n\n"
 
 
+def test_a_value_of_two_dashes(make, run, fails, tmp_path):
+    path = make(b"aaa", "o")
+    for given in (["-m", "--"], ["-m--"], ["--max-count", "--"], ["--max-count=--"]):
+        fails("find", "a", path, *given, words="invalid number: '--'")
+        fails("replace", "a", "b", path, *given, words="invalid number: '--'")
+    for given in (["--size", "--"], ["--size=--"]):
+        fails("demo", *given, words="'--' is not a size")
+    for given in (["--backup", "--"], ["--backup=--"]):
+        assert run("replace", "a", "b", path, *given)[0] == 0
+        assert (tmp_path / "o--").read_bytes() == b"aaa"
+        (tmp_path / "o--").rename(path)
+
+
 def test_bytes_by_escapes(make, run, fails):
     path = make(b"a\0b\n\\n\xff")
     for needle, at in ((r"\0", 1), (r"b\n", 2), (r"\\n", 4), (r"\xff", 6), (r"\xFF", 6), (r"\n\x5C", 3)):
