@@ -33,6 +33,32 @@ class Parser(argparse.ArgumentParser):
         say(f"{command}{command and ': '}{message} (see {self.prog} --help)")
         sys.exit(2)
 
+    def split(self, arguments: Sequence[str], commands: dict[str, Parser]) -> tuple[str, list[str]]:
+        """The command, which options of its own may stand before, and all arguments but it.
+
+        An option of this parser's own that comes first is the end, as --help is.
+        """
+        known = Parser(prog=self.prog)
+        for parser in (*commands.values(), self):
+            known._option_string_actions.update(parser._option_string_actions)
+        left, command = iter(arguments), None
+        for argument in left:
+            if argument == "-" or not argument.startswith("-"):
+                command = argument
+                break
+            if argument == "--":
+                command = next(left, None)
+                break
+            for name, _ in known._split(argument, left):
+                if name in self._option_string_actions:
+                    self.parse_args([name])
+        if command is None:
+            self.error("a COMMAND is missing")
+        if command not in commands:
+            self.error(f"there is no command {command!r}: there are {', '.join(commands)}")
+        behind = list(left)
+        return command, [*arguments[: len(arguments) - len(behind) - 1], *behind]
+
     def arranged(self, arguments: Sequence[str]) -> list[str]:
         """Options first, with their values, then what is none, marked: so they may stand in any order.
 
@@ -94,11 +120,9 @@ class Parser(argparse.ArgumentParser):
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command line. What is wrong with it is one line, and the end with status 2."""
     top, commands = _parsers()
-    command = commands.get(arguments[0]) if arguments else None
-    if command is not None:
-        arguments = [arguments[0], *command.arranged(arguments[1:])]
-    options, more = top.parse_known_args(arguments)
-    assert command is not None  # argparse has refused all others
+    name, others = top.split(arguments, commands)
+    command = commands[name]
+    options, more = top.parse_known_args([name, *command.arranged(others)])
     if more:
         command.error(f"one argument too many: {more[0].removeprefix(_MARK)}")
     if getattr(options, "files", None) == []:

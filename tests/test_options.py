@@ -45,6 +45,29 @@ def test_options_stand_anywhere(make, run, fails):
     assert run("find", path, "-im", "1", "-e", "a") == (0, b"0\n", b"")
 
 
+def test_options_before_the_command(make, run, fails):
+    path = make(b"Aa a\n-i\n", "o")
+    for arguments in (["-i", "count", "a", path], ["-ie", "a", "count", path], ["-e", "a", "count", "-i", path],
+                      ["--needle=a", "-i", "count", path], ["-i", "--", "count", "a", path]):  # fmt: skip
+        assert run(*arguments) == (0, b"3\n", b"")
+    assert run("--", "find", "-i", path) == (0, b"5\n", b"")
+    assert run("-m", "1", "find", "a", path) == run("-m1", "find", "a", path) == (0, b"1\n", b"")
+    assert run("-E", "count", r"\n", path) == (0, b"2\n", b"")
+    assert run("-n", "replace", "a", "b", path)[0] == 0
+    assert path.read_bytes() == b"Aa a\n-i\n"
+    for arguments in (["--version"], ["-i", "--version"], ["--version", "find"]):
+        assert run(*arguments)[1].startswith(b"fastmmap ")
+    for arguments in (["--help"], ["-h", "find"]):
+        assert b"COMMAND" in run(*arguments)[1]
+    for arguments, words in ((["--bogus", "find"], "no option --bogus"), (["-mfind"], "COMMAND is missing"),
+                             (["-m", "1", "count", "a", path], "count: there is no option -m"),
+                             (["-i"], "COMMAND is missing"), (["--"], "COMMAND is missing"), (["-m"], "needs a value"),
+                             (["--version=1"], "--version takes no value"),
+                             (["-i", "seek", "a"], "no command 'seek'"), (["--", "-i"], "no command '-i'"),
+                             ):  # fmt: skip
+        fails(*arguments, words=words)
+
+
 def test_arguments_that_begin_with_a_dash(make, run, tmp_path, monkeypatch):
     path = make(b"a -x --")
     assert run("replace", path, "--", "-x", "--")[0] == 2
