@@ -36,19 +36,19 @@ def windows(fd: int, shared: int) -> Windows:
     """A stream, from where it stands.
 
     Each window begins with the last `shared` bytes of the one before, or earlier. It is handed out before a read that
-    would block.
+    would block. All reads are of one size, a power of two: some files, as /proc/self/pagemap, refuse others.
     """
     buffer = bytearray(2 * shared + WINDOW)
     end = offset = 0
-    block = b"the first"
+    size, block = WINDOW // 2, b"the first"
     while block:
-        if len(buffer) - end < WINDOW // 2:
+        if len(buffer) - end < size:
             kept = min(shared, end)
             buffer[:kept] = buffer[end - kept : end]
             offset, end = offset + end - kept, kept
         begin = end
-        while end < len(buffer) and (end == begin or _system.is_ready(fd)):
-            block = _system.read_some(fd, min(len(buffer) - end, WINDOW))
+        while len(buffer) - end >= size and (end == begin or _system.is_ready(fd)):
+            block = _system.read_some(fd, size)
             if not block:
                 break
             buffer[end : end + len(block)] = block
