@@ -111,6 +111,18 @@ def test_errors_are_one_line(make, tmp_path):
     assert path.read_bytes() == b"abc"
 
 
+def test_errors_of_reading_name_the_file(make):
+    path = make(b"xax")
+    for command in ("count", "find"):
+        if os.path.exists("/proc/self/mem"):  # can be opened, and has nothing at its start
+            status, output, errors = run(command, "xa", "/proc/self/mem", path)
+            assert (status, output) == (2, f"{path}:{1 if command == 'count' else 0}\n".encode())
+            assert errors == b"fastmmap: /proc/self/mem: Input/output error\n"
+        for stdin in ("<&-", f"0>{path}.new", f"0>>{path}"):
+            said = b"fastmmap: standard input: Bad file descriptor\n"
+            assert shell(f"fastmmap {command} xa {stdin}") == (2, b"", said)
+
+
 def test_an_error_does_not_keep_the_other_files_from_their_turn(make, tmp_path):
     path = make(b"aaa")
     status, output, errors = run("count", "a", tmp_path / "missing", path)
