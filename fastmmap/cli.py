@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from . import _system, growing
+from .draining import check_appendable
 from .editing import plan_replace, replace_file
 from .options import SHOWN, parsed
 from .output import Output, OutputClosed, OutputError, keep_numbers, say
@@ -139,7 +140,9 @@ def append_to(options: argparse.Namespace) -> int:
     with _system.naming(options.file):
         fd = os.open(options.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            append = growing.append_whole if stat.S_ISREG(os.fstat(fd).st_mode) else _system.write_all
+            status = os.fstat(fd)
+            check_appendable(status)
+            append = growing.append_whole if stat.S_ISREG(status.st_mode) else _system.write_all
             if options.text:
                 end = b"\n" if options.newline else b""
                 append(fd, memoryview(b"".join([text + end for text in options.text])))
