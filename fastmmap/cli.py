@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for note in getattr(interrupt, "__notes__", ()):  # what became of a file that was being edited
             say(f"interrupted: {note}")
         return INTERRUPTED
-    except (OSError, ValueError, MemoryError, OutputError) as error:
+    except (OSError, ValueError, MemoryError, OutputError, Warning) as error:
         return complain(error)
     finally:
         sys.stdout, warnings.showwarning = before
@@ -77,7 +77,7 @@ def on_each_file(run: Callable[[argparse.Namespace, str], bool], options: argpar
             found |= run(options, file)
         except BrokenPipeError:
             raise
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, Warning) as error:  # PYTHONWARNINGS=error raises what is a warning otherwise
             out.flush()
             failed = complain(error) == ERROR
     return ERROR if failed else FOUND if found else NOT_FOUND
