@@ -35,14 +35,14 @@ out = Output()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its status."""
     closed = keep_numbers()
-    if 1 in closed:
-        return complain(OSError("standard output is closed"))
     before: Any = sys.stdout, warnings.showwarning
     sys.stdout = out
     warnings.showwarning = lambda message, *_: say(str(message))
     try:
         try:
             options = parsed(sys.argv[1:] if arguments is None else arguments)
+            if 1 in closed and options.command not in SILENT:  # told before the work, not after it
+                raise OutputError("standard output is closed")
             status = COMMANDS[options.command](options)
         except SystemExit as end:
             status = int(end.code or 0)
@@ -199,3 +199,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "recover": recover_each,
     "demo": run_demo,
 }
+
+# Those that write nothing to standard output, which may be closed then.
+SILENT = ("append",)

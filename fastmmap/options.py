@@ -129,6 +129,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         if os.isatty(0):
             command.error("a FILE is missing, or - for standard input")
         options.files = ["-"]
+    if name == "append" and not options.text and (options.escape or options.newline):
+        option = "-E" if options.escape else "-n"
+        command.error(f"option {option} is for a TEXT that is an argument: standard input is appended as it is")
     for name in ("needle", "old", "new", "text"):
         given = getattr(options, name, None)
         if given is not None and options.escape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from commands import command, run
+from commands import command, run, shell
 
 
 def test_append(tmp_path):
@@ -51,6 +51,19 @@ def test_appends_of_many_are_whole(tmp_path):
     lines = log.read_text().splitlines()
     pairs = sorted(zip(lines[::2], lines[1::2]))
     assert pairs == [(text + str(i), f"end {i}") for i in range(6)]
+
+
+def test_append_needs_no_standard_output(tmp_path):
+    """It writes nothing there. --help does."""
+    log = tmp_path / "log"
+    assert shell(f"fastmmap append {log} text >&-") == (0, b"", b"")
+    assert shell(f"echo more | fastmmap append {log} >&-") == (0, b"", b"")
+    assert log.read_bytes() == b"textmore\n"
+    for others in ("append --help", f"replace e a {log}"):
+        status, _, errors = shell(f"fastmmap {others} >&-")
+        assert (status, errors.count(b"\n")) == (2, 1)
+        assert errors.startswith(b"fastmmap: standard output")
+    assert log.read_bytes() == b"textmore\n"
 
 
 def test_append_to_what_is_no_file(tmp_path):

@@ -110,6 +110,14 @@ def test_bytes_by_escapes(make, run, fails):
     fails("append", path, "fine", r"\e", "-E", words="TEXT")
 
 
+def test_options_for_texts_are_for_no_standard_input(make, run, fails):
+    path = make(b"abc")
+    for given, option in ((["-E"], "-E"), (["-n"], "-n"), (["--newline"], "-n"), (["-nE"], "-E")):
+        fails("append", path, *given, words=f"append: option {option} is for a TEXT")
+    assert run("append", path, "-n", "")[0] == 0
+    assert path.read_bytes() == b"abc\n"
+
+
 def test_no_argument_means_something_else(make, run, fails):
     path = make(b"aaa")
     for bad in ("1_0", "+1", " 1", "\u0661", "1.0", "0x1", "", "--1"):
