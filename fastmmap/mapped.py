@@ -107,8 +107,8 @@ class MappedFile(Verbs, Reading, Mapping):
         is_device = self._is_device = stat.S_ISBLK(status.st_mode) and self.mode != "w+"
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not stat.S_ISREG(status.st_mode) and not is_device and writes:
-            raise OSError(errno.ENODEV, "Not a regular file")
+        if writes and not is_device:
+            unmapped.check_is_file(fd, status)
         if self.mode == "w+" and isinstance(self.name, int):
             _system.truncate(fd, 0)
             status = os.fstat(fd)

@@ -55,6 +55,23 @@ def test_a_descriptor_of_a_file_stays_where_it_is(make):
         os.close(fd)
 
 
+@pytest.mark.parametrize("name", ["status", "maps", "environ"])
+def test_nothing_is_written_to_what_is_read(make, name):
+    path = f"/proc/self/{name}"
+    fd = os.open(path, os.O_RDONLY)  # the mode is asked of the file, not of the descriptor
+    try:
+        for file in (path, fd):
+            for mode in ("r+", "w+"):
+                with pytest.raises(OSError, match="/proc|regular file") as caught:
+                    fastmmap.open(file, mode)
+                assert caught.value.filename == file
+    finally:
+        os.close(fd)
+    with fastmmap.open(make(b""), "r+") as m:
+        m.append(b"an empty file is one")
+        assert m[:2] == b"an"
+
+
 def test_no_more_of_a_device_than_is_asked_for():
     for arguments in ({"size": 128}, {"size": 128, "offset": 77}, {"size": 128, "mode": "c"}):
         with fastmmap.open("/dev/zero", **arguments) as m:
