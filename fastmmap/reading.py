@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import operator
 import os
@@ -55,9 +56,7 @@ class Reading:
 
     def readinto(self, buffer: Buffer) -> int:
         """Fills a writable buffer with the next bytes, as far as there are any; returns how many."""
-        with self._lock, export(buffer) as view:
-            if view.readonly:
-                raise BufferError("the buffer is read-only")
+        with self._lock, _writable(buffer) as view:
             # A mapping's own stores are guarded; those through a view aren't.
             target: Any = buffer if isinstance(buffer, Mapping) else view
             number = min(len(view), max(len(self) - self._position, 0))
@@ -77,7 +76,7 @@ class Reading:
             return line
 
     def readlines(self, hint: SupportsIndex | None = -1) -> list[bytes]:
-        """The lines that are left, each with its newline; with a hint above 0, until so many bytes are read."""
+        """The lines that are left, each with its newline; with a hint above 0, until more bytes are read."""
         most = _count(hint)
         with self._lock:
             lines: list[bytes] = []
@@ -87,31 +86,30 @@ class Reading:
                     lines.append(line)
                     self._position += len(line)
                     size += len(line)
-                    if 0 < most <= size:
+                    if 0 < most < size:
                         break
             except BaseException:
                 self._position = position
                 raise
             return lines
 
-    def seek(self, offset: SupportsIndex, whence: int = os.SEEK_SET) -> int:
-        """Moves the position, counted from the start, from where it is (1), or from the end (2); returns it."""
-        distance = operator.index(offset)
-        if abs(distance) > sys.maxsize:
-            raise OverflowError(f"{distance} is too far to seek")
+    def seek(self, offset: SupportsIndex, whence: SupportsIndex = os.SEEK_SET) -> int:
+        """Moves the position, counted from the start, from where it is (1), or from the end (2); returns it.
+
+        OSError for what is before the start.
+        """
+        position, origin = operator.index(offset), operator.index(whence)
+        if abs(position) > sys.maxsize:
+            raise OverflowError(f"{position} is too far to seek")
         with self._lock:
             size = len(self)
-            if whence == os.SEEK_SET:
-                if distance < 0:
-                    raise ValueError(f"negative seek value {distance}")
-            elif whence == os.SEEK_CUR:
-                distance = max(self._position + distance, 0)
-            elif whence == os.SEEK_END:
-                distance = max(size + distance, 0)
-            else:
-                raise ValueError(f"whence must be 0, 1 or 2, not {whence!r}")
-            self._position = distance
-            return distance
+            if origin not in (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END):
+                raise ValueError(f"whence must be 0, 1 or 2, not {origin}")
+            position += {os.SEEK_CUR: self._position, os.SEEK_END: size}.get(origin, 0)
+            if not 0 <= position <= sys.maxsize:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), getattr(self, "name", None))
+            self._position = position
+            return position
 
     def tell(self) -> int:
         """The position: of the byte that is read next, counted from the mapping's first."""
@@ -180,6 +178,18 @@ class Reading:
                 break
             searched, window = high, window * 4
         return self._next(end - start) if start < end else b""
+
+
+def _writable(buffer: Any) -> memoryview:
+    """The memory of a buffer to be filled. What can't be is a TypeError, as it is for files."""
+    try:
+        view = export(buffer)
+    except BufferError as error:
+        raise TypeError(f"readinto needs a writable buffer: {error}") from None
+    if view.readonly:
+        view.release()
+        raise TypeError(f"readinto needs a writable buffer, not {type(buffer).__name__!r}")
+    return view
 
 
 def _count(number: SupportsIndex | None) -> int:
