@@ -9,7 +9,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from . import _system
 from ._backend import Mapping, chosen
+from .blame import ours
+from .descriptors import Open
 from .reference.arguments import export
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ class Reading:
     The position may lie beyond the end, where nothing is read. Each call is atomic among threads; one that raises
     leaves the position where it was.
     """
+
+    _is_reopened = False
 
     if TYPE_CHECKING:
         _lock: RLock
@@ -134,25 +139,38 @@ class Reading:
         return not self._check_readable()
 
     def fileno(self) -> int:
-        """The file's descriptor, for those who read by it: it has the same bytes at the same positions.
+        """A descriptor of the file's, for those who read by it: it has the same bytes at the same positions.
 
-        io.UnsupportedOperation where it hasn't: a mapping of a part of the file or with changes of its own ("c"), one
-        without a descriptor, and one of a descriptor that stands elsewhere, which is the caller's.
+        It is never the caller's, whose position stays, and is closed with the mapping. io.UnsupportedOperation where it
+        can't be had: for a mapping of a part of the file or with changes of its own ("c"), for one without a
+        descriptor, and for one of a caller's whose file can't be opened again.
         """
         with self._lock:
             size = len(self)
             fd = self.descriptor
             if fd < 0 or self.mode == "c" or self.offset or os.fstat(fd).st_size != size:
                 raise io.UnsupportedOperation("fileno: the mapping isn't all of a file that is open")
-            if self._owns_position():
-                os.lseek(fd, self._position, os.SEEK_SET)
-            elif os.lseek(fd, 0, os.SEEK_CUR) != self._position:
-                raise io.UnsupportedOperation("fileno: the descriptor's position is another, and not ours to move")
+            if isinstance(getattr(self, "name", None), int) and not self._is_reopened:
+                self._reopen(fd)
+            os.lseek(fd, self._position, os.SEEK_SET)
             return fd
 
-    def _owns_position(self) -> bool:
-        """Whether the descriptor was opened by us, so that nobody else knows its position."""
-        return not isinstance(getattr(self, "name", None), int)
+    def _reopen(self, fd: int) -> None:
+        """Has the copy of a caller's descriptor stand for the file opened anew, with a position of its own.
+
+        It keeps its number, so whoever is at work with it notices nothing.
+        """
+        flags = os.O_RDWR if self.mode in ("r+", "w+") else os.O_RDONLY
+        try:
+            with Open() as file:
+                _system.open_into(file, f"/proc/self/fd/{fd}", flags)
+                if not os.path.samestat(os.fstat(file.fd), os.fstat(fd)):
+                    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+                os.dup2(file.fd, fd, inheritable=False)
+        except ours(OSError) as error:
+            text = "fileno: the descriptor's position isn't ours to move, and its file can't be opened anew"
+            raise io.UnsupportedOperation(f"{text}: {error.strerror}") from None
+        self._is_reopened = True
 
     def _check_readable(self) -> bool:
         """True; ValueError when it is closed."""

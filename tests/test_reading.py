@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import errno
 import gzip
 import hashlib
 import http.client
@@ -24,8 +25,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
+from standing_in import as_system
 
 import fastmmap
+from fastmmap import _system
 from fastmmap._backend import NATIVE
 
 TEXT = b"one,two\nthree,four\n\nthe last"
@@ -283,11 +286,47 @@ def test_a_descriptor_only_where_it_has_the_same_bytes(text):
             m.fileno()
     with fastmmap.open(None, size=3) as m, pytest.raises(io.UnsupportedOperation):
         m.fileno()
-    fd = os.open(text, os.O_RDONLY)
-    with fastmmap.open(fd) as m:
-        assert os.lseek(m.fileno(), 0, os.SEEK_CUR) == 0
-        m.seek(4)
-        with pytest.raises(io.UnsupportedOperation):
-            m.fileno()
-        assert os.lseek(fd, 0, os.SEEK_CUR) == 0
+
+
+@pytest.fixture
+def descriptor(text):
+    """A caller's, which doesn't stand at the start."""
+    fd = os.open(text, os.O_RDWR)
+    os.lseek(fd, 2, os.SEEK_SET)
+    yield fd
+    assert os.lseek(fd, 0, os.SEEK_CUR) == 2
     os.close(fd)
+
+
+needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="files are opened again by /proc")
+
+
+@needs_proc
+@pytest.mark.parametrize("mode", ["r", "r+"])
+def test_the_callers_descriptor_is_not_moved(text, descriptor, mode):
+    text.unlink()
+    with fastmmap.open(descriptor, mode) as m:
+        m.seek(4)
+        fd = m.fileno()
+        assert m.fileno() == fd != descriptor
+        assert (os.lseek(fd, 0, os.SEEK_CUR), os.get_inheritable(fd)) == (4, False)
+        assert numpy.fromfile(m, numpy.uint8, 3).tobytes() == b"two"
+        assert (m.tell(), m.read(1)) == (7, b"\n")
+        if mode == "r+":
+            m.append(b"!")
+            assert (m[-1:], os.fstat(m.fileno()).st_size) == (b"!", len(TEXT) + 1)
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(fd)
+
+
+def test_where_no_descriptor_of_our_own_can_be_had(descriptor, monkeypatch):
+    @as_system
+    def refuse(fds, path, flags, mode=0):
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    with fastmmap.open(descriptor) as m:
+        monkeypatch.setattr(_system, "open_into", refuse)
+        for use in (m.fileno, lambda: numpy.fromfile(m, numpy.uint8)):
+            with pytest.raises(io.UnsupportedOperation, match="No such file"):
+                use()
+        assert m.read(3) == b"one"
