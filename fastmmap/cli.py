@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from . import _system, growing
+from .draining import check_appendable
 from .editing import plan_replace, replace_file
 from .options import SHOWN, parsed
 from .output import Output, OutputClosed, OutputError, keep_numbers, say
@@ -34,14 +35,14 @@ out = Output()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its status."""
     closed = keep_numbers()
-    if 1 in closed:
-        return complain(OSError("standard output is closed"))
     before: Any = sys.stdout, warnings.showwarning
     sys.stdout = out
     warnings.showwarning = lambda message, *_: say(str(message))
     try:
         try:
             options = parsed(sys.argv[1:] if arguments is None else arguments)
+            if 1 in closed and options.command not in SILENT:  # told before the work, not after it
+                raise OutputError("standard output is closed")
             status = COMMANDS[options.command](options)
         except SystemExit as end:
             status = int(end.code or 0)
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for note in getattr(interrupt, "__notes__", ()):  # what became of a file that was being edited
             say(f"interrupted: {note}")
         return INTERRUPTED
-    except (OSError, ValueError, MemoryError, OutputError) as error:
+    except (OSError, ValueError, MemoryError, OutputError, Warning) as error:
         return complain(error)
     finally:
         sys.stdout, warnings.showwarning = before
@@ -76,7 +77,7 @@ def on_each_file(run: Callable[[argparse.Namespace, str], bool], options: argpar
             found |= run(options, file)
         except BrokenPipeError:
             raise
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, Warning) as error:  # PYTHONWARNINGS=error raises what is a warning otherwise
             out.flush()
             failed = complain(error) == ERROR
     return ERROR if failed else FOUND if found else NOT_FOUND
@@ -139,7 +140,9 @@ def append_to(options: argparse.Namespace) -> int:
     with _system.naming(options.file):
         fd = os.open(options.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            append = growing.append_whole if stat.S_ISREG(os.fstat(fd).st_mode) else _system.write_all
+            status = os.fstat(fd)
+            check_appendable(status)
+            append = growing.append_whole if stat.S_ISREG(status.st_mode) else _system.write_all
             if options.text:
                 end = b"\n" if options.newline else b""
                 append(fd, memoryview(b"".join([text + end for text in options.text])))
@@ -196,3 +199,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "recover": recover_each,
     "demo": run_demo,
 }
+
+# Those that write nothing to standard output, which may be closed then.
+SILENT = ("append",)

@@ -70,6 +70,12 @@ def permissions(log: os.stat_result) -> int:
     return both | both << 1 | 0o600
 
 
+def check_appendable(status: os.stat_result) -> None:
+    """Raises OSError for a block device: it has the size it has, and what is appended would overwrite its start."""
+    if stat.S_ISBLK(status.st_mode):
+        raise OSError(errno.EOPNOTSUPP, "A block device has the size it has, and can't be appended to")
+
+
 class Descriptor:
     """What has a file open, and closes it when it is forgotten."""
 
@@ -125,6 +131,7 @@ class Log:
         for _ in range(self._TRIES):
             self.file = Descriptor(os.open(path, os.O_WRONLY | flags | (os.O_CREAT if create else 0), 0o666))
             self.status = os.fstat(self.file.fd)
+            check_appendable(self.status)
             self.path = resolved(path)
             self.is_regular = stat.S_ISREG(self.status.st_mode)  # not a pipe or a device
             self.unreadable = self._reopen(os.O_RDWR | flags) if self.is_regular else None

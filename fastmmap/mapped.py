@@ -115,8 +115,8 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
         is_device = self._is_device = stat.S_ISBLK(status.st_mode) and self.mode != "w+"
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not stat.S_ISREG(status.st_mode) and not is_device and writes:
-            raise OSError(errno.ENODEV, "Not a regular file")
+        if writes and not is_device:
+            unmapped.check_is_file(fd, status)
         end = _system.device_size(fd) if is_device else 0 if self.mode == "w+" else status.st_size
         if not writes and (end == 0 or not (stat.S_ISREG(status.st_mode) or is_device)):
             self._map_content(fd, size)

@@ -17,7 +17,8 @@ SHOWN = 20
 
 ESCAPES = {b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 
-# What stands before an argument that is no option, for argparse: it has ideas of its own about what begins with a dash.
+# What stands before an argument that is no option, and before an option's value, for argparse: it has ideas of its own
+# about what begins with a dash.
 _MARK = "="
 
 
@@ -31,6 +32,32 @@ class Parser(argparse.ArgumentParser):
         command = self.prog.partition(" ")[2]
         say(f"{command}{command and ': '}{message} (see {self.prog} --help)")
         sys.exit(2)
+
+    def split(self, arguments: Sequence[str], commands: dict[str, Parser]) -> tuple[str, list[str]]:
+        """The command, which options of its own may stand before, and all arguments but it.
+
+        An option of this parser's own that comes first is the end, as --help is.
+        """
+        known = Parser(prog=self.prog)
+        for parser in (*commands.values(), self):
+            known._option_string_actions.update(parser._option_string_actions)
+        left, command = iter(arguments), None
+        for argument in left:
+            if argument == "-" or not argument.startswith("-"):
+                command = argument
+                break
+            if argument == "--":
+                command = next(left, None)
+                break
+            for name, _ in known._split(argument, left):
+                if name in self._option_string_actions:
+                    self.parse_args([name])
+        if command is None:
+            self.error("a COMMAND is missing")
+        if command not in commands:
+            self.error(f"there is no command {command!r}: there are {', '.join(commands)}")
+        behind = list(left)
+        return command, [*arguments[: len(arguments) - len(behind) - 1], *behind]
 
     def arranged(self, arguments: Sequence[str]) -> list[str]:
         """Options first, with their values, then what is none, marked: so they may stand in any order.
@@ -51,7 +78,7 @@ class Parser(argparse.ArgumentParser):
                     if value is not None and "-e" in self._option_string_actions[name].option_strings:
                         needles.append(value)
                     else:
-                        options.append(name if value is None else f"{name}={value}")
+                        options.append(name if value is None else f"{name}={_MARK}{value}")
         if len(needles) > 1:
             self.error("one NEEDLE at a time")
         return options + [_MARK + other for other in needles + others]
@@ -61,7 +88,8 @@ class Parser(argparse.ArgumentParser):
         if argument.startswith("--"):
             name, given, value = argument.partition("=")
             if given:
-                self._takes(name)
+                if not self._takes(name):
+                    self.error(f"option {name} takes no value")
                 yield name, value
             else:
                 yield name, self._value(name, left) if self._takes(name) else None
@@ -92,17 +120,18 @@ class Parser(argparse.ArgumentParser):
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """The options of a command line. What is wrong with it is one line, and the end with status 2."""
     top, commands = _parsers()
-    command = commands.get(arguments[0]) if arguments else None
-    if command is not None:
-        arguments = [arguments[0], *command.arranged(arguments[1:])]
-    options, more = top.parse_known_args(arguments)
-    assert command is not None  # argparse has refused all others
+    name, others = top.split(arguments, commands)
+    command = commands[name]
+    options, more = top.parse_known_args([name, *command.arranged(others)])
     if more:
         command.error(f"one argument too many: {more[0].removeprefix(_MARK)}")
     if getattr(options, "files", None) == []:
         if os.isatty(0):
             command.error("a FILE is missing, or - for standard input")
         options.files = ["-"]
+    if name == "append" and not options.text and (options.escape or options.newline):
+        option = "-E" if options.escape else "-n"
+        command.error(f"option {option} is for a TEXT that is an argument: standard input is appended as it is")
     for name in ("needle", "old", "new", "text"):
         given = getattr(options, name, None)
         if given is not None and options.escape:
@@ -141,6 +170,7 @@ def _bytes(argument: str) -> bytes:
 
 def whole(text: str) -> int:
     """A number of matches."""
+    text = _plain(text)
     if not (text.isascii() and text.removeprefix("-").isdigit()):
         raise argparse.ArgumentTypeError(f"invalid number: {text!r}")
     number = int(text)
@@ -151,6 +181,7 @@ def whole(text: str) -> int:
 
 def size(text: str) -> int:
     """A number of bytes, as in 1000, 64K, 256M or 1G."""
+    text = _plain(text)
     units = {"K": 10, "M": 20, "G": 30}
     digits, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 0)
     if not (digits.isascii() and digits.isdigit()) or int(digits) == 0:
@@ -190,7 +221,8 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     replace.add_argument("-m", "--max-count", metavar="N", type=whole, default=-1, help="replace at most N in a file")
     replace.add_argument("--no-sync", action="store_true", help="don't wait for the disk: faster, but a power loss "
                          "may leave an empty file")  # fmt: skip
-    replace.add_argument("--backup", metavar="SUFFIX", help="keep the old file under its name and SUFFIX")
+    replace.add_argument("--backup", metavar="SUFFIX", type=_plain, help="keep the old file under its name "
+                         "and SUFFIX")  # fmt: skip
     replace.add_argument("--force", action="store_true", help="edit files that are read-only, too")
     replace.add_argument("-n", "--dry-run", action="store_true", help="change nothing, and show what would change: "
                          f"the first {SHOWN} lines")  # fmt: skip

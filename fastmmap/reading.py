@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import operator
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from . import _system
 from ._backend import chosen
-from .reference.arguments import writable
+from .blame import ours
+from .descriptors import Open
+from .reference.arguments import held, storage
 
 if TYPE_CHECKING:
     from threading import RLock
@@ -29,6 +35,8 @@ class Reading:
     The position may lie beyond the end, where nothing is read. Each call is atomic among threads; one that raises
     leaves the position where it was.
     """
+
+    _is_reopened = False
 
     if TYPE_CHECKING:
         _lock: RLock
@@ -55,7 +63,7 @@ class Reading:
 
     def readinto(self, buffer: Buffer) -> int:
         """Fills a writable buffer with the next bytes, as far as there are any; returns how many."""
-        with self._lock, writable(buffer, "readinto") as target:
+        with self._lock, _filled(buffer) as target:
             number = min(len(target), max(len(self) - self._position, 0))
             for done in range(0, number, _PIECE):
                 start, size = self._position + done, min(_PIECE, number - done)
@@ -73,7 +81,7 @@ class Reading:
             return line
 
     def readlines(self, hint: SupportsIndex | None = -1) -> list[bytes]:
-        """The lines that are left, each with its newline; with a hint above 0, until so many bytes are read."""
+        """The lines that are left, each with its newline; with a hint above 0, until more bytes are read."""
         most = _count(hint)
         with self._lock:
             lines: list[bytes] = []
@@ -83,31 +91,30 @@ class Reading:
                     lines.append(line)
                     self._position += len(line)
                     size += len(line)
-                    if 0 < most <= size:
+                    if 0 < most < size:
                         break
             except BaseException:
                 self._position = position
                 raise
             return lines
 
-    def seek(self, offset: SupportsIndex, whence: int = os.SEEK_SET) -> int:
-        """Moves the position, counted from the start, from where it is (1), or from the end (2); returns it."""
-        distance = operator.index(offset)
-        if abs(distance) > sys.maxsize:
-            raise OverflowError(f"{distance} is too far to seek")
+    def seek(self, offset: SupportsIndex, whence: SupportsIndex = os.SEEK_SET) -> int:
+        """Moves the position, counted from the start, from where it is (1), or from the end (2); returns it.
+
+        OSError for what is before the start.
+        """
+        position, origin = operator.index(offset), operator.index(whence)
+        if abs(position) > sys.maxsize:
+            raise OverflowError(f"{position} is too far to seek")
         with self._lock:
             size = len(self)
-            if whence == os.SEEK_SET:
-                if distance < 0:
-                    raise ValueError(f"negative seek value {distance}")
-            elif whence == os.SEEK_CUR:
-                distance = max(self._position + distance, 0)
-            elif whence == os.SEEK_END:
-                distance = max(size + distance, 0)
-            else:
-                raise ValueError(f"whence must be 0, 1 or 2, not {whence!r}")
-            self._position = distance
-            return distance
+            if origin not in (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END):
+                raise ValueError(f"whence must be 0, 1 or 2, not {origin}")
+            position += {os.SEEK_CUR: self._position, os.SEEK_END: size}.get(origin, 0)
+            if not 0 <= position <= sys.maxsize:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), getattr(self, "name", None))
+            self._position = position
+            return position
 
     def tell(self) -> int:
         """The position: of the byte that is read next, counted from the mapping's first."""
@@ -132,25 +139,38 @@ class Reading:
         return not self._check_readable()
 
     def fileno(self) -> int:
-        """The file's descriptor, for those who read by it: it has the same bytes at the same positions.
+        """A descriptor of the file's, for those who read by it: it has the same bytes at the same positions.
 
-        io.UnsupportedOperation where it hasn't: a mapping of a part of the file or with changes of its own ("c"), one
-        without a descriptor, and one of a descriptor that stands elsewhere, which is the caller's.
+        It is never the caller's, whose position stays, and is closed with the mapping. io.UnsupportedOperation where it
+        can't be had: for a mapping of a part of the file or with changes of its own ("c"), for one without a
+        descriptor, and for one of a caller's whose file can't be opened again.
         """
         with self._lock:
             size = len(self)
             fd = self.descriptor
             if fd < 0 or self.mode == "c" or self.offset or os.fstat(fd).st_size != size:
                 raise io.UnsupportedOperation("fileno: the mapping isn't all of a file that is open")
-            if self._owns_position():
-                os.lseek(fd, self._position, os.SEEK_SET)
-            elif os.lseek(fd, 0, os.SEEK_CUR) != self._position:
-                raise io.UnsupportedOperation("fileno: the descriptor's position is another, and not ours to move")
+            if isinstance(getattr(self, "name", None), int) and not self._is_reopened:
+                self._reopen(fd)
+            os.lseek(fd, self._position, os.SEEK_SET)
             return fd
 
-    def _owns_position(self) -> bool:
-        """Whether the descriptor was opened by us, so that nobody else knows its position."""
-        return not isinstance(getattr(self, "name", None), int)
+    def _reopen(self, fd: int) -> None:
+        """Has the copy of a caller's descriptor stand for the file opened anew, with a position of its own.
+
+        It keeps its number, so whoever is at work with it notices nothing.
+        """
+        flags = os.O_RDWR if self.mode in ("r+", "w+") else os.O_RDONLY
+        try:
+            with Open() as file:
+                _system.open_into(file, f"/proc/self/fd/{fd}", flags)
+                if not os.path.samestat(os.fstat(file.fd), os.fstat(fd)):
+                    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+                os.dup2(file.fd, fd, inheritable=False)
+        except ours(OSError) as error:
+            text = "fileno: the descriptor's position isn't ours to move, and its file can't be opened anew"
+            raise io.UnsupportedOperation(f"{text}: {error.strerror}") from None
+        self._is_reopened = True
 
     def _check_readable(self) -> bool:
         """True; ValueError when it is closed."""
@@ -176,6 +196,17 @@ class Reading:
                 break
             searched, window = high, window * 4
         return self._next(end - start) if start < end else b""
+
+
+@contextmanager
+def _filled(buffer: Any) -> Iterator[Any]:
+    """The memory of a buffer to be filled. What can't be is a TypeError, as it is for files."""
+    try:
+        view = storage(buffer, "readinto")
+    except BufferError as error:
+        raise TypeError(f"readinto needs a writable buffer: {error}") from None
+    with held(view):
+        yield view
 
 
 def _count(number: SupportsIndex | None) -> int:

@@ -36,19 +36,19 @@ def windows(fd: int, shared: int) -> Windows:
     """A stream, from where it stands.
 
     Each window begins with the last `shared` bytes of the one before, or earlier. It is handed out before a read that
-    would block.
+    would block. All reads are of one size, a power of two: some files, as /proc/self/pagemap, refuse others.
     """
     buffer = bytearray(2 * shared + WINDOW)
     end = offset = 0
-    block = b"the first"
+    size, block = WINDOW // 2, b"the first"
     while block:
-        if len(buffer) - end < WINDOW // 2:
+        if len(buffer) - end < size:
             kept = min(shared, end)
             buffer[:kept] = buffer[end - kept : end]
             offset, end = offset + end - kept, kept
         begin = end
-        while end < len(buffer) and (end == begin or _system.is_ready(fd)):
-            block = _system.read_some(fd, min(len(buffer) - end, WINDOW))
+        while len(buffer) - end >= size and (end == begin or _system.is_ready(fd)):
+            block = _system.read_some(fd, size)
             if not block:
                 break
             buffer[end : end + len(block)] = block
@@ -108,8 +108,9 @@ class Source:
 
     def __init__(self, file: str) -> None:
         self._standard = file == "-"
+        self._name: int | str = 0 if self._standard else file
         self._mapped: MappedFile | None = None
-        with _system.naming(0 if self._standard else file):
+        with _system.naming(self._name):
             self._fd = 0 if self._standard else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 self._open()
@@ -147,20 +148,23 @@ class Source:
             return
         left = limit
         pieces = windows(self._fd, len(needle) - 1) if self._mapped is None else parts(self._mapped)
-        for offsets in matches(pieces, needle, **options):
-            if left is not None:
-                offsets = offsets[:left]
-                left -= len(offsets)
-            yield offsets
-            if left == 0:
-                self._leave(offsets[-1] + len(needle))
-                return
-        self._leave(None)
+        with _system.naming(self._name):
+            for offsets in matches(pieces, needle, **options):
+                if left is not None:
+                    offsets = offsets[:left]
+                    left -= len(offsets)
+                yield offsets
+                if left == 0:
+                    self._leave(offsets[-1] + len(needle))
+                    return
+            self._leave(None)
 
     def count(self, needle: bytes, **options: Any) -> int:
         """How many matches there are."""
-        number = count(self._fd, needle, **options) if self._mapped is None else self._mapped.count(needle, **options)
-        self._leave(None)
+        with _system.naming(self._name):
+            mapped = self._mapped
+            number = count(self._fd, needle, **options) if mapped is None else mapped.count(needle, **options)
+            self._leave(None)
         return number
 
     def _leave(self, offset: int | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 
 from . import _system
@@ -11,6 +12,13 @@ from .blame import ours
 
 # How much is read at a time.
 BLOCK = 1 << 20
+
+
+def check_is_file(fd: int, status: os.stat_result) -> None:
+    """Raises OSError for what has no pages to be written to: a pipe, or a file in /proc, with bytes but no size."""
+    if stat.S_ISREG(status.st_mode) and (status.st_size or not os.pread(fd, 1, 0) or os.fstat(fd).st_size):
+        return
+    raise OSError(errno.ENODEV, "Not a regular file")
 
 
 def copy(fd: int, target: int, offset: int, size: int | None) -> int:

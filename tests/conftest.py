@@ -147,6 +147,19 @@ def small_disk(tmp_path):
 
 
 @pytest.fixture
+def block_device(make):
+    path = make(bytes(1 << 20))
+    try:
+        done = subprocess.run(["losetup", "--show", "-f", path], capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("losetup isn't here")
+    if done.returncode != 0:
+        pytest.skip(f"no loop device can be had: {done.stderr.strip()}")
+    yield done.stdout.strip()
+    subprocess.run(["losetup", "-d", done.stdout.strip()], check=True)
+
+
+@pytest.fixture
 def reachable(tmp_path):
     """A folder that an ordinary user can come to."""
     for folder in (tmp_path, *tmp_path.parents):

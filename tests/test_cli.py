@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import shlex
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+from commands import SCRIPT, command, heed_interrupts, run, shell
 
 import fastmmap
-
-SCRIPT = "import sys; from _fastmmap_command import main; sys.exit(main())"  # what an installed command does
-WAYS = {"module": ["-m", "fastmmap"], "script": ["-c", SCRIPT]}
-
-turns = itertools.cycle(WAYS.values())
-
-
-def command(*arguments, way=None):
-    """Started in each of the ways in turn, where none is given."""
-    return [sys.executable, *(WAYS[way] if way else next(turns)), *map(str, arguments)]
-
-
-def run(*arguments, stdin=b"", way=None, **options):
-    given = {"stdin": options.pop("file")} if "file" in options else {"input": stdin}
-    done = subprocess.run(command(*arguments, way=way), capture_output=True, timeout=120, **given, **options)
-    return done.returncode, done.stdout, done.stderr
-
-
-def shell(script, **options):
-    """What a line of bash ends with, in which `fastmmap` is the command: status, output, errors."""
-    name = shlex.join(command())
-    script = f'fastmmap() {{ {name} "$@"; }}; {script}'
-    done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=120, **options)
-    return done.returncode, done.stdout, done.stderr
 
 
 def fails(*arguments, words):
@@ -84,14 +59,6 @@ def test_replace(make):
     assert path.read_bytes() == b"thecat,adog"
 
 
-def test_append(tmp_path):
-    path = tmp_path / "log"
-    assert run("append", path, "one", "zwö") == (0, b"", b"")
-    assert run("append", "-n", path, "three") == (0, b"", b"")
-    assert run("append", path, stdin=b"four\n\0") == (0, b"", b"")
-    assert path.read_bytes() == "onezwöthree\nfour\n\0".encode()
-
-
 def test_errors_are_one_line(make, tmp_path):
     path = make(b"abc")
     fails("count", "a", tmp_path / "missing", words="missing: No such file or directory")
@@ -111,6 +78,18 @@ def test_errors_are_one_line(make, tmp_path):
     assert path.read_bytes() == b"abc"
 
 
+def test_errors_of_reading_name_the_file(make):
+    path = make(b"xax")
+    for verb in ("count", "find"):
+        if os.path.exists("/proc/self/mem"):  # can be opened, and has nothing at its start
+            status, output, errors = run(verb, "xa", "/proc/self/mem", path)
+            assert (status, output) == (2, f"{path}:{1 if verb == 'count' else 0}\n".encode())
+            assert errors == b"fastmmap: /proc/self/mem: Input/output error\n"
+        for stdin in ("<&-", f"0>{path}.new", f"0>>{path}"):
+            said = b"fastmmap: standard input: Bad file descriptor\n"
+            assert shell(f"fastmmap {verb} xa {stdin}") == (2, b"", said)
+
+
 def test_an_error_does_not_keep_the_other_files_from_their_turn(make, tmp_path):
     path = make(b"aaa")
     status, output, errors = run("count", "a", tmp_path / "missing", path)
@@ -125,11 +104,6 @@ def test_a_reader_that_has_enough(make):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 141
-
-
-def heed_interrupts():
-    """Whoever started the tests may ignore interrupts, as nohup does, and so would what they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_an_interrupt(tmp_path):
@@ -179,8 +153,8 @@ def test_an_interrupt_after_the_work(make):
 def test_version_and_help():
     status, output, _ = run("--version")
     assert (status, output.decode()) == (0, f"fastmmap {fastmmap.__version__}, kernel {fastmmap.kernel}\n")
-    for command in ((), ("find",), ("count",), ("replace",), ("append",), ("demo",)):
-        status, output, errors = run(*command, "--help")
+    for verb in ((), ("find",), ("count",), ("replace",), ("append",), ("demo",)):
+        status, output, errors = run(*verb, "--help")
         assert (status, errors) == (0, b"")
         assert output.startswith(b"usage: fastmmap")
 
@@ -208,6 +182,16 @@ def test_demo(make, given, tmp_path):
     assert (text.stat().st_mtime_ns, text.stat().st_size) == (before.st_mtime_ns, before.st_size)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="stages are files on Linux alone")
+def test_warnings_that_are_errors(make, tmp_path):
+    log = make(b"text", "log")
+    (tmp_path / f".fastmmap-{log.stat().st_ino:x}-{'0' * 32}.stage").symlink_to(log)
+    for warnings, expected in (("default", (0, 1)), ("error", (2, 1))):
+        status, _, errors = run("recover", log, env={**os.environ, "PYTHONWARNINGS": warnings})
+        assert (status, errors.count(b"\n")) == expected
+        assert errors.endswith(b".stage' is ignored: it is not a regular file\n")
+
+
 def ends(script):
     """The status of a line of bash, how many lines of errors, and whether there is a traceback among them."""
     status, _, errors = shell(script)
@@ -230,8 +214,8 @@ def test_errors_go_to_standard_error_alone(make, tmp_path):
     path, log = make(b"abc"), tmp_path / "log"
     assert shell(f"fastmmap count a {tmp_path}/missing {path} 2>&-") == (2, f"{path}:1\n".encode(), b"")
     assert shell("fastmmap frobnicate 2>&-") == (2, b"", b"")
-    assert shell(f"fastmmap append {log} text 2>&- <&- >&-; cat {log}")[1] in (b"", b"text")
-    assert shell(f"fastmmap append {log} 2>&- <&- >&-; cat {log}")[1] == b""
+    assert shell(f"fastmmap append {log} text 2>&- <&- >&-; cat {log}")[1] == b"text"
+    assert shell(f"fastmmap append {log} 2>&- <&- >&-; cat {log}")[1] == b"text"
     assert path.read_bytes() == b"abc"
 
 
@@ -286,52 +270,3 @@ def test_needles_and_names_of_any_bytes_are_printed_as_they_are(make):
         name = os.fsencode(path) + b":"
         shown = name + b"1:-a\xffb\n" + name + b"1:+a\xfeb\n" + name + b"1 would be replaced, 4 bytes before, 4 after\n"
         assert (status, output) == (0, shown * 2)
-
-
-# --- append ---
-
-
-def test_append_its_own_file(make, tmp_path):
-    path = make(b"abc\n", "log")
-    (tmp_path / "link").hardlink_to(path)
-    (tmp_path / "symlink").symlink_to(path)
-    for name in ("log", "link", "symlink"):
-        with path.open("rb") as file:
-            status, _, errors = run("append", tmp_path / name, file=file)
-        assert (status, errors) == (2, f"fastmmap: {tmp_path / name}: input file is output file\n".encode())
-    assert path.read_bytes() == b"abc\n"
-    with path.open("rb") as file:
-        assert run("append", path, "text", file=file)[0] == 0
-
-
-def test_append_takes_no_more_than_the_text(small_disk):
-    log = small_disk / "log"
-    for _ in range(2):
-        assert run("append", "-n", log, "one", "two") == (0, b"", b"")
-    assert os.listdir(small_disk) == ["log"]
-    text = "x" * 100_000
-    (small_disk / "fill").write_bytes(bytes((1 << 20) - (1 << 16)))
-    status, _, errors = run("append", log, "a", text)
-    assert (status, errors) == (2, f"fastmmap: {log}: No space left on device\n".encode())
-    assert log.read_bytes() == b"one\ntwo\n" * 2
-    status, _, errors = run("append", log, stdin=bytes(3 << 20))
-    assert (status, errors.count(b"\n")) == (2, 1)
-    assert b"bytes of standard input were appended" in errors or log.read_bytes() == b"one\ntwo\n" * 2
-
-
-def test_appends_of_many_are_whole(tmp_path):
-    log, text = tmp_path / "log", "x" * 50_000
-    processes = [subprocess.Popen(command("append", "-n", log, text + str(i), f"end {i}")) for i in range(6)]
-    assert [process.wait() for process in processes] == [0] * 6
-    lines = log.read_text().splitlines()
-    pairs = sorted(zip(lines[::2], lines[1::2]))
-    assert pairs == [(text + str(i), f"end {i}") for i in range(6)]
-
-
-def test_append_to_what_is_no_file(tmp_path):
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    with subprocess.Popen(command("append", fifo, "x" * 100_000)) as process:
-        assert fifo.read_bytes() == b"x" * 100_000
-        assert process.wait() == 0
-    assert run("append", "/dev/null", "text") == (0, b"", b"")

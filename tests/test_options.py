@@ -45,6 +45,29 @@ def test_options_stand_anywhere(make, run, fails):
     assert run("find", path, "-im", "1", "-e", "a") == (0, b"0\n", b"")
 
 
+def test_options_before_the_command(make, run, fails):
+    path = make(b"Aa a\n-i\n", "o")
+    for arguments in (["-i", "count", "a", path], ["-ie", "a", "count", path], ["-e", "a", "count", "-i", path],
+                      ["--needle=a", "-i", "count", path], ["-i", "--", "count", "a", path]):  # fmt: skip
+        assert run(*arguments) == (0, b"3\n", b"")
+    assert run("--", "find", "-i", path) == (0, b"5\n", b"")
+    assert run("-m", "1", "find", "a", path) == run("-m1", "find", "a", path) == (0, b"1\n", b"")
+    assert run("-E", "count", r"\n", path) == (0, b"2\n", b"")
+    assert run("-n", "replace", "a", "b", path)[0] == 0
+    assert path.read_bytes() == b"Aa a\n-i\n"
+    for arguments in (["--version"], ["-i", "--version"], ["--version", "find"]):
+        assert run(*arguments)[1].startswith(b"fastmmap ")
+    for arguments in (["--help"], ["-h", "find"]):
+        assert b"COMMAND" in run(*arguments)[1]
+    for arguments, words in ((["--bogus", "find"], "no option --bogus"), (["-mfind"], "COMMAND is missing"),
+                             (["-m", "1", "count", "a", path], "count: there is no option -m"),
+                             (["-i"], "COMMAND is missing"), (["--"], "COMMAND is missing"), (["-m"], "needs a value"),
+                             (["--version=1"], "--version takes no value"),
+                             (["-i", "seek", "a"], "no command 'seek'"), (["--", "-i"], "no command '-i'"),
+                             ):  # fmt: skip
+        fails(*arguments, words=words)
+
+
 def test_arguments_that_begin_with_a_dash(make, run, tmp_path, monkeypatch):
     path = make(b"a -x --")
     assert run("replace", path, "--", "-x", "--")[0] == 2
@@ -57,6 +80,19 @@ def test_arguments_that_begin_with_a_dash(make, run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("append", "-n", "--", "-n", "-n")[0] == 0
     assert (tmp_path / "-n").read_bytes() == b"-n\n"
+
+
+def test_a_value_of_two_dashes(make, run, fails, tmp_path):
+    path = make(b"aaa", "o")
+    for given in (["-m", "--"], ["-m--"], ["--max-count", "--"], ["--max-count=--"]):
+        fails("find", "a", path, *given, words="invalid number: '--'")
+        fails("replace", "a", "b", path, *given, words="invalid number: '--'")
+    for given in (["--size", "--"], ["--size=--"]):
+        fails("demo", *given, words="'--' is not a size")
+    for given in (["--backup", "--"], ["--backup=--"]):
+        assert run("replace", "a", "b", path, *given)[0] == 0
+        assert (tmp_path / "o--").read_bytes() == b"aaa"
+        (tmp_path / "o--").rename(path)
 
 
 def test_bytes_by_escapes(make, run, fails):
@@ -72,6 +108,14 @@ def test_bytes_by_escapes(make, run, fails):
         fails("count", "-E", bad, path, words="is no escape")
     fails("replace", "a", r"\e", path, "-E", words=r"NEW: \e is no escape")
     fails("append", path, "fine", r"\e", "-E", words="TEXT")
+
+
+def test_options_for_texts_are_for_no_standard_input(make, run, fails):
+    path = make(b"abc")
+    for given, option in ((["-E"], "-E"), (["-n"], "-n"), (["--newline"], "-n"), (["-nE"], "-E")):
+        fails("append", path, *given, words=f"append: option {option} is for a TEXT")
+    assert run("append", path, "-n", "")[0] == 0
+    assert path.read_bytes() == b"abc\n"
 
 
 def test_no_argument_means_something_else(make, run, fails):

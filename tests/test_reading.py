@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import errno
 import gzip
 import hashlib
 import http.client
@@ -15,6 +16,7 @@ import random
 import shutil
 import sys
 import tarfile
+import tempfile
 import threading
 import zipfile
 
@@ -23,29 +25,33 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
+from standing_in import as_system
 
 import fastmmap
+from fastmmap import _system
 from fastmmap._backend import NATIVE
 
 TEXT = b"one,two\nthree,four\n\nthe last"
-NUMBERS = st.one_of(st.none(), st.integers(-3, 40))
+NUMBERS = st.one_of(st.none(), st.integers(-1, 40))
 
 
-class AsBytesIO(RuleBasedStateMachine):
-    """Every answer is that of io.BytesIO, also beyond the end and when the size has changed."""
+class AsAFile(RuleBasedStateMachine):
+    """Every answer is that of a binary file, also beyond the end and when the size has changed."""
 
     def __init__(self):
         super().__init__()
         self.mapped = fastmmap.open(None, size=len(TEXT))
         self.mapped[:] = TEXT
-        self.model = io.BytesIO(TEXT)
+        self.model = tempfile.TemporaryFile()
+        self.model.write(TEXT)
+        self.model.seek(0)
 
     def both(self, use):
         answers = []
         for file in (self.mapped, self.model):
             try:
                 answers.append(use(file))
-            except (ValueError, OverflowError) as error:
+            except (TypeError, ValueError, OSError) as error:
                 answers.append(type(error))
         assert answers[0] == answers[1]
         assert self.mapped.tell() == self.model.tell()
@@ -54,7 +60,7 @@ class AsBytesIO(RuleBasedStateMachine):
     def read(self, n):
         self.both(lambda file: file.read(n))
 
-    @rule(n=NUMBERS)
+    @rule(n=st.integers(-1, 40))
     def read1(self, n):
         self.both(lambda file: file.read1(n))
 
@@ -74,7 +80,7 @@ class AsBytesIO(RuleBasedStateMachine):
     def readlines(self, n):
         self.both(lambda file: file.readlines(n))
 
-    @rule(offset=st.one_of(st.integers(-40, 60), st.just(2**64)), whence=st.integers(-1, 4))
+    @rule(offset=st.integers(-40, 60), whence=st.sampled_from((0, 1, 2, True, numpy.int64(2), -1, 5, 1.0, None, "a")))
     def seek(self, offset, whence):
         self.both(lambda file: file.seek(offset, whence))
 
@@ -89,16 +95,17 @@ class AsBytesIO(RuleBasedStateMachine):
     @rule(size=st.integers(0, 60))
     def resize(self, size):
         self.mapped.resize(size)
-        self.model = io.BytesIO(self.model.getvalue()[:size].ljust(size, b"\0"))
-        self.model.seek(self.mapped.tell())
+        self.model.truncate(size)
 
     def teardown(self):
-        assert self.mapped[:] == self.model.getvalue()
+        self.model.seek(0)
+        assert self.mapped[:] == self.model.read()
         self.mapped.close()
+        self.model.close()
 
 
-AsBytesIO.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
-TestAsBytesIO = AsBytesIO.TestCase
+AsAFile.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestAsAFile = AsAFile.TestCase
 
 
 @pytest.fixture
@@ -124,9 +131,17 @@ def test_arguments_that_are_refused(text):
             for use in (m.read, m.readline, m.readlines, m.seek):
                 with pytest.raises(TypeError):
                     use(bad)
-        for bad, error in ((b"abc", BufferError), ("abc", TypeError), (3, TypeError)):
-            with pytest.raises((error, TypeError)):
-                m.readinto(bad)
+        with text.open("rb") as file:
+            for bad in (b"abc", "abc", 3, memoryview(b"abc"), memoryview(bytearray(9))[::2], numpy.zeros((2, 2)).T):
+                for use in (m.readinto, file.readinto):
+                    with pytest.raises(TypeError):
+                        use(bad)
+            for whence in (0, 1, 2):
+                for use in (m.seek, file.seek):
+                    with pytest.raises(OSError, match="Invalid argument"):
+                        use(-len(TEXT) - 1, whence)
+        with pytest.raises(OverflowError):
+            m.seek(2**64)
         with pytest.raises(TypeError):
             m.read(6, -6)
         assert m.tell() == 0
@@ -271,11 +286,47 @@ def test_a_descriptor_only_where_it_has_the_same_bytes(text):
             m.fileno()
     with fastmmap.open(None, size=3) as m, pytest.raises(io.UnsupportedOperation):
         m.fileno()
-    fd = os.open(text, os.O_RDONLY)
-    with fastmmap.open(fd) as m:
-        assert os.lseek(m.fileno(), 0, os.SEEK_CUR) == 0
-        m.seek(4)
-        with pytest.raises(io.UnsupportedOperation):
-            m.fileno()
-        assert os.lseek(fd, 0, os.SEEK_CUR) == 0
+
+
+@pytest.fixture
+def descriptor(text):
+    """A caller's, which doesn't stand at the start."""
+    fd = os.open(text, os.O_RDWR)
+    os.lseek(fd, 2, os.SEEK_SET)
+    yield fd
+    assert os.lseek(fd, 0, os.SEEK_CUR) == 2
     os.close(fd)
+
+
+needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="files are opened again by /proc")
+
+
+@needs_proc
+@pytest.mark.parametrize("mode", ["r", "r+"])
+def test_the_callers_descriptor_is_not_moved(text, descriptor, mode):
+    text.unlink()
+    with fastmmap.open(descriptor, mode) as m:
+        m.seek(4)
+        fd = m.fileno()
+        assert m.fileno() == fd != descriptor
+        assert (os.lseek(fd, 0, os.SEEK_CUR), os.get_inheritable(fd)) == (4, False)
+        assert numpy.fromfile(m, numpy.uint8, 3).tobytes() == b"two"
+        assert (m.tell(), m.read(1)) == (7, b"\n")
+        if mode == "r+":
+            m.append(b"!")
+            assert (m[-1:], os.fstat(m.fileno()).st_size) == (b"!", len(TEXT) + 1)
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(fd)
+
+
+def test_where_no_descriptor_of_our_own_can_be_had(descriptor, monkeypatch):
+    @as_system
+    def refuse(fds, path, flags, mode=0):
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    with fastmmap.open(descriptor) as m:
+        monkeypatch.setattr(_system, "open_into", refuse)
+        for use in (m.fileno, lambda: numpy.fromfile(m, numpy.uint8)):
+            with pytest.raises(io.UnsupportedOperation, match="No such file"):
+                use()
+        assert m.read(3) == b"one"

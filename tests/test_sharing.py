@@ -46,6 +46,17 @@ def test_no_example_goes_untested():
         assert {path.stem for path in EXAMPLES.glob("*.py")} == set(PRINTS)
 
 
+def test_the_first_lines_of_the_readme(tmp_path):
+    """As whoever tries them does: in a folder of nothing."""
+    readme = EXAMPLES.parent / "README.md"
+    if not readme.exists():
+        pytest.skip("the README isn't here")
+    script = readme.read_text().partition("```python\n")[2].partition("```")[0]
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.stdout[:7], done.returncode) == ("100000\n", 0), done.stderr
+    assert os.listdir(tmp_path) == ["big.log"]
+
+
 # --- by name ---
 
 

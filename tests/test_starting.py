@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from test_cli import WAYS, heed_interrupts
+from commands import WAYS, heed_interrupts
 
 import fastmmap
 

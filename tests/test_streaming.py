@@ -148,6 +148,16 @@ def test_what_has_no_size(tmp_path):
         assert process.stdout.read() == b"2\n"
 
 
+@pytest.mark.parametrize("shared", [0, 1, 7, 100_001])
+def test_all_reads_are_of_a_size_that_every_file_takes(shared):
+    """A read of pagemap that isn't of whole entries fails; all of it is half a TiB."""
+    if not os.path.exists("/proc/self/pagemap"):
+        pytest.skip("this system has no pagemap")
+    with open("/proc/self/pagemap", "rb") as file:
+        ends = [offset + end for _, end, offset in itertools.islice(streaming.windows(file.fileno(), shared), 6)]
+    assert ends == sorted(set(ends))
+
+
 @pytest.mark.parametrize(
     ("command", "output", "rest"),
     [

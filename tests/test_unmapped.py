@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import threading
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from standing_in import as_system
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import _system, cli
 
 
 @pytest.fixture
@@ -54,6 +53,23 @@ def test_a_descriptor_of_a_file_stays_where_it_is(make):
         assert os.read(fd, 9) == b"cdef"
     finally:
         os.close(fd)
+
+
+@pytest.mark.parametrize("name", ["status", "maps", "environ"])
+def test_nothing_is_written_to_what_is_read(make, name):
+    path = f"/proc/self/{name}"
+    fd = os.open(path, os.O_RDONLY)  # the mode is asked of the file, not of the descriptor
+    try:
+        for file in (path, fd):
+            for mode in ("r+", "w+"):
+                with pytest.raises(OSError, match="/proc|regular file") as caught:
+                    fastmmap.open(file, mode)
+                assert caught.value.filename == file
+    finally:
+        os.close(fd)
+    with fastmmap.open(make(b""), "r+") as m:
+        m.append(b"an empty file is one")
+        assert m[:2] == b"an"
 
 
 def test_no_more_of_a_device_than_is_asked_for():
@@ -120,19 +136,6 @@ def test_where_there_is_no_memfd(monkeypatch, number):
         assert m[:5] == b"Name:"
 
 
-@pytest.fixture
-def block_device(make):
-    path = make(bytes(1 << 20))
-    try:
-        done = subprocess.run(["losetup", "--show", "-f", path], capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("losetup isn't here")
-    if done.returncode != 0:
-        pytest.skip(f"no loop device can be had: {done.stderr.strip()}")
-    yield done.stdout.strip()
-    subprocess.run(["losetup", "-d", done.stdout.strip()], check=True)
-
-
 def test_a_block_device_is_mapped(block_device):
     with fastmmap.open(block_device, "r+") as m:
         assert (len(m), m.backend) == (1 << 20, "mmap")
@@ -150,6 +153,17 @@ def test_a_block_device_is_mapped(block_device):
             fastmmap.open(block_device, mode, size=1 << 21)
     with pytest.raises(OSError, match="Not a regular file"):
         fastmmap.open(block_device, "w+")
+
+
+def test_nothing_is_appended_to_a_block_device(block_device, capfd):
+    """It would overwrite what the device begins with."""
+    with pytest.raises(OSError, match="block device.*appended") as caught:
+        fastmmap.Appender(block_device)
+    assert caught.value.filename == block_device
+    assert cli.main(["append", block_device, "text"]) == 2
+    assert capfd.readouterr().err.startswith(f"fastmmap: {block_device}: A block device")
+    with open(block_device, "rb") as device:
+        assert device.read(100) == bytes(100)
 
 
 def test_the_size_of_a_device_leaves_the_position(make):
