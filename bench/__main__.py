@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -29,25 +32,76 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--from", metavar="FILE", dest="record", type=Path, help="shows a record; measures nothing")
     options.add_argument("--answers", action="store_true", help="computes the expected answers anew, from bytes alone")
     chosen = options.parse_args(arguments)
-    if chosen.only is not None and chosen.only != "notes" and not any(chosen.only in verb for verb in run.verbs()):
+    if chosen.only not in (None, "notes") and not any(chosen.only and chosen.only in verb for verb in run.verbs()):
         options.error(f"no row is of {chosen.only!r}: --only takes {', '.join(run.verbs())} or notes")
+    try:
+        return perform(chosen)
+    except Unusable as error:
+        options.exit(2, f"{options.prog}: error: {error}\n")
+
+
+def perform(chosen: argparse.Namespace) -> int:
+    """What the options ask for. Where something is to be written is tried before anything is measured."""
     console = Console(width=None if sys.stdout.isatty() else 140)
     if chosen.answers:
         run.write_answers()
         return 0
-    old = json.loads(chosen.compare.read_text()) if chosen.compare else None
+    old = usable("--compare", read, chosen.compare) if chosen.compare else None
+    record = usable("--from", read, chosen.record) if chosen.record else None
+    if chosen.charts:
+        usable("--charts", try_folder, chosen.charts)
+    if not chosen.record:
+        usable("--data", try_folder, chosen.data)
+        for path in report.files(chosen.out):
+            usable("--out", try_file, path)
     try:
-        record = json.loads(chosen.record.read_text()) if chosen.record else measure(chosen, console)
+        record = record or measure(chosen, console)
     except WrongAnswer as error:
         console.print(f"[red]a wrong answer:[/] {error}")
         return 1
     if chosen.record:
         show(console, record)
     else:
-        report.save(chosen.out, record["machine"], record["rows"])
+        usable("--out", report.save, chosen.out, record["machine"], record["rows"])
     if chosen.charts:
-        charts.draw(record, chosen.charts)
+        usable("--charts", charts.draw, record, chosen.charts)
     return 0 if old is None or report.compare(console, old, record) else 1
+
+
+class Unusable(Exception):
+    """A file or folder that an option names can't be used."""
+
+
+def usable(option: str, use: Callable[..., Any], *arguments: Any) -> Any:
+    """What comes of a use of what an option names."""
+    try:
+        return use(*arguments)
+    except (OSError, ValueError) as error:
+        raise Unusable(f"{option}: {error}") from error
+
+
+def read(path: Path) -> Any:
+    """A record."""
+    return json.loads(path.read_text())
+
+
+def try_folder(folder: Path) -> None:
+    """OSError where no file can be made in a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"x")
+
+
+def try_file(path: Path) -> None:
+    """OSError where a file can't be written, which keeps what it has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
+    if not is_new and not path.is_file():
+        raise ValueError(f"{str(path)!r} is no file")
+    with path.open("ab"):
+        pass
+    if is_new:
+        path.unlink()
 
 
 def show(console: Console, record: dict) -> None:

@@ -79,12 +79,17 @@ def show(console: Console, row: dict[str, Any]) -> None:
     console.print()
 
 
+def files(path: Path) -> tuple[Path, Path]:
+    """Where a record goes: the JSON, and the CSV beside it."""
+    return path, path.with_suffix(".csv")
+
+
 def save(path: Path, machine: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     """JSON with everything, and beside it a CSV with a line for each engine of each row."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
     keys = ("cpu", "kernel", "python", "date")
-    with path.with_suffix(".csv").open("w", newline="") as file:
+    with files(path)[1].open("w", newline="") as file:
         out = csv.writer(file)
         names = ("engine", "seconds", "low", "high", "runs", "anonymous", "faults", "written")
         out.writerow(("title", "verb", "state", "pieces", "bytes", "limit", "limit_all", *names, *keys))

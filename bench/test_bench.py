@@ -125,8 +125,34 @@ def test_each_only_in_a_fresh_clone(verb, tmp_path, monkeypatch, capsys):
 
 
 def test_an_only_that_matches_nothing(capsys):
-    for bad in ("frobnicate", "finds", "Find"):
-        with pytest.raises(SystemExit) as ended:
-            command.main(["--only", bad])
-        assert ended.value.code == 2
-        assert "rfind" in capsys.readouterr().err
+    for bad in ("frobnicate", "finds", "Find", ""):
+        assert "rfind" in refused(capsys, "--only", bad)
+
+
+def test_what_can_not_be_written_is_refused_before_the_measurement(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "measure", lambda *arguments: pytest.fail("it was measured"))
+    (tmp_path / "file").write_text("no record")
+    (tmp_path / "latest.csv").mkdir()
+    data = ["--data", str(tmp_path)]
+    for bad in (tmp_path, "/dev/full", "/dev/null", "/proc/x", tmp_path / "latest.json"):
+        said = refused(capsys, *data, "--out", bad)
+        assert "--out: " in said
+        assert str(bad).removesuffix("json") in said
+    assert "--out: " in refused(capsys, *data, "--out", tmp_path / "file" / "x")
+    for bad in ("/proc/x", tmp_path / "file"):
+        assert str(bad) in refused(capsys, *data, "--out", tmp_path / "out.json", "--charts", bad)
+        assert str(bad) in refused(capsys, "--data", bad, "--out", tmp_path / "out.json")
+    for bad in ("--from", "--compare"):
+        assert "missing" in refused(capsys, bad, tmp_path / "missing")
+        assert bad in refused(capsys, bad, tmp_path / "file")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "latest.csv"]
+
+
+def refused(capsys, *options):
+    """What the command says, beside its usage, in the line that it ends with."""
+    with pytest.raises(SystemExit) as ended:
+        command.main([str(option) for option in options])
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert said.err.startswith("usage: " if "--only" in options else "python -m bench: error: --")
+    return said.err.splitlines()[-1]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from . import _system
+from . import _system, unmapped
 from .blame import ours
 from .descriptors import Open
 from .mapped import MappedFile
-from .reference.arguments import as_buffer
+from .reference.arguments import END, as_buffer
 
 # Files below this many bytes are read, which takes fewer system calls than mapping and unmapping.
 # `python -m bench.small` shows where the two meet.
@@ -17,14 +17,17 @@ READ_BELOW = 1 << 17
 
 
 @as_buffer.register(os.PathLike)
-def _(source: os.PathLike[Any]) -> Any:
+def _(source: os.PathLike[Any], end: int = END) -> Any:
     name = os.fspath(source)
     file = Open()
     try:  # _system.naming and a with statement would take half a microsecond
         file.extend(map(os.open, (name,), (os.O_RDONLY | os.O_CLOEXEC,)))
         fd = file[0]
-        if 0 < os.fstat(fd).st_size < READ_BELOW:
+        status = os.fstat(fd)
+        if 0 < status.st_size < READ_BELOW:
             return _read(fd)
+        if end < END and not unmapped.may_be_mapped(status):
+            return b"".join(unmapped.blocks(fd, 0, end))
         mapped = MappedFile(fd)
         mapped.name = name
         return mapped

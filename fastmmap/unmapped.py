@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import stat
 from collections.abc import Iterator
@@ -21,22 +22,27 @@ def check_is_file(fd: int, status: os.stat_result) -> None:
     raise OSError(errno.ENODEV, "Not a regular file")
 
 
+def may_be_mapped(status: os.stat_result) -> bool:
+    """Whether a file has a size, and so perhaps pages."""
+    return stat.S_ISBLK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_size > 0)
+
+
 def copy(fd: int, target: int, offset: int, size: int | None) -> int:
     """Writes `size` bytes from `offset` on of what can be read to another file; all there are when None.
 
     Returns how many there were, which may be fewer. ValueError where the offset is past the end.
     """
     length = 0
-    for block in _blocks(fd, offset, size):
+    for block in blocks(fd, offset, size):
         _system.write_all(target, block)
         length += len(block)
     return length
 
 
-def _blocks(fd: int, offset: int, size: int | None) -> Iterator[bytes]:
+def blocks(fd: int, offset: int, size: int | None) -> Iterator[bytes]:
     """What a file has, wherever the descriptor's position is; what a pipe has from now on."""
     try:
-        block = os.pread(fd, _most(size), offset)
+        block = _read_at(fd, _most(size), offset)
         if not block and offset and not os.pread(fd, 1, offset - 1):
             raise ValueError(f"offset {offset} is past the end")
     except ours(OSError) as error:
@@ -46,7 +52,7 @@ def _blocks(fd: int, offset: int, size: int | None) -> Iterator[bytes]:
         while block:
             yield block
             offset, size = offset + len(block), None if size is None else size - len(block)
-            block = os.pread(fd, _most(size), offset)
+            block = _read_at(fd, _most(size), offset)
         return
     skipped = 0
     while skipped < offset:
@@ -59,6 +65,18 @@ def _blocks(fd: int, offset: int, size: int | None) -> Iterator[bytes]:
             return
         yield block
         size = None if size is None else size - len(block)
+
+
+def _read_at(fd: int, size: int, offset: int) -> bytes:
+    """pread(2), also from a file that has only pieces of one size read, as /proc/self/pagemap does: from its pages."""
+    try:
+        return os.pread(fd, size, offset)
+    except ours(OSError) as error:
+        if error.errno != errno.EINVAL:
+            raise
+    before = offset % mmap.PAGESIZE
+    whole = -(-(before + size) // mmap.PAGESIZE) * mmap.PAGESIZE
+    return os.pread(fd, whole, offset - before)[before : before + size]
 
 
 def _most(size: int | None) -> int:

@@ -56,7 +56,7 @@ cdef class Kernel:
         cdef Py_buffer view
         cdef Walk walk
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX), number
-        buffer = take_readable(buffer, &view)
+        buffer = take_within(buffer, &view, first, last)
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, &view, first, last)

@@ -50,7 +50,7 @@ cdef class Kernel:
         cdef bint fold = ignorecase
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
-        buffer = take_readable(buffer, &view)
+        buffer = take_within(buffer, &view, first, last)
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, &view, first, last)
@@ -78,7 +78,7 @@ cdef class Kernel:
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         cdef Watch watching
-        buffer = take_readable(buffer, &view)
+        buffer = take_within(buffer, &view, first, last)
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, &view, first, last)
@@ -107,7 +107,7 @@ cdef class Kernel:
         cdef bint fold = ignorecase, overlap = overlapping
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
-        buffer = take_readable(buffer, &view)
+        buffer = take_within(buffer, &view, first, last)
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, &view, first, last)
@@ -136,7 +136,7 @@ cdef class Kernel:
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         cdef Py_ssize_t most = check_limit(limit), number
-        buffer = take_readable(buffer, &view)
+        buffer = take_within(buffer, &view, first, last)
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, &view, first, last)
@@ -190,7 +190,7 @@ cdef class Kernel:
         if not own:
             return empty_matches(buffer, first, last)
         matches = Matches.__new__(Matches)
-        buffer = take_readable(buffer, &matches.held.view)
+        buffer = take_within(buffer, &matches.held.view, first, last)
         matches.exporter = exporter_of(&matches.held)
         matches.exported = True
         if in_danger(contested, &matches.held.view):
@@ -206,7 +206,7 @@ cdef class Kernel:
 
 cdef object empty_matches(object buffer, Py_ssize_t first, Py_ssize_t last):
     cdef Py_buffer view
-    take_readable(buffer, &view)
+    take_within(buffer, &view, first, last)
     clamp(&first, &last, view.len)
     PyBuffer_Release(&view)
     return iter(range(first, last + 1))

@@ -382,6 +382,12 @@ cdef inline object take_readable(object source, Py_buffer *view):
     take(source, view, PyBUF_SIMPLE)
     return source
 
+cdef inline object take_within(object source, Py_buffer *view, Py_ssize_t start, Py_ssize_t end):
+    """take_readable, of which nothing from `end` on is looked at: so what has to be read is read up to there."""
+    if not PyObject_CheckBuffer(source):
+        source = ours("fastmmap.reference.arguments", "buffer_within")(source, start, end)
+    return take_readable(source, view)
+
 cdef inline int take_writable(object target, Py_buffer *view, str verb) except -1:
     """Exports a buffer to be changed in place."""
     if not PyObject_CheckBuffer(target):

@@ -14,7 +14,7 @@ import pytest
 from standing_in import as_system
 
 import fastmmap
-from fastmmap import _system, draining, ending, ticking
+from fastmmap import _system, descriptors, draining, ending, ticking
 
 pytestmark = [
     pytest.mark.usefixtures("stage"),
@@ -28,6 +28,7 @@ LARGE = b"L" * 70_000 + b"\n"
 
 # Where an interrupt may be lost: Python ignores what comes out of a __del__.
 CLOSING = {each.__code__ for each in (draining.Descriptor.close, draining.Descriptor.__del__,
+                                      descriptors.Open.close, descriptors.Open.__del__,
                                       fastmmap.MappedFile.__del__, fastmmap.Appender.__del__)}  # fmt: skip
 
 OURS = os.path.dirname(fastmmap.__file__)

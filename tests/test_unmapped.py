@@ -92,6 +92,53 @@ def test_no_more_of_pagemap_than_is_asked_for():
         assert (len(m), m.backend, m.offset) == (4096, "memory", 8192)
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/pagemap"), reason="Linux has it")
+def test_a_file_that_takes_reads_of_some_sizes_alone():
+    """Those of pagemap are of eight bytes."""
+    for size, offset in ((1, 0), (100, 3), ((1 << 20) + 5, 8191), (9, (1 << 20) - 1)):
+        with fastmmap.open("/proc/self/pagemap", size=size, offset=offset) as m:
+            assert m[:] == bytes(size)
+
+
+READS = {
+    "find": lambda kernel, path, *span: kernel.find(path, b"\0", *span),
+    "rfind": lambda kernel, path, *span: kernel.rfind(path, b"\0", *span),
+    "count": lambda kernel, path, *span: kernel.count(path, b"\0", *span),
+    "find_all": lambda kernel, path, *span: kernel.find_all(path, b"\0", *span).tolist(),
+    "iter_find": lambda kernel, path, *span: list(kernel.iter_find(path, b"\0", *span)),
+    "empty": lambda kernel, path, *span: list(kernel.iter_find(path, b"", *span)),
+    "line_starts": lambda kernel, path, *span: kernel.line_starts(path, *span).tolist(),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+@pytest.mark.parametrize("path", ["/dev/zero", "/proc/self/pagemap"])
+def test_no_more_of_a_path_than_up_to_the_end(kernel, path, read):
+    if not os.path.exists(path):
+        pytest.skip(f"{path} isn't here")
+    for span in ((0, 100), (3, 5), (100, 100), (200, 100), (0, 0)):
+        assert read(kernel, Path(path), *span) == read(kernel, bytes(100), *span)
+
+
+def test_no_more_of_a_fifo_than_up_to_the_end(kernel, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    both = os.open(fifo, os.O_RDWR)  # so that it never ends
+    try:
+        os.write(both, b"0123456789")
+        assert kernel.find(fifo, b"3", 0, 4) == 3
+        assert os.read(both, 99) == b"456789"
+    finally:
+        os.close(both)
+
+
+def test_a_span_that_counts_from_the_end(kernel):
+    data = Path("/proc/version").read_bytes()
+    for span in ((-5, None), (-5, 10_000), (0, -3), (-9, -3), (2, 10_000), (10_000, 20_000)):
+        assert kernel.find(Path("/proc/version"), data[-5:-3], *span) == data.find(data[-5:-3], *span)
+        assert kernel.count(Path("/proc/version"), b"", *span) == data.count(b"", *span)
+
+
 def test_a_pipe(pipe):
     read, fill = pipe
     fill(b"0123456789")

@@ -36,14 +36,22 @@ END = sys.maxsize
 
 
 @functools.singledispatch
-def as_buffer(source: Any) -> Any:
-    """Makes a buffer of something that isn't one. The file layer registers what it can open."""
+def as_buffer(source: Any, end: int = END) -> Any:
+    """Makes a buffer of something that isn't one. The file layer registers what it can open.
+
+    Nothing from `end` on is looked at, and so it may be left out.
+    """
     raise TypeError(f"a buffer or an os.PathLike is needed, not {type(source).__name__!r}")
 
 
 @as_buffer.register
-def _(source: str) -> Any:
+def _(source: str, end: int = END) -> Any:
     raise TypeError("a buffer or an os.PathLike is needed, not 'str': use pathlib.Path or fastmmap.open")
+
+
+def buffer_within(source: Any, start: int, end: int) -> Any:
+    """as_buffer, for a function that is given a range, which may count from the end: then all is needed."""
+    return as_buffer(source, end if start >= 0 and end >= 0 else END)
 
 
 @functools.singledispatch
@@ -79,12 +87,12 @@ def export_data(data: Data) -> memoryview:
     return export(str.encode(data) if isinstance(data, str) else data)
 
 
-def haystack(source: Any) -> Any:
-    """The memory of a haystack, which is the caller's to release."""
+def haystack(source: Any, start: int = 0, end: int = END) -> Any:
+    """The memory of a haystack, of which a range is looked at. It is the caller's to release."""
     try:
         return memory(source)
     except TypeError:
-        return memory(as_buffer(source))
+        return memory(buffer_within(source, start, end))
 
 
 @contextmanager
@@ -104,9 +112,9 @@ def held(view: memoryview) -> Iterator[None]:
 
 
 @contextmanager
-def readable(source: Any) -> Iterator[memoryview]:
-    """The bytes of a haystack, until the end of the with statement."""
-    view = haystack(source)
+def readable(source: Any, start: int = 0, end: int = END) -> Iterator[memoryview]:
+    """The bytes of a haystack, of which a range is looked at, until the end of the with statement."""
+    view = haystack(source, start, end)
     with held(view):
         yield view
 

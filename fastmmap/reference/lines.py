@@ -22,7 +22,7 @@ def line_starts(buffer: Readable, start: Index = 0, end: Index = None, *, thread
     numpy = _imports.load("numpy")
     first, last = index_or(start, 0), index_or(end, END)
     check_threads(threads)
-    with readable(buffer) as view:
+    with readable(buffer, first, last) as view:
         first, last = clamp(first, last, len(view))
         after = (newline + 1 for newline in matches(view, b"\n", first, last - 1))
         starts: Offsets = numpy.fromiter(chain((first,), after) if first < last else (), dtype=numpy.int64)

@@ -39,7 +39,7 @@ def find(
     """
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
-    with readable(buffer) as view:
+    with readable(buffer, first, last) as view:
         return next(matches(view, own, *clamp(first, last, len(view)), ignorecase=ignorecase), -1)
 
 
@@ -58,7 +58,7 @@ def rfind(
     """
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
-    with readable(buffer) as view:
+    with readable(buffer, first, last) as view:
         first, last = clamp(first, last, len(view))
         if not own:
             return last if first <= last else -1
@@ -89,7 +89,7 @@ def count(
     """
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
-    with readable(buffer) as view:
+    with readable(buffer, first, last) as view:
         first, last = clamp(first, last, len(view))
         if not own:
             return max(last - first + 1, 0)
@@ -115,7 +115,7 @@ def find_all(
     numpy = _imports.load("numpy")
     own, first, last, most = needle_bytes(needle), index_or(start, 0), index_or(end, END), check_limit(limit)
     check_threads(threads)
-    with readable(buffer) as view:
+    with readable(buffer, first, last) as view:
         first, last = clamp(first, last, len(view))
         # Closed, because what `limit` leaves unfinished still holds the view.
         with closing(matches(view, own, first, last, overlapping=overlapping, ignorecase=ignorecase)) as offsets:
@@ -164,7 +164,7 @@ def iter_find(
     gone.
     """
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
-    view = haystack(buffer)  # now, so that a bad buffer is an error of this call, not of the first next()
+    view = haystack(buffer, first, last)  # now, so that a bad buffer is an error of this call, not of the first next()
 
     def offsets() -> Iterator[int]:
         with view:
