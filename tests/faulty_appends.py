@@ -90,7 +90,7 @@ def fresh(path: Path, variant: str) -> None:
     if variant == "after a death":
         child = os.fork()
         if child == 0:
-            log = fastmmap.Appender(path, interval=None)
+            log = fastmmap.Appender(path, interval=None, stage_size=700)
             log.append(LEFT)
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(child, 0)
@@ -188,7 +188,7 @@ def kill_each(lib: ctypes.CDLL, path: Path, variant: str, mode: int) -> int:
             assert path.read_bytes().startswith(BEFORE)
         else:
             if at % 2 and variant != "in a folder of its own":
-                fastmmap.Appender(path).close()
+                fastmmap.Appender(path, stage_size=700).close()
             else:
                 fastmmap.recover(path)
                 fastmmap.recover(path.parent / "stages")
