@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from fail import NUMBERS, ONCE, STICKY
+from fail import NUMBERS, ONCE, PASSED_ON, STICKY
 
 from fastmmap import _backend, _system
 from fastmmap.reference import drain
@@ -35,6 +35,10 @@ def load(name):
         return _backend.load(name)
     except (ImportError, RuntimeError) as error:
         pytest.skip(str(error))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="lets calls fail with errors that are only passed on, too")
 
 
 def pytest_report_header():
@@ -183,7 +187,7 @@ def memory_path(tmp_path):
 
 
 @pytest.fixture
-def faulty(compiled, memory_path):
+def faulty(compiled, memory_path, request):
     """Runs a script of this folder with fail.c preloaded, in a mode, with each number that this has.
 
     Returns how many system calls the script's work makes at least.
@@ -195,7 +199,8 @@ def faulty(compiled, memory_path):
         library, path = compiled("fail.c"), Path(__file__).with_name(script)
         environment = {**os.environ, "LD_PRELOAD": str(library)}
         calls = []
-        for number in NUMBERS if mode in (ONCE, STICKY) else (0,):
+        numbers = (*NUMBERS, *(PASSED_ON if request.config.getoption("long") else ()))
+        for number in numbers if mode in (ONCE, STICKY) else (0,):
             command = [sys.executable, path, library, memory_path, variant, str(number), str(mode)]
             done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
             assert done.returncode == 0, done.stderr
