@@ -133,6 +133,9 @@ JOBS = {
 
 OPTIONS = {"plain": {}, "always in sync": {"sync": "always"}, "in time": {"interval": 1000.0}}
 
+# What a handler does then.
+HANDLERS = {"plain": ["small", "large", "flush", "reopen"], "always in sync": ["small", "flush"], "in time": ["flush"]}
+
 # Rotations don't depend on the options.
 CASES = [(job, options) for job in JOBS for options in OPTIONS if options == "plain" or "reopen" not in job]
 CASES = [(job, options) for job, options in CASES if options == "plain" or "removed" not in job]
@@ -165,9 +168,9 @@ def made(memory_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("job", "options"), CASES)
-@pytest.mark.parametrize("what", ["small", "large", "flush", "reopen"])
+@pytest.mark.parametrize("what", HANDLERS["plain"])
 def test_a_handler_that_appends_at_any_point(made, job, what, options):
-    if options != "plain" and (what == "reopen" or (options == "in time" and what != "flush")):
+    if what not in HANDLERS[options]:
         pytest.skip("it doesn't depend on that")
 
     def handle(log):

@@ -10,6 +10,16 @@ import pytest
 
 import fastmmap
 
+
+@pytest.fixture(scope="module", autouse=True)
+def old_objects_left_alone():
+    """Collections look at what the tests here make, and not each time at all that pytest and others have imported."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 HOLDERS = {
     "iter_find": lambda k, m: k.iter_find(m, b"x"),
     "iter_find that was begun": lambda k, m: begun(k.iter_find(m, b"x")),
