@@ -6,7 +6,7 @@ from walk cimport *
 
 from fastmmap import _imports, parallel
 from fastmmap._search import Kernel as Search
-from fastmmap.reference.arguments import as_records, check_threads, check_within
+from fastmmap.reference.arguments import as_records, check_lengths, check_threads, check_within
 
 cdef fm_guard guarded = import_guard()
 cdef fm_question contested = import_contested()
@@ -86,10 +86,13 @@ cdef class Kernel:
         if threads is not None:
             check_threads(threads)
         offsets, lengths = as_records(offsets, length)
+        if not are_within(offsets, lengths, PY_SSIZE_T_MAX, lengths_alone=True):
+            check_lengths(lengths)
         uniform = lengths.ndim == 0
         buffer = take_readable(buffer, &view)
         try:
-            check_within(offsets, lengths, view.len)
+            if not are_within(offsets, lengths, view.len):
+                check_within(offsets, lengths, view.len)
             starts = None
             if uniform:
                 data = numpy.empty((offsets.size, int(lengths)), dtype=numpy.uint8)
@@ -106,6 +109,43 @@ cdef class Kernel:
             PyBuffer_Release(&view)
 
 
+cdef bint are_within(object offsets, object lengths, Py_ssize_t size, bint lengths_alone=False) except -1:
+    """Whether records lie in `size` bytes, and what they hold together is no more than memory may: arrays of our own.
+
+    What says which one doesn't is numpy's, whose comparisons take 24 KiB of the stack, where a thread may have 32.
+    """
+    cdef Py_buffer at, sizes
+    cdef const int64_t *offset
+    cdef const int64_t *length
+    cdef Py_ssize_t i, number, step = 0 if lengths.ndim == 0 else 1
+    cdef double total = 0
+    PyObject_GetBuffer(offsets, &at, PyBUF_SIMPLE)
+    PyObject_GetBuffer(lengths, &sizes, PyBUF_SIMPLE)
+    try:
+        offset, length = <const int64_t *> at.buf, <const int64_t *> sizes.buf
+        number = (sizes.len if lengths_alone else at.len) // <Py_ssize_t> sizeof(int64_t)
+        for i in range(number):
+            if length[i * step] < 0:
+                return False
+            if lengths_alone:
+                continue
+            if offset[i] < 0 or offset[i] > size - length[i * step]:
+                return False
+            total += length[i * step]
+        return total <= PY_SSIZE_T_MAX // 2
+    finally:
+        PyBuffer_Release(&sizes)
+        PyBuffer_Release(&at)
+
+
+cdef Py_ssize_t end_of_records(const Gather *gather) noexcept nogil:
+    """Up to where records reach."""
+    cdef Py_ssize_t end = 0, i
+    for i in range(gather.left):
+        end = max(end, gather.offsets[i] + gather.lengths[i * gather.length_step])
+    return end
+
+
 cdef int fill(object data, const Py_buffer *source, object offsets, object lengths) except -1:
     """Copies the records one after the other into data, which has exactly their size."""
     cdef Gather gather
@@ -120,7 +160,7 @@ cdef int fill(object data, const Py_buffer *source, object offsets, object lengt
         gather.offsets, gather.lengths = <const int64_t *> at.buf, <const int64_t *> sizes.buf
         gather.length_step = 0 if lengths.ndim == 0 else 1
         gather.left = at.len // <Py_ssize_t> sizeof(int64_t)
-        watch(&watching, <void *> source.obj, source.buf, source.buf, (offsets + lengths).max())
+        watch(&watching, <void *> source.obj, source.buf, source.buf, end_of_records(&gather))
         return drive(guarded, gather_step, &gather, target.len, &watching)
     finally:
         PyBuffer_Release(&sizes)

@@ -230,9 +230,13 @@ def as_records(offsets: Integers, length: Any) -> tuple[Offsets, Offsets]:
     lengths = _integers(length, "length")
     if lengths.ndim > 0 and lengths.shape != starts.shape:
         raise ValueError(f"there are {starts.size} offsets, but lengths of shape {lengths.shape}")
+    return starts, lengths
+
+
+def check_lengths(lengths: Offsets) -> None:
+    """ValueError for a negative one."""
     if (lengths < 0).any():
         raise ValueError(f"length must not be negative: {int(lengths.min())}")
-    return starts, lengths
 
 
 def safe_numbers(numbers: Any) -> Any:

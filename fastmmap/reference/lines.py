@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .. import _imports
-from .arguments import END, as_records, check_threads, check_within, clamp, index_or, readable
+from .arguments import END, as_records, check_lengths, check_threads, check_within, clamp, index_or, readable
 from .search import matches
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def gather(buffer: Readable, offsets: Integers, length: Any, *, threads: int | N
     numpy = _imports.load("numpy")
     check_threads(threads)
     at, lengths = as_records(offsets, length)
+    check_lengths(lengths)
     with readable(buffer) as view:
         check_within(at, lengths, len(view))
         ends = at + lengths
