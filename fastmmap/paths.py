@@ -63,25 +63,22 @@ def _link(path: str) -> str | None:
 
 def is_directory(path: str) -> bool:
     """os.path.isdir."""
-    try:
-        return stat.S_ISDIR(os.stat(path).st_mode)
-    except ours(OSError):
-        return False
+    status = _status(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
 
 
 def exists(path: str) -> bool:
     """os.path.exists."""
-    try:
-        os.stat(path)
-    except ours(OSError):
-        return False
-    return True
+    return _status(path) is not None
 
 
 def is_taken(path: str) -> bool:
     """os.path.lexists: whether a name is there, if only that of a link that leads nowhere."""
+    return _status(path, follow=False) is not None
+
+
+def _status(path: str, follow: bool = True) -> os.stat_result | None:
     try:
-        os.lstat(path)
+        return os.stat(path, follow_symlinks=follow)
     except ours(OSError):
-        return False
-    return True
+        return None
