@@ -486,6 +486,8 @@ class Appender(Stage):
             if not self._is_free():
                 return False
             self._take_over()
+            if not self._log.is_regular:
+                self._log.stop_waiting()
             try:
                 self._end_stage()
             except ours(BlockingIOError):
@@ -496,16 +498,13 @@ class Appender(Stage):
         return True
 
     def _is_free(self) -> bool:
-        """Whether a drain would wait for nobody, as far as one look tells; a pipe's takes as much as there is room."""
+        """Whether a drain would wait for no other writer, as far as one look tells."""
         stage = self._stage
         if isinstance(stage, File):
             try:
                 return stage.lock.is_free()
             except ours(OSError):
                 return True  # which the drain will tell
-        if not self._log.is_regular:
-            with ignoring(OSError):
-                os.set_blocking(self._log.file.fd, False)
         return True
 
     def start_anew(self) -> None:

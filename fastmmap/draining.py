@@ -159,6 +159,16 @@ class Log:
         self.file = file
         return None
 
+    def stop_waiting(self) -> None:
+        """Has a pipe take what there is room for at once, and BlockingIOError say that there was no more.
+
+        By a description of our own: whether one waits is shared with the process that this was forked from.
+        """
+        if os.get_blocking(self.file.fd):
+            with ignoring(OSError):  # as where nobody reads: nobody is waited for then
+                flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+                self.file = Descriptor(os.open(reopened(self.file), flags))
+
     def size(self) -> int:
         """How many bytes the file has."""
         return os.fstat(self.file.fd).st_size
@@ -280,7 +290,7 @@ def settle(lock: Held, identity: bytes, path: str | None) -> None:
             lock.close()
 
 
-def reopened(file: Held) -> str:
+def reopened(file: Descriptor) -> str:
     """Where to open a file once more that is to be mapped: memory keeps its descriptor's lock, in a child as well."""
     return f"/proc/self/fd/{file.fd}"
 

@@ -77,6 +77,26 @@ def test_a_pipe_with_some_room_keeps_no_log_waiting(tmp_path):
 
 
 @linux
+def test_a_child_that_ends_leaves_its_parents_pipe_as_it_is(tmp_path):
+    """What says whether a pipe is waited for is shared: the next write of the parent would be an error."""
+    code = (
+        "import os, sys, fastmmap\n"
+        "from fastmmap import ending\n"
+        "os.mkfifo(sys.argv[1])\n"
+        "reader = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK)\n"
+        "log = fastmmap.Appender(sys.argv[1], interval=None)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    log.append(b'child\\n')\n"
+        "    ending._end_all()\n"
+        "    os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "print(os.read(reader, 100), os.get_blocking(log._log.file.fd))\n"
+    )
+    assert run(code, tmp_path / "fifo") == (0, "b'child\\n' True\n", "")
+
+
+@linux
 @pytest.mark.parametrize("how", ["flush", "the end"])
 def test_an_interrupt_gets_into_a_write_to_a_pipe(tmp_path, how):
     """Also when the pipe has taken a part: that is all that tells of the signal."""
