@@ -56,10 +56,11 @@ static void stop(void)
         pause();
 }
 
-/* Whether this call fails. An endless EINTR would be an endless loop, as it should. */
-static int fails(void)
+/* Whether this call fails. Of half a write or read only calls count that write or read. An endless EINTR would be an
+ * endless loop, as it should. */
+static int fails(int has_size)
 {
-    if (!atomic_load(&armed))
+    if (!atomic_load(&armed) || (number == FAIL_SHORT && !has_size))
         return 0;
     const int call = atomic_fetch_add(&calls, 1);
     if (mode == KILL_BEFORE && call == at)
@@ -84,7 +85,7 @@ static void ended(void)
         static type(*real) parameters;                                                                              \
         if (real == NULL)                                                                                           \
             *(void **)&real = dlsym(RTLD_NEXT, #name);                                                              \
-        if (fails() && number != FAIL_SHORT)                                                                        \
+        if (fails(0))                                                                                               \
             return (type)-1;                                                                                        \
         type answer = real arguments;                                                                               \
         const int saved = errno;                                                                                    \
@@ -99,7 +100,7 @@ static void ended(void)
         static ssize_t(*real) parameters;                                                                           \
         if (real == NULL)                                                                                           \
             *(void **)&real = dlsym(RTLD_NEXT, #name);                                                              \
-        if (fails()) {                                                                                              \
+        if (fails(1)) {                                                                                              \
             if (number != FAIL_SHORT)                                                                               \
                 return -1;                                                                                          \
             size = (size + 1) / 2;                                                                                  \
@@ -121,7 +122,7 @@ static void ended(void)
         va_end(rest);                                                                                               \
         if (real == NULL)                                                                                           \
             *(void **)&real = dlsym(RTLD_NEXT, #name);                                                              \
-        if (fails() && number != FAIL_SHORT)                                                                        \
+        if (fails(0))                                                                                               \
             return -1;                                                                                              \
         const int refused = no_nameless && (flags & O_TMPFILE) == O_TMPFILE;                                        \
         const int answer = refused ? -1 : real(names path, flags, access);                                          \
@@ -152,7 +153,7 @@ ssize_t writev(int fd, const struct iovec *pieces, int number_of)
     struct iovec half;
     if (real == NULL)
         *(void **)&real = dlsym(RTLD_NEXT, "writev");
-    if (fails()) {
+    if (fails(1)) {
         if (number != FAIL_SHORT)
             return -1;
         while (number_of > 1 && pieces->iov_len == 0)
@@ -205,7 +206,7 @@ WRAP(int, fsetxattr, (int fd, const char *name, const void *value, size_t size, 
         static void *(*real)(void *, size_t, int, int, int, offset_type);                                           \
         if (real == NULL)                                                                                           \
             *(void **)&real = dlsym(RTLD_NEXT, #name);                                                              \
-        if (fd >= 0 && fails() && number != FAIL_SHORT)                                                             \
+        if (fd >= 0 && fails(0))                                                                                    \
             return MAP_FAILED;                                                                                      \
         void *const answer = real(address, length, protection, flags, fd, offset);                                  \
         const int saved = errno;                                                                                    \

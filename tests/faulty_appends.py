@@ -1,8 +1,8 @@
 """What test_append_faults.py runs in a child process, with fail.c preloaded: an appender with each system call failing.
 
-python faulty_appends.py FAIL_LIBRARY FOLDER VARIANT ERRNO MODE
+python faulty_appends.py FAIL_LIBRARY FOLDER VARIANT ERRNO,... MODE
 
-Prints how many calls the work makes; a state that may not be is an assertion.
+Prints for each number how many calls the work makes; a state that may not be is an assertion.
 """
 
 from __future__ import annotations
@@ -82,18 +82,39 @@ EVERYTHING = [*RECORDS, LARGE, *RECORDS[:3]]
 
 
 def fresh(path: Path, variant: str) -> None:
+    """A log with something in it, and a folder for stages; nothing else but the stage of a dead writer.
+
+    The log stays the same file, so that the dead writer's stage is put there anew, in place of another death.
+    """
     for name in os.listdir(path.parent):
         entry = path.parent / name
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry != path:
+            entry.unlink()
     (path.parent / "stages").mkdir()
     path.write_bytes(BEFORE)
     if variant == "after a death":
-        child = os.fork()
-        if child == 0:
-            log = fastmmap.Appender(path, interval=None, stage_size=700)
-            log.append(LEFT)
-            os.kill(os.getpid(), signal.SIGKILL)
-        os.waitpid(child, 0)
+        if not fresh.left:
+            fresh.left.update(die(path))
+        for left, data in fresh.left.items():
+            left.write_bytes(data)
+            left.chmod(0o600)
+
+
+fresh.left = {}
+
+
+def die(path: Path) -> dict[Path, bytes]:
+    """Has a writer die, and returns what it has left beside the log."""
+    child = os.fork()
+    if child == 0:
+        log = fastmmap.Appender(path, interval=None, stage_size=700)
+        log.append(LEFT)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    entries = [path.parent / name for name in os.listdir(path.parent)]
+    return {entry: entry.read_bytes() for entry in entries if entry.is_file() and entry != path}
 
 
 def check(path: Path, variant: str, parts: list[int], sure: bool) -> None:
@@ -204,7 +225,7 @@ def kill_each(lib: ctypes.CDLL, path: Path, variant: str, mode: int) -> int:
 def main() -> None:
     lib = ctypes.CDLL(sys.argv[1])
     path, variant = Path(sys.argv[2]) / "file", sys.argv[3]
-    number, mode = int(sys.argv[4]), int(sys.argv[5])
+    numbers, mode = map(int, sys.argv[4].split(",")), int(sys.argv[5])
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", "(?s).*(is ignored|is left alone): Permission denied")
     warnings.filterwarnings("ignore", "(?s).*are staged in memory")
@@ -213,8 +234,8 @@ def main() -> None:
     fresh(path, variant)
     work(path, variant, lambda part: None)  # what is imported and cached with the first isn't what is tested
     lib.refuse_nameless(variant == "named from the start")
-    each = kill_each(lib, path, variant, mode) if mode > STICKY else fail_each(lib, path, variant, number, mode)
-    print(each)
+    for number in numbers:
+        print(kill_each(lib, path, variant, mode) if mode > STICKY else fail_each(lib, path, variant, number, mode))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What test_edit_faults.py runs in a child process, with fail.c preloaded: replace_file with each system call failing.
 
-python faulty_edits.py FAIL_LIBRARY FOLDER VARIANT ERRNO MODE
+python faulty_edits.py FAIL_LIBRARY FOLDER VARIANT ERRNO,... MODE
 
-Prints how many calls an edit makes; a state that may not be is an assertion.
+Prints for each number how many calls an edit makes; a state that may not be is an assertion.
 """
 
 from __future__ import annotations
@@ -107,15 +107,15 @@ def kill_each(lib: ctypes.CDLL, path: Path, variant: str, mode: int) -> int:
 def main() -> None:
     lib = ctypes.CDLL(sys.argv[1])
     path, variant = Path(sys.argv[2]) / "file", sys.argv[3]
-    number, mode = int(sys.argv[4]), int(sys.argv[5])
+    numbers, mode = map(int, sys.argv[4].split(",")), int(sys.argv[5])
     parallel.WORTHWHILE, parallel.BLOCK = 0, 1000  # a small file may have several blocks, and threads
     if variant == "with a backup by a link":
         _system.exchange = lambda path, other: False
     fresh(path)
     edit(path, variant)  # what is imported and cached at the first edit isn't what is tested
     lib.refuse_nameless(variant == "named from the start")
-    each = kill_each(lib, path, variant, mode) if mode > STICKY else fail_each(lib, path, variant, number, mode)
-    print(each)
+    for number in numbers:
+        print(kill_each(lib, path, variant, mode) if mode > STICKY else fail_each(lib, path, variant, number, mode))
 
 
 if __name__ == "__main__":

@@ -24,12 +24,12 @@ def test_each_call_fails_or_is_the_last(faulty, variant, mode):
 
 @linux
 def test_killed_at_any_step(tool):
-    assert "every record once and in order" in tool("append_steps.py", "--runs", "300")
+    assert "every record once and in order" in tool("append_steps.py", "--runs", "100")
 
 
 @linux
 def test_killed_at_any_time(tool):
-    assert "each once, whole, in order" in tool("append_kills.py")
+    assert "each once, whole, in order" in tool("append_kills.py", "--kills", "100")
 
 
 @linux

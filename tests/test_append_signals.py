@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import os
 import random
 import signal
-import sys
 import threading
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 
 import pytest
 from standing_in import as_system
+from stepping import Steps, untried
 
 import fastmmap
 from fastmmap import _system, descriptors, draining, ending, ticking
@@ -62,7 +64,8 @@ class Log:
 
     def read(self):
         """What is in the log, and in those it was rotated to."""
-        return b"".join(path.read_bytes() for path in self.path.parent.glob("log*"))
+        folder = self.path.parent
+        return b"".join((folder / name).read_bytes() for name in os.listdir(folder) if name.startswith("log"))
 
     def check(self):
         """Each record once, whole, and nothing beside the log, after more drains than the stage has halves."""
@@ -74,34 +77,29 @@ class Log:
         assert not [name for name in os.listdir(self.path.parent) if not name.startswith("log")]
 
 
-def at_each_point(job, event, make):
-    """Calls `event` at the n-th line of ours that a job comes to, for each n: where Python runs signal handlers."""
-    subject, left = None, 0
+STEPS = Steps(lambda code: code.co_filename.startswith(OURS) and code not in CLOSING, ("line", "return"))
 
-    def trace(frame, kind, _):
-        nonlocal left
-        if not frame.f_code.co_filename.startswith(OURS) or frame.f_code in CLOSING:
-            return None
-        if kind in ("line", "return"):
-            left -= 1
-            if left == 0:
-                sys.settrace(None)
-                event(subject)
-        return trace
 
-    for number in itertools.count(1):
-        left, subject = number, make()
-        before = sys.gettrace()
-        sys.settrace(trace)
-        try:
-            job(subject)
-        except KeyboardInterrupt:
-            pass  # it came before or after what the job does
-        finally:
-            sys.settrace(before)
+@pytest.fixture
+def at_each_point(request):
+    """Calls `event` at one point after the other of a job: where Python runs signal handlers.
+
+    A place that the test has been at, in another of its cases, isn't tried again, but in a long run.
+    """
+    tried = collections.Counter()
+
+    def interrupted(job, event, make):
+        subject = make()
+        places = STEPS.places(partial(job, subject))
         yield subject
-        if left > 0:
-            return
+        long = request.config.getoption("long")
+        for number in range(1, len(places) + 1) if long else list(untried(places, tried)):
+            subject = make()
+            with suppress(KeyboardInterrupt):  # it came before or after what the job does
+                STEPS.run(partial(job, subject), number, partial(event, subject))
+            yield subject
+
+    return interrupted
 
 
 @contextmanager
@@ -133,12 +131,10 @@ JOBS = {
 
 OPTIONS = {"plain": {}, "always in sync": {"sync": "always"}, "in time": {"interval": 1000.0}}
 
-# What a handler does then.
-HANDLERS = {"plain": ["small", "large", "flush", "reopen"], "always in sync": ["small", "flush"], "in time": ["flush"]}
 
-# Rotations don't depend on the options.
-CASES = [(job, options) for job in JOBS for options in OPTIONS if options == "plain" or "reopen" not in job]
-CASES = [(job, options) for job, options in CASES if options == "plain" or "removed" not in job]
+def options_of(job):
+    """Rotations don't depend on the options."""
+    return ["plain"] if "reopen" in job or "removed" in job else OPTIONS
 
 
 @pytest.fixture
@@ -167,28 +163,28 @@ def made(memory_path, monkeypatch):
     return make
 
 
-@pytest.mark.parametrize(("job", "options"), CASES)
-@pytest.mark.parametrize("what", HANDLERS["plain"])
-def test_a_handler_that_appends_at_any_point(made, job, what, options):
-    if what not in HANDLERS[options]:
-        pytest.skip("it doesn't depend on that")
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("reopens", [False, True])
+def test_a_handler_that_appends_at_any_point(made, at_each_point, job, reopens):
+    """A small record or a large one, and flushes or doesn't."""
 
     def handle(log):
         with closed_is_fine(log) if job == "close" else nullcontext():
-            log.append(LARGE if what == "large" else b"handler's\n")
-            if what == "flush":
-                log.appender.flush()
-            elif what == "reopen":
+            log.append(random.choice((b"handler's\n", LARGE)))
+            if reopens:
                 log.path.rename(log.path.with_name("log.2")) if log.path.exists() else None
                 log.appender.reopen()
                 log.append(b"handler's, after that\n")
+            elif random.random() < 0.5:
+                log.appender.flush()
 
-    for log in at_each_point(JOBS[job], handle, lambda: made(job, options)):
-        log.check()
+    for options in ["plain"] if reopens else options_of(job):
+        for log in at_each_point(JOBS[job], handle, lambda options=options: made(job, options)):
+            log.check()
 
 
-@pytest.mark.parametrize(("job", "options"), [case for case in CASES if case[0] != "in time"])
-def test_a_handler_that_closes_at_any_point(made, job, options):
+@pytest.mark.parametrize("job", [job for job in JOBS if job != "in time"])
+def test_a_handler_that_closes_at_any_point(made, at_each_point, job):
     """As one of SIGTERM may. What the job would have appended is refused, or there."""
 
     def work(log):
@@ -204,12 +200,13 @@ def test_a_handler_that_closes_at_any_point(made, job, options):
             log.append(b"handler's\n")
         log.appender.close()
 
-    for log in at_each_point(work, handle, lambda: made(job, options)):
-        log.check()
+    for options in options_of(job):
+        for log in at_each_point(work, handle, lambda options=options: made(job, options)):
+            log.check()
 
 
-@pytest.mark.parametrize(("job", "options"), CASES)
-def test_an_interrupt_at_any_point(made, job, options):
+@pytest.mark.parametrize("job", JOBS)
+def test_an_interrupt_at_any_point(made, at_each_point, job):
     def interrupt(log):
         raise KeyboardInterrupt
 
@@ -222,18 +219,20 @@ def test_an_interrupt_at_any_point(made, job, options):
             assert taken == len(RECORDS[job])
             log.accepted.append(RECORDS[job])
 
-    for log in at_each_point(work, interrupt, lambda: made(job, options)):
-        log.append(b"afterwards\n") if not log.appender.closed else None
-        log.appender.close()
-        data = log.read()
-        assert sorted(data.splitlines(True)) == sorted(log.accepted)
-        fastmmap.recover(log.path.parent)
-        assert not [name for name in os.listdir(log.path.parent) if not name.startswith("log") and ".lock" not in name]
-        assert log.read() == data
+    for options in options_of(job):
+        for log in at_each_point(work, interrupt, lambda options=options: made(job, options)):
+            log.append(b"afterwards\n") if not log.appender.closed else None
+            log.appender.close()
+            data = log.read()
+            assert sorted(data.splitlines(True)) == sorted(log.accepted)
+            fastmmap.recover(log.path.parent)
+            names = os.listdir(log.path.parent)
+            assert not [name for name in names if not name.startswith("log") and ".lock" not in name]
+            assert log.read() == data
 
 
 @pytest.mark.parametrize("what", ["append", "large", "flush", "close"])
-def test_handlers_at_any_time(memory_path, handler, what):
+def test_handlers_at_any_time(memory_path, handler, what, request):
     """By a timer, in the midst of everything that an appender does from its opening to its end."""
     rng, numbers, accepted = random.Random(), itertools.count(), []
     log, depth, handled = None, 0, 0
@@ -258,7 +257,7 @@ def test_handlers_at_any_time(memory_path, handler, what):
 
     handler(handle, signal.SIGALRM)
     path = memory_path / "log"
-    while handled < 3000:
+    while handled < (10_000 if request.config.getoption("long") else 1000):
         signal.setitimer(signal.ITIMER_REAL, rng.random() * 1e-3 + 1e-6, rng.random() * 1e-4 + 5e-5)
         log = fastmmap.Appender(path, interval=None, stage_size=500)
         with suppress(ValueError):

@@ -10,7 +10,7 @@ import pytest
 
 import fastmmap
 
-SIZE = 1 << 22
+SIZE = 1 << 21
 
 # Stores over and over: lines, none, needles that nearly stand there, needles that overlap.
 WRITER = """

@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import sys
 
 import pytest
+from stepping import Steps
 
 import fastmmap
 from fastmmap import _system, growing, resizing
 from fastmmap._backend import NATIVE
+
+FILES = {module.__file__ for module in (growing, resizing, _system)}
+STEPS = Steps(lambda code: code.co_filename in FILES, ("line", "c_return"))
 
 CHANGES = {
     "grow": lambda m: m.resize(50_000),
@@ -49,39 +52,15 @@ def test_a_mapping_ends_where_its_file_does(memory_path, monkeypatch, change, er
 
 def raises_at(number, error, change):
     """Has a change raise an error at its n-th step, a line of ours or a call's return. Whether it ended before."""
-    files = {module.__file__ for module in (growing, resizing, _system)}
-    left = number
 
-    def step():
-        nonlocal left
-        left -= 1
-        if left == 0:
-            sys.settrace(None)
-            sys.setprofile(None)
-            raise error
+    def raise_it():
+        raise error
 
-    def trace(frame, event, argument):
-        if frame.f_code.co_filename not in files:
-            return None
-        if event == "line":
-            step()
-        return trace
-
-    def profile(frame, event, argument):
-        if event == "c_return" and frame.f_code.co_filename in files:
-            step()
-
-    sys.settrace(trace)
-    sys.setprofile(profile)
     try:
-        change()
+        return not STEPS.run(change, number, raise_it)
     except type(error) as raised:
         assert raised is error  # noqa: PT017
         return False
-    finally:
-        sys.settrace(None)
-        sys.setprofile(None)
-    return True
 
 
 @pytest.mark.parametrize("size", [1 << 62, (1 << 63) - 1, 4 << 20])

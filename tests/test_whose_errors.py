@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import builtins
+import collections
 import errno
 import gc
+import genericpath
 import inspect
+import itertools
 import os
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from stepping import Steps, untried
 
 import fastmmap
 from fastmmap import draining, rewriting
@@ -36,7 +40,7 @@ CLOSING = {
 }  # fmt: skip
 
 # Whose functions we call, and some of which take an OSError for an answer.
-LIBRARY = {"posixpath", "genericpath"}
+LIBRARY = {function.__code__.co_filename for function in (os.path.join, genericpath.exists)}
 
 # What is caught somewhere in the package, to be explained, retried, or taken for an answer.
 ERRORS = [errno.ENOENT, errno.EACCES, errno.EPERM, errno.EAGAIN, errno.EEXIST, errno.EINTR, errno.EINVAL, errno.ENOSYS]
@@ -55,62 +59,42 @@ def check(error, theirs, number):
     assert not getattr(error, "__notes__", None)
 
 
-def at_each_line(job, make):
-    """Raises an error at the n-th step of a job, for each n, as a handler does.
+def is_nearby(code):
+    """Whether code is ours, or that of a library of whose errors we take some for answers."""
+    return (code.co_filename.startswith(PACKAGE) or code.co_filename in LIBRARY) and code not in CLOSING
 
-    A step is a line of ours or of os.path's, or a call from there of what is written in C, as it returns. Yields
-    whether it may have cost a descriptor.
+
+STEPS = Steps(is_nearby, ("line", "c_return"))
+
+
+def at_each_line(job, make, tried=None):
+    """Raises an error at one step after the other of a job, as a handler does.
+
+    A step is a line of ours or of os.path's, or a call from there of what is written in C, as it returns. Places
+    that have been tried aren't tried again. Yields whether it may have cost a descriptor.
     """
-    left, theirs = 0, None
+    subject = make()
+    places = STEPS.places(partial(job, subject))
+    yield False
+    assert len(places) > 20
+    numbers = list(untried(places, collections.Counter() if tried is None else tried))
+    for number, code in zip(numbers, itertools.cycle(ERRORS)):
+        theirs, subject, raised = OSError(code, "theirs"), make(), None
 
-    def is_nearby(frame):
-        nearby = frame.f_code.co_filename.startswith(PACKAGE) or frame.f_globals.get("__name__") in LIBRARY
-        return nearby and frame.f_code not in CLOSING
-
-    def step():
-        nonlocal left
-        left -= 1
-        if left == 0:
-            sys.settrace(None)
-            sys.setprofile(None)
+        def raise_it(theirs=theirs):
             raise theirs
 
-    def trace(frame, kind, _):
-        if not is_nearby(frame):
-            return None
-        if kind == "line":
-            step()
-        return trace
-
-    def profile(frame, kind, _):
-        if kind == "c_return" and is_nearby(frame):
-            step()
-
-    number, ended = 1, False
-    while not ended:
-        code = ERRORS[number % len(ERRORS)]
-        left, theirs, subject = number, OSError(code, "theirs"), make()
-        before, raised = sys.gettrace(), None
-        sys.settrace(trace)
-        sys.setprofile(profile)
         try:
-            job(subject)
+            came = STEPS.run(partial(job, subject), number, raise_it)
         except BaseException as error:
-            raised = error
-        finally:
-            sys.setprofile(None)
-            sys.settrace(before)
-        ended = left > 0
-        if raised is not None:
-            assert not ended, raised
+            came, raised = True, error
+        if raised is not None or came:
             check(raised, theirs, code)
         del raised
         # A trace function that raises within an except clause costs Python 3.11 a reference to its frame.
         loses = theirs.__context__ is not None
         theirs.__traceback__ = theirs.__context__ = None
         yield loses
-        number += 1
-    assert number > 20
 
 
 OLD, NEW = b"the cat sat\n" * 5, b"the leopard sat\n" * 5
@@ -138,9 +122,8 @@ def descriptors():
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
-@pytest.mark.parametrize("job", EDITS)
-def test_at_each_line_of_an_edit(memory_path, job):
-    path = memory_path / "file"
+def test_at_each_line_of_an_edit(memory_path):
+    path, tried = memory_path / "file", collections.Counter()
 
     def make():
         for name in os.listdir(memory_path):
@@ -149,63 +132,53 @@ def test_at_each_line_of_an_edit(memory_path, job):
         os.symlink("file", f"{path}.link")
         return path
 
-    EDITS[job](make())  # what is imported once
-    before = descriptors()
-    for loses in at_each_line(EDITS[job], make):
-        assert path.read_bytes() in (OLD, NEW)
-        assert set(os.listdir(memory_path)) <= {"file", "file.link", "file.orig"}
-        assert os.path.islink(f"{path}.link")
-        if "file.orig" in os.listdir(memory_path):
-            assert (memory_path / "file.orig").read_bytes() == OLD
-        if descriptors() != before:
-            gc.collect()
-            assert descriptors() == before or loses
-            before = descriptors()
+    for job in EDITS.values():
+        job(make())  # what is imported once
+        before = descriptors()
+        for loses in at_each_line(job, make, tried):
+            assert path.read_bytes() in (OLD, NEW)
+            assert set(os.listdir(memory_path)) <= {"file", "file.link", "file.orig"}
+            assert os.path.islink(f"{path}.link")
+            if "file.orig" in os.listdir(memory_path):
+                assert (memory_path / "file.orig").read_bytes() == OLD
+            if descriptors() != before:
+                gc.collect()
+                assert descriptors() == before or loses
+                before = descriptors()
 
 
 @pytest.mark.parametrize("planned", [False, True])
 def test_an_interrupt_at_each_line_says_what_became_of_the_file(memory_path, planned):
     path = memory_path / "file"
     path.write_bytes(OLD)
-    entries = {fastmmap.replace_file.__code__, fastmmap.Plan.apply.__code__}
-    left = 0
+    entries = {code: line_of_try(code) for code in (fastmmap.replace_file.__code__, fastmmap.Plan.apply.__code__)}
+    steps = Steps(lambda code: code.co_filename.startswith(PACKAGE) and code not in CLOSING)
 
-    def trace(frame, kind, _):
-        nonlocal left
-        if not frame.f_code.co_filename.startswith(PACKAGE) or frame.f_code in CLOSING:
-            return None
-        # Before the try statement nothing has begun; what is raised behind it is raised once more.
-        inside = frame.f_code not in entries or frame.f_lineno - frame.f_code.co_firstlineno > skipped[frame.f_code]
-        if kind == "line" and inside:
-            left -= 1
-            if left == 0:
-                sys.settrace(None)
-                raise KeyboardInterrupt
-        return trace
-
-    skipped = {code: line_of_try(code) for code in entries}
-    said = set()
-    for number in range(1, 10_000):
+    def make():
         path.write_bytes(OLD)
-        job = fastmmap.plan_replace(path, "cat", "leopard").apply if planned else None
-        left, before = number, sys.gettrace()
-        sys.settrace(trace)
+        if planned:
+            return partial(fastmmap.plan_replace(path, "cat", "leopard").apply, durable=False, threads=1)
+        return partial(fastmmap.replace_file, path, "cat", "leopard", durable=False, threads=1)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    said = set()
+    places = steps.places(make())
+    for number in untried(places, collections.Counter()):
+        _, code, line, *_ = places[number - 1]
+        # Before the try statement nothing has begun; what is raised behind it is raised once more.
+        if code in entries and line - code.co_firstlineno <= entries[code]:
+            continue
         try:
-            if planned:
-                job(durable=False, threads=1)
-            else:
-                fastmmap.replace_file(path, "cat", "leopard", durable=False, threads=1)
-        except KeyboardInterrupt as interrupt:
-            (note,) = interrupt.__notes__
+            assert not steps.run(make(), number, interrupt)
+        except KeyboardInterrupt as caught:
+            (note,) = caught.__notes__
             assert note == f"{path} is {'unchanged' if path.read_bytes() == OLD else 'replaced'}"
             said.add(note)
-            interrupt.__traceback__ = interrupt.__context__ = None
-        finally:
-            sys.settrace(before)
-        if left > 0:
-            break
+            caught.__traceback__ = caught.__context__ = None
     assert len(said) == 2
-    assert number > 100
+    assert len(places) > 100
 
 
 def line_of_try(code):
