@@ -38,7 +38,7 @@ def load(name):
 
 
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="lets calls fail with errors that are only passed on, too")
+    parser.addoption("--long", action="store_true", help="more ways to fail; handlers at each place in each case")
 
 
 def pytest_configure(config):

@@ -162,5 +162,5 @@ class Machine(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-Machine.TestCase.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestMachine = Machine.TestCase

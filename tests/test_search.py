@@ -49,7 +49,7 @@ def test_options(kernel, needle, haystack, overlapping, ignorecase):
 
 
 def test_small_alphabet_exhaustively(kernel):
-    longest = 7 if kernel.name == "python" else 10
+    longest = 7 if kernel.name == "python" else 11
     needles = [bytes(n) for length in range(5) for n in itertools.product(b"ab", repeat=length)]
     for length in range(longest + 1):
         for letters in itertools.product(b"ab", repeat=length):
