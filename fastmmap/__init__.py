@@ -12,13 +12,13 @@ with _starting.Answering():
     from . import _backend
     from . import searching as searching  # teaches the kernels to take paths
     from ._backend import usable as kernels
-    from .appending import Appender
-    from .editing import Plan, Replacement, plan_replace, replace_file
+    from .editing.edit import Plan, Replacement, plan_replace, replace_file
+    from .editing.preview import Change
     from .errors import MappedFileError
     from .lines import Lines
+    from .logs.appender import Appender
+    from .logs.recovering import recover
     from .mapped import MappedFile, open
-    from .previewing import Change
-    from .recovering import recover
     from .shared import open_shared
 
     if TYPE_CHECKING:

@@ -37,7 +37,7 @@ FUNCTIONS = {
     "lines": ("line_starts", "gather"),
     "replace": ("replace", "substitution"),
     "append": ("append", "Stage"),
-    "drain": ("drain", "settle", "send"),
+    "drain": ("drain", "settle"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ _LAST = (-1,)
 class Open(list[int]):
     """A list of descriptors, open until the end of a with statement or until it is forgotten, whatever is raised where.
 
-    `_system.open_into` and `add` fill it. Each is taken out and closed in one step of the interpreter's, so that none
+    `system.open_into` and `add` fill it. Each is taken out and closed in one step of the interpreter's, so that none
     is closed twice: its number may be another file's by then.
     """
 
@@ -41,3 +42,41 @@ class Open(list[int]):
     def __del__(self) -> None:
         if self and os is not None:  # when Python ends, it closes everything
             self.close()
+
+
+class Descriptor:
+    """What has a file open, and closes it when it is forgotten."""
+
+    fd = -1
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def close(self) -> None:
+        """Closes it; closing twice does nothing. It waits for nobody: a thread may be gone that would have to go on."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        if os is not None and self.fd >= 0:  # when Python ends, it closes everything
+            self.close()
+
+
+class Held(Descriptor):
+    """What has a descriptor that carries a lock: a forked child must not keep it."""
+
+    names: Any = None  # what is in it, mapped, where it is the lock of a log
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        _held.add(self)
+
+
+_held: weakref.WeakSet[Held] = weakref.WeakSet()
+
+
+def let_go_in_child() -> None:
+    """In a forked child: locks are the parent's."""
+    for each in list(_held):
+        each.close()

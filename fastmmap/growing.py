@@ -12,9 +12,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import _limits, _system
+from . import system
 from ._backend import NATIVE
 from .blame import ignoring
+from .errors import reading
 
 # What maps a file that grows, given what makes it longer.
 Body = Callable[[Callable[[], None]], None]
@@ -41,7 +42,7 @@ def grow(fd: int, new_size: int, body: Body = lambda lengthen: None) -> None:
         return
     _check_room(fd, size, new_size)
     try:
-        _system.allocate(fd, size, new_size)  # where that can't be had, moving the end does it
+        system.allocate(fd, size, new_size)  # where that can't be had, moving the end does it
         if not NATIVE:  # the mmap module maps nothing beyond the end
             _lengthen(fd, new_size)
         body(lambda: _lengthen(fd, new_size))
@@ -56,10 +57,10 @@ def empty(fd: int, new_size: int, body: Body) -> None:
     _check_room(fd, 0, new_size)
     if NATIVE:
         body(_nothing)
-        _system.truncate(fd, 0)
+        system.truncate(fd, 0)
         grow(fd, new_size)
     else:
-        _system.truncate(fd, 0)
+        system.truncate(fd, 0)
         grow(fd, new_size, body)
 
 
@@ -70,12 +71,12 @@ def _nothing() -> None:
 def _lengthen(fd: int, new_size: int) -> None:
     """Moves the end, unless others have moved it as far meanwhile."""
     size = os.fstat(fd).st_size
-    if size >= new_size or _system.lengthen(fd, size, new_size):
+    if size >= new_size or system.lengthen(fd, size, new_size):
         return
     written = 0
     try:
         while (left := new_size - os.fstat(fd).st_size) > 0:
-            written += _system.append_some(fd, _ZEROS[:left])
+            written += system.append_some(fd, _ZEROS[:left])
     except BaseException:
         take_back(fd, size, size + written)
         raise
@@ -85,10 +86,10 @@ def _check_room(fd: int, size: int, new_size: int) -> None:
     """OSError where a file can't become so large: a try would fill the disk before it fails."""
     if sys.platform == "win32":
         return
-    if new_size > sys.maxsize or not _limits.allows("RLIMIT_FSIZE", new_size):
+    if new_size > sys.maxsize or not system.allows("RLIMIT_FSIZE", new_size):
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     needed = new_size - max(size, os.fstat(fd).st_blocks * 512)  # it may have blocks behind its end
-    if needed > _system.room(fd):
+    if needed > system.room(fd):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -99,10 +100,10 @@ def append_whole(fd: int, data: memoryview) -> None:
     """
     written, size = 0, os.fstat(fd).st_size
     try:
-        with _system.reading(data):
+        with reading(data):
             while written < len(data):
                 with data[written:] as rest:  # released, or the frames of an error would keep the export
-                    written += _system.append_some(fd, rest)
+                    written += system.append_some(fd, rest)
     except BaseException:
         if written:
             take_back(fd, size, size + written)
@@ -122,6 +123,6 @@ def take_back(fd: int, size: int, end: int) -> bool:
                 return False
             time.sleep(pause)
         if os.fstat(fd).st_size == end:
-            _system.truncate(fd, size)
+            system.truncate(fd, size)
             return True
     return False

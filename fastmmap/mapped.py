@@ -11,11 +11,12 @@ from _thread import RLock
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _system, growing, unmapped
+from . import growing, system, unmapped
 from ._backend import Mapping, chosen
 from .aligning import aligned_ranges
 from .blame import ours
 from .descriptors import Open
+from .errors import add_name, naming
 from .lines import Lines
 from .reading import Reading
 from .resizing import Resizing
@@ -89,11 +90,11 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
             needed = drop_behind or _ACCESS[mode] == "write"
             # Of a device it would be of no use: its status doesn't tell its size.
             is_file = self.backend == "mmap" and not self._is_device
-            if is_file and (needed or not _system.is_scarce(fd)):
+            if is_file and (needed or not system.is_scarce(fd)):
                 self.drop_behind = bool(drop_behind)
                 self.descriptor = fd
         except ours(OSError) as error:
-            _system.name(error, self.name)
+            add_name(error, self.name)
             raise
         finally:
             if self.descriptor < 0:
@@ -117,7 +118,7 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if writes and not is_device:
             unmapped.check_is_file(fd, status)
-        end = _system.device_size(fd) if is_device else 0 if self.mode == "w+" else status.st_size
+        end = system.device_size(fd) if is_device else 0 if self.mode == "w+" else status.st_size
         if not writes and (end == 0 or not (stat.S_ISREG(status.st_mode) or is_device)):
             self._map_content(fd, size)
             return
@@ -153,7 +154,7 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
 
     def _map_content(self, fd: int, size: int | None) -> None:
         """Maps a copy of what can be read from a descriptor, which is all there is of a pipe or a file in /proc."""
-        offset, copy = self.offset, _system.memory_file()
+        offset, copy = self.offset, system.memory_file()
         try:
             try:
                 length = unmapped.copy(fd, copy, offset, size)
@@ -218,14 +219,14 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
         length = self._check_span(start, length)
         if self.backend != "mmap" or _ACCESS[self.mode] != "write":
             return
-        with _system.naming(self.name):
+        with naming(self.name):
             if not wait:
                 if self.descriptor >= 0:
-                    _system.start_writeback(self.descriptor, self.offset + start, length)
+                    system.start_writeback(self.descriptor, self.offset + start, length)
                 return
             self.sync(start, length)
             if sys.platform == "darwin" and self.descriptor >= 0:
-                _system.make_durable(self.descriptor)
+                system.make_durable(self.descriptor)
 
     def advise(self, advice: str, start: int = 0, length: int | None = None) -> None:  # type: ignore[override]
         """Tells the system how the memory will be used: one of fastmmap._system.ADVICE, as in "sequential".
@@ -233,13 +234,13 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
         It is no more than advice: where the system doesn't know it, or can't follow it without losing what only memory
         holds, nothing happens.
         """
-        number = _system.advice(advice)
+        number = system.advice(advice)
         length = self._check_span(start, length)
         if number is None or (
             advice == "dontneed" and (self.mode == "c" or (self.descriptor < 0 and self.mode != "r"))
         ):
             return
-        with _system.naming(self.name):
+        with naming(self.name):
             try:
                 super().advise(start, length, number)
             except ours(OSError) as error:

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _backend, _imports, _system
+from . import _backend, _imports, system
 from .reference.arguments import check_threads
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def workers(threads: SupportsIndex | None) -> int:
             return min(int(demand), MOST_THREADS)
         if _backend.chosen.name == "python" or _in_an_executor():
             return 1
-        return min(_system.cpus(), MOST_THREADS)
+        return min(system.cpus(), MOST_THREADS)
     check_threads(threads)
     return min(threads.__index__(), MOST_THREADS)
 

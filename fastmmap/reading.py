@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from . import _system
+from . import system
 from ._backend import chosen
 from .blame import ours
 from .descriptors import Open
@@ -163,7 +163,7 @@ class Reading:
         flags = os.O_RDWR if self.mode in ("r+", "w+") else os.O_RDONLY
         try:
             with Open() as file:
-                _system.open_into(file, f"/proc/self/fd/{fd}", flags)
+                system.open_into(file, system.path_of(fd), flags)
                 if not os.path.samestat(os.fstat(file.fd), os.fstat(fd)):
                     raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
                 os.dup2(file.fd, fd, inheritable=False)

@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import _system, growing
+from . import growing, system
 from ._backend import chosen
 from .blame import ignoring, is_ours
+from .errors import naming
 from .reference.arguments import export_data
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Resizing:
         size = operator.index(size)
         if size < 0:
             raise ValueError(f"size must not be negative: {size}")
-        with self._lock, _system.naming(self.name):
+        with self._lock, naming(self.name):
             before, end = self._check_resizable()
             self._starts = None  # before, lest an interrupt keep it, and behind, lest a handler have asked meanwhile
             try:
@@ -86,7 +87,7 @@ class Resizing:
             now = os.fstat(self.descriptor).st_size
             if now != end:  # another has appended meanwhile
                 raise self._ends_elsewhere(before, now)
-            _system.truncate(self.descriptor, self.offset + size)
+            system.truncate(self.descriptor, self.offset + size)
         except BaseException:
             with ignoring(BufferError, OSError):
                 if os.fstat(self.descriptor).st_size >= end:  # else it is cut
@@ -101,7 +102,7 @@ class Resizing:
         that was made of a part of the file; a full disk is an OSError, with nothing appended. For many small records
         there is Appender.
         """
-        with self._lock, _system.naming(self.name), export_data(data) as view:
+        with self._lock, naming(self.name), export_data(data) as view:
             before, end = self._check_resizable()
             self._starts = None  # before, lest an interrupt keep it, and behind, lest a handler have asked meanwhile
             try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from . import _system, unmapped
+from . import unmapped
 from .blame import ours
 from .descriptors import Open
+from .errors import add_name
 from .mapped import MappedFile
 from .reference.arguments import END, as_buffer
 
@@ -20,7 +21,7 @@ READ_BELOW = 1 << 17
 def _(source: os.PathLike[Any], end: int = END) -> Any:
     name = os.fspath(source)
     file = Open()
-    try:  # _system.naming and a with statement would take half a microsecond
+    try:  # naming and a with statement would take half a microsecond
         file.extend(map(os.open, (name,), (os.O_RDONLY | os.O_CLOEXEC,)))
         fd = file[0]
         status = os.fstat(fd)
@@ -32,7 +33,7 @@ def _(source: os.PathLike[Any], end: int = END) -> Any:
         mapped.name = name
         return mapped
     except ours(OSError) as error:
-        _system.name(error, name, always=True)
+        add_name(error, name, always=True)
         raise
     finally:
         file.close()

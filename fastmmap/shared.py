@@ -6,7 +6,8 @@ import operator
 import os
 from typing import Any
 
-from . import _system
+from . import system
+from .errors import naming
 from .mapped import MappedFile
 
 
@@ -21,8 +22,8 @@ class SharedFile(MappedFile):
         size = None if size is None else operator.index(size)
         if size is not None and size < 0:
             raise ValueError(f"size must not be negative: {size}")
-        with _system.naming(name):
-            fd = _system.open_shared(name, size)
+        with naming(name):
+            fd = system.open_shared(name, size)
             try:
                 super().__init__(fd, "r+", size=size)
             finally:
@@ -34,8 +35,8 @@ class SharedFile(MappedFile):
 
         Nothing else ever takes it away, neither close nor the end of a process. FileNotFoundError if it is gone.
         """
-        with _system.naming(self.name):
-            _system.remove_shared(self.name)
+        with naming(self.name):
+            system.remove_shared(self.name)
 
     def __reduce__(self) -> Any:
         return type(self), (self.name, len(self))

@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from . import _system
+from . import system
 from .blame import ours
 
 # How much is read at a time.
@@ -34,7 +34,7 @@ def copy(fd: int, target: int, offset: int, size: int | None) -> int:
     """
     length = 0
     for block in blocks(fd, offset, size):
-        _system.write_all(target, block)
+        system.write_all(target, block)
         length += len(block)
     return length
 
@@ -56,12 +56,12 @@ def blocks(fd: int, offset: int, size: int | None) -> Iterator[bytes]:
         return
     skipped = 0
     while skipped < offset:
-        block = _system.read_some(fd, _most(offset - skipped))
+        block = system.read_some(fd, _most(offset - skipped))
         if not block:
             raise ValueError(f"offset {offset} is past the end, which came after {skipped} bytes")
         skipped += len(block)
     while most := _most(size):
-        if not (block := _system.read_some(fd, most)):
+        if not (block := system.read_some(fd, most)):
             return
         yield block
         size = None if size is None else size - len(block)

@@ -79,8 +79,8 @@ cdef int store_run(void *context) noexcept nogil:
 cdef class Stage:
     """A writable buffer that takes records until it is full.
 
-    A record that doesn't fit, or is longer than `largest`, goes to `overflow(data)`, which a subclass defines: it makes
-    room or stores the record elsewhere. A stage without a buffer is full from the start.
+    A record that doesn't fit, or is longer than `_largest`, goes to `_overflow(data)`, which a subclass defines: it
+    makes room or stores the record elsewhere. A stage without a buffer is full from the start.
     """
     cdef Held held
     cdef object exporter
@@ -89,19 +89,19 @@ cdef class Stage:
     cdef Py_ssize_t used
     cdef Py_ssize_t limit       # room, or -1 while the stage rests: then not even an empty record fits
     cdef Py_ssize_t before      # bytes stored in the buffers before this one
-    cdef Py_ssize_t turns
+    cdef Py_ssize_t switches
     cdef uint64_t *word
     cdef uint64_t base          # the word before the first record
-    cdef public Py_ssize_t largest
+    cdef public Py_ssize_t _largest
 
     def __cinit__(self, *arguments, **keywords):
-        self.largest = PY_SSIZE_T_MAX
+        self._largest = PY_SSIZE_T_MAX
 
     def __init__(self, buffer=None):
-        self.switch(buffer)
+        self._switch(buffer)
 
     @property
-    def tail(self):
+    def _tail(self):
         """How many bytes of records are in the buffer."""
         cdef Py_ssize_t used
         with cython.critical_section(self):
@@ -109,7 +109,7 @@ cdef class Stage:
         return used
 
     @property
-    def stored(self):
+    def _stored(self):
         """How many bytes of records it has stored, in all its buffers."""
         cdef Py_ssize_t stored
         with cython.critical_section(self):
@@ -117,21 +117,21 @@ cdef class Stage:
         return stored
 
     @property
-    def turn(self):
-        """How often it was switched."""
-        cdef Py_ssize_t turns
+    def _filling(self):
+        """The number of the drain that is being filled: how often it was switched."""
+        cdef Py_ssize_t switches
         with cython.critical_section(self):
-            turns = self.turns
-        return turns
+            switches = self.switches
+        return switches
 
     def append(self, data):
         """Stores one record, bytes-like or str; nothing is added to it."""
         if PyBytes_CheckExact(data):
             if not self.store(data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
-                self.overflow(data)
+                self._overflow(data)
             return
         if not self.take_export(data):
-            self.overflow(data)
+            self._overflow(data)
 
     def append_many(self, records):
         """Stores each record of an iterable and returns how many there were. An error leaves those before it stored."""
@@ -150,27 +150,27 @@ cdef class Stage:
             number += 1
         return number
 
-    def take(self, data):
+    def _take(self, data):
         """Stores one record if it fits, and returns whether it does."""
         if PyBytes_CheckExact(data):
             return self.store(data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         return self.take_export(data)
 
-    def overflow(self, data):
+    def _overflow(self, data):
         """Called with a record that doesn't fit."""
         raise ValueError(f"the record doesn't fit in a stage of {max(self.limit, 0)} bytes with {self.used} in use")
 
-    def switch(self, buffer, Py_ssize_t start=0, end=None, word=None, bint rests=False, turn=None):
+    def _switch(self, buffer, Py_ssize_t start=0, end=None, word=None, bint rests=False, filling=None):
         """Goes on at buffer[start:end], or nowhere without a buffer, and returns how many bytes were stored before.
 
         `word` is the offset, a multiple of 8, of an integer of 64 bits in the buffer, to which the number of bytes that
         are stored is added: it is changed after them, in one store, so that whoever shares the memory sees how far
-        the records go. With `rests` the stage takes no records yet. With `turn` nothing is done and -1 returned, unless
-        that is the stage's turn and its buffer, if it has one, holds records: else somebody, a signal handler perhaps,
-        has switched it meanwhile, or has written them elsewhere.
+        the records go. With `rests` the stage takes no records yet. With `filling` nothing is done and -1 returned,
+        unless that is the number of the drain being filled and the buffer, if there is one, holds records: else
+        somebody, a signal handler perhaps, has switched it meanwhile, or has written them elsewhere.
         """
         cdef Held fresh, released
-        cdef Py_ssize_t used, stop = 0, room = -1, expected = -1 if turn is None else turn
+        cdef Py_ssize_t used, stop = 0, room = -1, expected = -1 if filling is None else filling
         cdef uint64_t *counter = NULL
         cdef uint64_t base = 0
         memset(&fresh, 0, sizeof(fresh))
@@ -187,25 +187,25 @@ cdef class Stage:
             room = stop - start
         exporter = exporter_of(&fresh)
         with cython.critical_section(self):
-            if expected == -1 or (expected == self.turns and (self.used or self.room < 0)):
+            if expected == -1 or (expected == self.switches and (self.used or self.room < 0)):
                 released, used = self.held, self.used
                 exporter, self.exporter = self.exporter, exporter
                 self.held, self.place, self.used = fresh, <char *> fresh.view.buf + start, 0
                 self.room, self.limit = room, -1 if rests else room
                 self.word, self.base = counter, base
                 self.before += used
-                self.turns += 1
+                self.switches += 1
             else:
                 released, used = fresh, -1
         let_go(&released, exporter)
         return used
 
-    def count(self, Py_ssize_t length):
+    def _count(self, Py_ssize_t length):
         """Adds to what it has stored the bytes of a record that was stored elsewhere."""
         with cython.critical_section(self):
             self.before += length
 
-    def rest(self, bint anyway=False):
+    def _rest(self, bint anyway=False):
         """Lets the next record overflow, if none is stored, or anyway; returns whether it will."""
         cdef bint rests
         with cython.critical_section(self):
@@ -214,13 +214,13 @@ cdef class Stage:
                 self.limit = -1
         return rests
 
-    def wake(self):
+    def _wake(self):
         """Lets records fit again, where there is a buffer. Without one not even an empty record does."""
         with cython.critical_section(self):
             self.limit = self.room
 
     cdef bint take_export(self, object data) except -1:
-        """take, of what has to be exported first."""
+        """_take, of what has to be exported first."""
         cdef Py_buffer record
         take_data(data, &record)
         try:
@@ -234,7 +234,7 @@ cdef class Stage:
         cdef Run run
         cdef bint fits
         with cython.critical_section(self):
-            fits = length <= self.limit - self.used and length <= self.largest
+            fits = length <= self.limit - self.used and length <= self._largest
             if fits:
                 run.number, run.source[0], run.length[0] = 1, record, length
                 self.store_all(&run, length, owner)
@@ -253,7 +253,7 @@ cdef class Stage:
                     if not PyBytes_CheckExact(record):
                         break
                     length = PyBytes_GET_SIZE(record)
-                    if length > self.limit - self.used - total or length > self.largest:
+                    if length > self.limit - self.used - total or length > self._largest:
                         break
                     Py_INCREF(record)
                     held[run.number] = <PyObject *> record

@@ -6,54 +6,42 @@ one step of the guard's: where a mapping was cut, that is ESTALE, and the lock i
 """
 import os
 
-from fastmmap.reference.drain import LOCK, MAGIC, NO_NAME, VERSION
+from fastmmap._guarded import check_readable
+from fastmmap.logs import layout
 
 from kernel cimport *
 from descriptor cimport *
-from libc.errno cimport EFAULT, ENOENT, EPERM
+from libc.errno cimport EFAULT, EPERM
 
 cdef extern from "copy.h" nogil:
     void fm_publish(uint64_t *, uint64_t)
     uint64_t fm_read_once(const uint64_t *)
 
-cdef fm_guard guarded = import_guard()
-
-# Where things are in a stage, in a file or in memory, and in a lock; the halves' words stand WORDS_APART.
-cdef enum:
-    WORD_AT = 256
-    WORDS_APART = 64
-    INTENT_AT = 512
-    HEAD_AT = 552
-    HEAD = 4096 - HEAD_AT
-    HALVES_AT = 8192
-    MEMORY_PROGRESS_AT = 16
-    MEMORY_HALVES_AT = 64
-    NAME_AT = 16
-    NAME = 16
-
 cdef extern from *:
     """
-    #define FM_LOW 0xFFFFFFFFu
+    static _Thread_local int fm_settling;  /* whether this thread calls what settle was given, with the lock taken */
     """
-    const uint64_t LOW "FM_LOW"         # what a word has of the number of a drain, and of its bytes
+    bint fm_settling
+
+cdef fm_guard guarded = import_guard()
+
+# What is where in a stage and in a lock, from the one place where that is written down.
+cdef Py_ssize_t OWN_LOCK_AT = layout.OWN_LOCK_AT, INTENT_AT = layout.INTENT_AT, HEAD_AT = layout.HEAD_AT
+cdef Py_ssize_t WORD_AT = layout.WORD_AT[0], WORDS_APART = layout.WORD_AT[1] - layout.WORD_AT[0]
+cdef Py_ssize_t HALVES_AT = layout.HALVES_AT, NAME_AT = layout.NAME_AT
+cdef uint64_t HEAD_SIZE = layout.HEAD_SIZE
+
+# The number of a drain, and its bytes, are the two halves of a word.
+cdef uint64_t LOW = layout.DRAINS - 1
 
 # A lock that names nobody.
-cdef bytes _unnamed = LOCK.pack(MAGIC, VERSION, NO_NAME)
-assert len(_unnamed) == NAME_AT + NAME
-cdef const char *fm_lock = PyBytes_AS_STRING(_unnamed)
+cdef bytes _unnamed = layout.LOCK.pack(layout.LOCK_MAGIC, layout.LOCK_VERSION, layout.NO_NAME)
+cdef const char *UNNAMED = PyBytes_AS_STRING(_unnamed)
 
-# The write of a process that is killed ends with a page.
 cdef enum:
-    PAGE = 4096
-
-# What comes of a step, DONE for one; FAILED: `error` says why.
-cdef enum:
-    KEPT = 1
-    AGAIN = 2
-    GONE = 3
-    OTHER = 4
-    NAMELESS = 5
-    FAILED = 6
+    NAME = 16
+    LOCK_SIZE = 32
+    PAGE = 4096   # with which the write of a process that is killed ends
 
 cdef struct Intent:
     uint64_t offset
@@ -62,87 +50,97 @@ cdef struct Intent:
     uint64_t number
     uint64_t progress
 
+assert (len(layout.NO_NAME), len(_unnamed), layout.INTENT.size) == (NAME, LOCK_SIZE, sizeof(Intent))
+
+cdef int DONE_ = layout.Outcome.DONE
+cdef int KEPT = layout.Outcome.KEPT, AGAIN = layout.Outcome.AGAIN, GONE = layout.Outcome.GONE
+cdef int OTHER = layout.Outcome.OTHER, NAMELESS = layout.Outcome.NAMELESS
+cdef int FAILED = -1    # no outcome: `error` says why
+cdef tuple OUTCOMES = tuple(layout.Outcome)
+assert DONE_ == DONE and OUTCOMES == tuple(range(len(OUTCOMES)))
+
 cdef struct Drain:
-    int (*work)(Drain *) noexcept nogil  # what is done under the lock
     int outcome
-    int lock
-    char *names             # the lock's memory
+    int lock                # its descriptor, -1 where the stage has it in itself
+    char *block             # the lock's memory
     int log
     int error
-    char *memory            # the stage's, NULL without one
+    char *memory            # the stage's
     uint64_t size           # of the memory
     uint64_t half
     int64_t number          # of the drain, -1 for none
     const char *identity
-    const char *record      # or a path
+    bint locked
+    const char *record
     uint64_t extra          # bytes of the record
+    bint settled            # by settle: nobody is named
     bint taken              # the record is in the log,
     bint ended              # and the half is empty
 
 
-def drain(int lock, names, int log, memory, Py_ssize_t half, bytes identity, int64_t number, record, counter):
+def drain(lock, stage, int log, int64_t number, record, counter):
     """Writes what a drain has to the log, and a record behind it, under the lock: all of it, or OSError and none.
 
-    lock, log: descriptors, of the log for appending and reading. names, memory: those of the lock and of the stage,
-    `half` the bytes of each of its halves. number: of the drain, -1 to write none. A drain of this stage that was
-    interrupted is finished first. `counter.count` is told of the bytes of the record, which is in no stage: when this
-    process is killed, the part of it that was written is cut off.
+    lock: its descriptor and its memory; None for a stage in memory of this process alone, which has its lock in itself.
+    stage: its memory, how many bytes each of its halves has, and its id. log: a descriptor for appending, and for
+    reading where there is a lock. number: of the drain, -1 to write none. A drain of this stage that was interrupted is
+    finished first. `counter._count` is told of the bytes of the record, which is in no stage: when this process is
+    killed, the part of it that was written is cut off. What can't be taken back after an error, as from a pipe, is
+    written no second time, but for a part of the record.
     """
-    cdef Py_buffer named, staged
+    cdef Py_buffer locked, staged
     cdef Drain job
+    cdef Py_ssize_t half
+    cdef bytes identity
+    check_free()
+    memory, half, identity = stage
     memset(&job, 0, sizeof(job))
-    job.lock, job.log, job.number, job.work = lock, log, number, drain_held
-    job.identity = name_in(identity)
-    take(names, &named, PyBUF_WRITABLE)
+    job.lock, job.log, job.number, job.identity = -1, log, number, name_in(identity)
+    take(memory, &staged, PyBUF_WRITABLE)
     try:
-        if named.len < NAME_AT + NAME:
-            raise ValueError(f"a lock has {NAME_AT + NAME} bytes, not {named.len}")
-        job.names = <char *> named.buf
-        take(memory, &staged, PyBUF_WRITABLE)
+        if half < 0 or half > (staged.len - HALVES_AT) // 2:
+            raise ValueError(f"two halves of {half} bytes from {HALVES_AT} on are not in {staged.len} bytes of memory")
+        job.memory, job.size, job.half = <char *> staged.buf, staged.len, half
+        if lock is None:
+            job.block = job.memory + OWN_LOCK_AT
+            return run(&job, record, counter, do_guarded)
+        job.lock, block = lock
+        take(block, &locked, PyBUF_WRITABLE)
         try:
-            take_halves(&job, &staged, half, HALVES_AT)
+            if locked.len < LOCK_SIZE:
+                raise ValueError(f"a lock has {LOCK_SIZE} bytes, not {locked.len}")
+            job.block = <char *> locked.buf
             return run(&job, record, counter, under_lock)
         finally:
-            PyBuffer_Release(&staged)
+            PyBuffer_Release(&locked)
     finally:
-        PyBuffer_Release(&named)
+        PyBuffer_Release(&staged)
 
 
-def settle(int lock, bytes identity, path):
-    """Takes a stage's name away from the lock, under it. With a path it is removed from there if it names nobody.
+def settle(int lock, bytes identity, remove=None):
+    """Takes a stage's name away from the lock, under it, and calls `remove` if it names nobody then.
 
-    A lock that is empty is begun.
+    lock: a descriptor. A lock that is empty is begun.
     """
     cdef Drain job
     cdef int outcome
-    cdef bytes place = b"" if path is None else os.fsencode(path)
+    global fm_settling
+    check_free()
     memset(&job, 0, sizeof(job))
-    job.lock, job.work, job.identity = lock, settle_held, name_in(identity)
-    job.record, job.extra = PyBytes_AS_STRING(place), len(place)
+    job.lock, job.identity = lock, name_in(identity)
     with nogil:
-        outcome = under_lock(&job)
-    return answer(&job, outcome)
-
-
-def send(int log, memory, Py_ssize_t half, int64_t number, record, counter):
-    """Writes what a drain has to the log, and a record behind it, without a lock: the stage is in memory, or None.
-
-    OSError where not all of it was written. What can't be taken back then, as from a pipe, is written no second time,
-    but for a part of the record.
-    """
-    cdef Py_buffer staged
-    cdef Drain job
-    memset(&job, 0, sizeof(job))
-    memset(&staged, 0, sizeof(staged))
-    job.log, job.number = log, number
-    if memory is not None:
-        take(memory, &staged, PyBUF_WRITABLE)
+        outcome = take_lock(&job)
+        if outcome == DONE:
+            outcome = settle_held(&job)
     try:
-        if memory is not None:
-            take_halves(&job, &staged, half, MEMORY_HALVES_AT)
-        return run(&job, record, counter, send_all)
+        if job.settled and remove is not None:
+            fm_settling = True
+            remove()  # written in C, so that no signal handler runs in it
     finally:
-        PyBuffer_Release(&staged)
+        fm_settling = False
+        with nogil:
+            outcome = give_back(&job, outcome)
+    return answer(&job, outcome)
 
 
 cdef object run(Drain *job, object record, object counter, int (*writes)(Drain *) noexcept nogil):
@@ -155,20 +153,13 @@ cdef object run(Drain *job, object record, object counter, int (*writes)(Drain *
         with nogil:
             outcome = writes(job)
         if job.taken and extra.len:
-            counter.count(extra.len)
+            counter._count(extra.len)
         if outcome == FAILED and job.error == EFAULT:
-            check_readable(job, record)
+            check_readable(record)  # raises if the memory that can't be read is the record's
+            job.error = ESTALE      # else the stage was cut
     finally:
         PyBuffer_Release(&extra)
     return answer(job, outcome)
-
-
-cdef int check_readable(Drain *job, object record) except -1:
-    """After an error for memory that can't be read: raises if it is the record's. Else it is the stage that was cut."""
-    from fastmmap._guarded import check_readable as check
-    check(record)
-    job.error = ESTALE
-    return 0
 
 
 cdef const char *name_in(bytes identity) except NULL:
@@ -177,17 +168,17 @@ cdef const char *name_in(bytes identity) except NULL:
     return PyBytes_AS_STRING(identity)
 
 
-cdef int take_halves(Drain *job, const Py_buffer *staged, Py_ssize_t half, Py_ssize_t start) except -1:
-    if half < 0 or half > (staged.len - start) // 2:
-        raise ValueError(f"two halves of {half} bytes from {start} on are not in {staged.len} bytes of memory")
-    job.memory, job.size, job.half = <char *> staged.buf, staged.len, half
-    return 0
-
-
 cdef object answer(const Drain *job, int outcome):
     if outcome == FAILED:
         raise OSError(job.error, os.strerror(job.error))
-    return outcome
+    return OUTCOMES[outcome]
+
+
+cdef int check_free() except -1:
+    """Raises where this thread is in the midst of settle's `remove`, and would wait for the lock that it has itself."""
+    if fm_settling:
+        raise RuntimeError("the lock is being removed by this very thread: a handler can't drain meanwhile")
+    return 0
 
 
 cdef int failed(Drain *job) noexcept nogil:
@@ -198,37 +189,51 @@ cdef int failed(Drain *job) noexcept nogil:
 
 # --- the lock ---
 
-cdef int do_work(void *context) noexcept nogil:
-    cdef Drain *job = <Drain *> context
-    job.outcome = job.work(job)
-    return DONE
+cdef int take_lock(Drain *job) noexcept nogil:
+    """Takes the lock, and finds out whether others take that one, too. The caller gives it back if it is `locked`."""
+    cdef fm_file lock
+    if flock(job.lock, LOCK_EX) != 0:
+        return AGAIN if errno == EINTR else failed(job)
+    job.locked = True
+    if fm_look(job.lock, &lock) != 0:
+        return failed(job)
+    return GONE if lock.names == 0 else DONE
+
+
+cdef int give_back(Drain *job, int outcome) noexcept nogil:
+    while job.locked and flock(job.lock, LOCK_UN) != 0:
+        if errno != EINTR:
+            return KEPT if outcome == DONE else outcome
+    return outcome
 
 
 cdef int under_lock(Drain *job) noexcept nogil:
     """Takes the lock, does the work, and gives it back."""
-    cdef fm_file lock
+    cdef int outcome = take_lock(job)
+    return give_back(job, do_guarded(job) if outcome == DONE else outcome)
+
+
+cdef int do_work(void *context) noexcept nogil:
+    cdef Drain *job = <Drain *> context
+    job.outcome = drain_held(job)
+    return DONE
+
+
+cdef int do_guarded(Drain *job) noexcept nogil:
+    """Does the work, in which memory that is mapped may be gone."""
     cdef fm_watch watch
-    if flock(job.lock, LOCK_EX) != 0:
-        return AGAIN if errno == EINTR else failed(job)
     watch.ranges = 3
-    watch.range[0].address, watch.range[0].length = job.names, NAME_AT + NAME
+    watch.range[0].address, watch.range[0].length = job.block, LOCK_SIZE
     watch.range[1].address, watch.range[1].length = job.memory, job.size
     watch.range[2].address, watch.range[2].length = job.record, job.extra
-    if fm_look(job.lock, &lock) != 0:
-        job.outcome = failed(job)
-    elif lock.names == 0:
-        job.outcome = GONE
-    elif guarded(do_work, job, &watch) == FM_FAULT:
+    if guarded(do_work, job, &watch) == FM_FAULT:
         # When all was done but to leave it, the lock was cut; and range 2 is the record's.
-        job.outcome = KEPT if job.ended else unread(job) if watch.faulted == 2 else stale(job)
-    while flock(job.lock, LOCK_UN) != 0:
-        if errno != EINTR:
-            return KEPT if job.outcome == DONE else job.outcome
+        return KEPT if job.ended else unread(job) if watch.faulted == 2 else stale(job)
     return job.outcome
 
 
 cdef bint is_lock(const char *block) noexcept nogil:
-    return memcmp(block, fm_lock, NAME_AT) == 0
+    return memcmp(block, UNNAMED, NAME_AT) == 0
 
 
 cdef uint64_t first_of(const char *name) noexcept nogil:
@@ -239,35 +244,34 @@ cdef uint64_t first_of(const char *name) noexcept nogil:
 
 
 cdef int settle_held(Drain *job) noexcept nogil:
-    cdef char block[NAME_AT + NAME]
+    cdef char block[LOCK_SIZE]
     cdef const char *name = block + NAME_AT
     cdef Py_ssize_t number = read_some(job.lock, block, sizeof(block), 0)
     cdef bint mine
     if number < 0:
         return failed(job)
     if number == 0:
-        memcpy(block, fm_lock, sizeof(block))
+        memcpy(block, UNNAMED, sizeof(block))
         if write_at(job.lock, block, sizeof(block), 0) != 0:
             return failed(job)
     elif number < <Py_ssize_t> sizeof(block) or not is_lock(block):
         return GONE
     mine = memcmp(name, job.identity, NAME) == 0
-    if mine and write_at(job.lock, fm_lock + NAME_AT, NAME, NAME_AT) != 0:
+    if mine and write_at(job.lock, UNNAMED + NAME_AT, NAME, NAME_AT) != 0:
         return failed(job)
-    if job.extra and (mine or first_of(name) == 0) and unlink(job.record) != 0 and errno != ENOENT:
-        return failed(job)
+    job.settled = mine or first_of(name) == 0
     return DONE
 
 
 # --- a drain ---
 
 cdef int drain_held(Drain *job) noexcept nogil:
-    cdef const char *name = job.names + NAME_AT
+    cdef const char *name = job.block + NAME_AT
     cdef int outcome = DONE
-    if not is_lock(job.names):
+    if not is_lock(job.block):
         return GONE
     if first_of(name) != 0:
-        outcome = look_at_log(job)
+        outcome = look_at_log(job) if is_shared(job) else DONE
         if outcome == DONE:
             outcome = finish(job) if memcmp(name, job.identity, NAME) == 0 else OTHER
     return write_out(job) if outcome == DONE and job.number >= 0 else outcome
@@ -283,13 +287,13 @@ cdef int look_at_log(Drain *job) noexcept nogil:
 
 cdef void enter(Drain *job) noexcept nogil:
     """Has the lock name the stage. Half a name is nobody's: the first of it is stored last, after the intent."""
-    memcpy(job.names + NAME_AT + 8, job.identity + 8, 8)
-    fm_publish(<uint64_t *> (job.names + NAME_AT), first_of(job.identity))
+    memcpy(job.block + NAME_AT + 8, job.identity + 8, 8)
+    fm_publish(<uint64_t *> (job.block + NAME_AT), first_of(job.identity))
 
 
 cdef void forget(Drain *job) noexcept nogil:
     """Has the lock name nobody."""
-    fm_publish(<uint64_t *> (job.names + NAME_AT), 0)
+    fm_publish(<uint64_t *> (job.block + NAME_AT), 0)
 
 
 cdef int write_out(Drain *job) noexcept nogil:
@@ -297,29 +301,29 @@ cdef int write_out(Drain *job) noexcept nogil:
     cdef Intent *intent = intent_of(job)
     cdef fm_file log
     cdef iovec pieces[2]
-    cdef uint64_t written, length = length_of(job, job.number)
+    cdef uint64_t written = 0, length = length_of(job, job.number)
     if length > job.half:
         return stale(job)
     if fm_look(job.log, &log) != 0:
         return failed(job)
     if length + job.extra == 0:
         return DONE
-    if log.names == 0:
+    if log.names == 0 and is_shared(job):
         return NAMELESS
     intent.offset, intent.length, intent.extra, intent.number = log.size, length, job.extra, job.number & LOW
     intent.progress = 0
-    memcpy(job.memory + HEAD_AT, job.record, min(job.extra, <uint64_t> HEAD))
+    memcpy(job.memory + HEAD_AT, job.record, min(job.extra, HEAD_SIZE))
     enter(job)
     set_piece(&pieces[0], half_of(job, job.number), length)
     set_piece(&pieces[1], job.record, job.extra)
-    if append(job.log, pieces, True, &written, &intent.progress) != 0:
+    if append(job.log, pieces, is_shared(job) or log.regular, &written, &intent.progress) != 0:
         failed(job)
         if take_back(job.log, log.size, written):
             forget(job)
         else:
             # Of the record there is this much, and no more will come: what stands behind it is another's.
             intent.progress, intent.extra = written, written - length + 1 if written > length else 0
-        return FAILED
+        return ended_early(job)
     job.taken = True
     if length:
         empty(job, job.number)
@@ -340,10 +344,26 @@ cdef int finish(Drain *job) noexcept nogil:
     if length > job.half:
         return stale(job)
     # Else it was ended, all but the name.
-    if intent.length <= length and (find_rest(job, &intent, &present) != 0 or write_rest(job, &intent, present) != 0):
-        return failed(job)
+    if intent.length <= length:
+        if not is_shared(job):
+            present = min(intent.progress, intent.length)
+        elif find_rest(job, &intent, &present) != 0:
+            return failed(job)
+        if write_rest(job, &intent, present) != 0:
+            failed(job)
+            return ended_early(job)
     forget(job)
     return DONE
+
+
+cdef bint is_shared(const Drain *job) noexcept nogil:
+    """Whether the log and the lock are other processes', too."""
+    return job.lock >= 0
+
+
+cdef int ended_early(const Drain *job) noexcept nogil:
+    """What comes of an append that failed. What isn't to be waited for, as a pipe isn't, ends by a signal."""
+    return AGAIN if job.error == EINTR else FAILED
 
 
 cdef int find_rest(Drain *job, const Intent *intent, uint64_t *present) noexcept nogil:
@@ -362,7 +382,7 @@ cdef int find_rest(Drain *job, const Intent *intent, uint64_t *present) noexcept
         return 0
     behind = log.size - intent.offset - present[0]
     if same > 0 and 0 < behind < intent.extra and (log.size % PAGE == 0 or log.size - intent.offset == intent.progress):
-        same = compare(job.log, intent.offset + intent.length, job.memory + HEAD_AT, min(behind, <uint64_t> HEAD))
+        same = compare(job.log, intent.offset + intent.length, job.memory + HEAD_AT, min(behind, HEAD_SIZE))
         if same > 0 and cut(job.log, intent.offset + intent.length) != 0 and errno != EPERM:
             return -1
     return min(same, 0)
@@ -370,41 +390,18 @@ cdef int find_rest(Drain *job, const Intent *intent, uint64_t *present) noexcept
 
 cdef int write_rest(Drain *job, const Intent *intent, uint64_t present) noexcept nogil:
     cdef iovec pieces[2]
-    cdef uint64_t written
+    cdef fm_file log
+    cdef uint64_t written = present
+    cdef uint64_t *progress = NULL if is_shared(job) else &intent_of(job).progress
+    if fm_look(job.log, &log) != 0:
+        return -1
     set_piece(&pieces[0], half_of(job, intent.number) + present, intent.length - present)
     set_piece(&pieces[1], NULL, 0)
-    if append(job.log, pieces, True, &written, NULL) != 0:
+    if append(job.log, pieces, is_shared(job) or log.regular, &written, progress) != 0:
         return -1
     if intent.length:
         empty(job, intent.number)
     return 0
-
-
-cdef int send_all(Drain *job) noexcept nogil:
-    cdef uint64_t *word = NULL
-    cdef uint64_t *progress = NULL
-    cdef uint64_t length = 0, before = 0, written
-    cdef iovec pieces[2]
-    cdef fm_file log
-    if fm_look(job.log, &log) != 0:
-        return failed(job)
-    set_piece(&pieces[0], NULL, 0)
-    if job.memory != NULL:
-        word, progress = <uint64_t *> job.memory + job.number % 2, <uint64_t *> (job.memory + MEMORY_PROGRESS_AT)
-        if word[0] >> 32 == job.number & LOW:
-            length = min(word[0] & LOW, job.half)
-        before = min(progress[0], length)
-        set_piece(&pieces[0], job.memory + MEMORY_HALVES_AT + job.number % 2 * job.half + before, length - before)
-    set_piece(&pieces[1], job.record, job.extra)
-    if append(job.log, pieces, log.regular, &written, NULL) != 0:
-        failed(job)
-        if not take_back(job.log, log.size, written) and progress != NULL:
-            progress[0] = min(before + written, length)
-        return AGAIN if job.error == EINTR else FAILED
-    job.taken = True
-    if length:
-        word[0], progress[0] = (job.number + 2 & LOW) << 32, 0
-    return DONE
 
 
 # --- what they are made of ---

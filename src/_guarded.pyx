@@ -4,7 +4,8 @@ cimport cython
 from kernel cimport *
 
 from fastmmap import _imports
-from fastmmap.errors import MappedFileError, behind, name_of, reason_of
+from fastmmap.errors import MappedFileError
+from fastmmap.faults import behind, name_of, reason_of
 
 from cpython.buffer cimport PyBUF_STRIDED_RO
 

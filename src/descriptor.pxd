@@ -45,7 +45,6 @@ cdef extern from *:
     int fm_look(int, fm_file *) nogil
     int flock(int, int) nogil
     int ftruncate(int, off_t) nogil
-    int unlink(const char *) nogil
     Py_ssize_t pread(int, void *, size_t, off_t) nogil
     Py_ssize_t pwrite(int, const void *, size_t, off_t) nogil
     Py_ssize_t writev(int, const iovec *, int) nogil
@@ -119,16 +118,15 @@ cdef inline void set_piece(iovec *piece, const void *data, uint64_t length) noex
     piece.iov_base, piece.iov_len = <void *> data, length
 
 cdef inline int append(int fd, iovec *pieces, bint patient, uint64_t *written, uint64_t *progress) noexcept nogil:
-    """Appends two pieces; `written` says how much of them there is, also after an error.
+    """Appends two pieces, and adds to `written` how much of them there is, also after an error.
 
     `progress`, where there is one, is told of a part before there is more. Where that isn't `patient`, a signal ends it
     with EINTR, unless the second piece has been begun. It may be known by nothing but a write that ends half-way.
     """
-    cdef uint64_t first = pieces[0].iov_len
+    cdef uint64_t first = written[0] + pieces[0].iov_len
     cdef Py_ssize_t number
     cdef size_t part
     cdef int i
-    written[0] = 0
     while pieces[0].iov_len or pieces[1].iov_len:
         number = writev(fd, pieces, 2)
         if number < 0:

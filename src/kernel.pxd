@@ -342,7 +342,7 @@ cdef inline int check_status(const Watch *watching, object owner, object before,
         size = (<object> watching.owner[0]).nbytes
     if after != before or after[2] < skipped + end:
         read = (skipped, size, end, -1 if witness == NULL else witness - watching.origin[0])
-        ours("fastmmap.errors", "check_status")(owner, before, after, ours("fastmmap.errors", "Read")(*read))
+        ours("fastmmap.faults", "check_status")(owner, before, after, ours("fastmmap.faults", "Read")(*read))
     return 0
 
 cdef inline int raise_fault(const Watch *watching) except -1:

@@ -39,8 +39,8 @@ def append(buffer: Buffer, position: SupportsIndex, data: Data) -> int:
 class Stage:
     """A writable buffer that takes records until it is full.
 
-    A record that doesn't fit, or is longer than `largest`, goes to `overflow(data)`, which a subclass defines: it makes
-    room or stores the record elsewhere. A stage without a buffer is full from the start.
+    A record that doesn't fit, or is longer than `_largest`, goes to `_overflow(data)`, which a subclass defines: it
+    makes room or stores the record elsewhere. A stage without a buffer is full from the start.
     """
 
     def __init__(self, buffer: Buffer | None = None) -> None:
@@ -48,29 +48,29 @@ class Stage:
         self._view: Any = None  # the buffer's memory,
         self._start = self._room = 0  # and the stretch of it for records
         self._word: int | None = None
-        self._base = self._tail = self._limit = self._before = self._turn = 0
-        self.largest = sys.maxsize
-        self.switch(buffer)
+        self._base = self._used = self._limit = self._before = self._switches = 0
+        self._largest = sys.maxsize
+        self._switch(buffer)
 
     @property
-    def tail(self) -> int:
+    def _tail(self) -> int:
         """How many bytes of records are in the buffer."""
-        return self._tail
+        return self._used
 
     @property
-    def stored(self) -> int:
+    def _stored(self) -> int:
         """How many bytes of records it has stored, in all its buffers."""
-        return self._before + self._tail
+        return self._before + self._used
 
     @property
-    def turn(self) -> int:
-        """How often it was switched."""
-        return self._turn
+    def _filling(self) -> int:
+        """The number of the drain that is being filled: how often it was switched."""
+        return self._switches
 
     def append(self, data: Data) -> None:
         """Stores one record, bytes-like or str; nothing is added to it."""
-        if not self.take(data):
-            self.overflow(data)
+        if not self._take(data):
+            self._overflow(data)
 
     def append_many(self, records: Iterable[Data]) -> int:
         """Stores each record of an iterable and returns how many there were. An error leaves those before it stored."""
@@ -80,40 +80,40 @@ class Stage:
             number += 1
         return number
 
-    def take(self, data: Data) -> bool:
+    def _take(self, data: Data) -> bool:
         """Stores one record if it fits, and returns whether it does."""
         own = data_bytes(data, "data")
         with self._storing:
-            if len(own) > self.largest or len(own) > self._limit - self._tail:
+            if len(own) > self._largest or len(own) > self._limit - self._used:
                 return False
             if own:
-                place = self._start + self._tail
+                place = self._start + self._used
                 self._view[place : place + len(own)] = own
             if self._word is not None:
-                self._view[self._word : self._word + WORD.size] = WORD.pack(self._base + self._tail + len(own))
-            self._tail += len(own)
+                self._view[self._word : self._word + WORD.size] = WORD.pack(self._base + self._used + len(own))
+            self._used += len(own)
             return True
 
-    def overflow(self, data: Data) -> None:
+    def _overflow(self, data: Data) -> None:
         """Called with a record that doesn't fit."""
-        raise ValueError(f"the record doesn't fit in a stage of {max(self._limit, 0)} bytes with {self._tail} in use")
+        raise ValueError(f"the record doesn't fit in a stage of {max(self._limit, 0)} bytes with {self._used} in use")
 
-    def switch(
+    def _switch(
         self,
         buffer: Buffer | None,
         start: int = 0,
         end: int | None = None,
         word: int | None = None,
         rests: bool = False,
-        turn: int | None = None,
+        filling: int | None = None,
     ) -> int:
         """Goes on at buffer[start:end], or nowhere without a buffer, and returns how many bytes were stored before.
 
         `word` is the offset, a multiple of 8, of an integer of 64 bits in the buffer, to which the number of bytes that
         are stored is added: it is changed after them, in one store, so that whoever shares the memory sees how far
-        the records go. With `rests` the stage takes no records yet. With `turn` nothing is done and -1 returned, unless
-        that is the stage's turn and its buffer, if it has one, holds records: else somebody, a signal handler perhaps,
-        has switched it meanwhile, or has written them elsewhere.
+        the records go. With `rests` the stage takes no records yet. With `filling` nothing is done and -1 returned,
+        unless that is the number of the drain being filled and the buffer, if there is one, holds records: else
+        somebody, a signal handler perhaps, has switched it meanwhile, or has written them elsewhere.
         """
         view, stop, base = None, start, 0
         if buffer is not None:
@@ -127,33 +127,33 @@ class Stage:
                 view.release()
                 raise
         with self._storing:
-            if turn is not None and (turn != self._turn or (self._view is not None and not self._tail)):
+            if filling is not None and (filling != self._switches or (self._view is not None and not self._used)):
                 released, used = view, -1
             else:
-                released, used = self._view, self._tail
+                released, used = self._view, self._used
                 self._view, self._start, self._room, self._word = view, start, stop - start, word
-                self._base, self._tail = base, 0
+                self._base, self._used = base, 0
                 self._before += used
-                self._turn += 1
-                self.rest() if rests else self.wake()
+                self._switches += 1
+                self._rest() if rests else self._wake()
         if released is not None:
             released.release()
         return used
 
-    def count(self, length: int) -> None:
+    def _count(self, length: int) -> None:
         """Adds to what it has stored the bytes of a record that was stored elsewhere."""
         with self._storing:
             self._before += length
 
-    def rest(self, anyway: bool = False) -> bool:
+    def _rest(self, anyway: bool = False) -> bool:
         """Lets the next record overflow, if none is stored, or anyway; returns whether it will."""
         with self._storing:
-            if self._tail and not anyway:
+            if self._used and not anyway:
                 return False
             self._limit = -1  # not even an empty record fits
             return True
 
-    def wake(self) -> None:
+    def _wake(self) -> None:
         """Lets records fit again, where there is a buffer. Without one not even an empty record does."""
         self._limit = -1 if self._view is None else self._room
 

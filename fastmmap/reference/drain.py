@@ -1,8 +1,8 @@
 """Drains, by which staged records get to a log, each once: the definition.
 
 Each of these functions is one step to whoever calls it: the kernels' are interrupted by no signal handler of Python's,
-and these by none that drains. They know descriptors, not paths; `staging.py` has the files, docs/appending.md the order
-of the steps, and why it is this.
+and these by none that drains. They know descriptors, not paths; `logs/` has the files, docs/appending.md the order of
+the steps, and why it is this.
 """
 
 from __future__ import annotations
@@ -12,79 +12,69 @@ import gc
 import mmap
 import os
 import stat
-import struct
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from .. import _system
+from .. import system
 from ..blame import ours
-from ..errors import MappedFileError
+from ..errors import MappedFileError, reading
+from ..logs.layout import (
+    DRAINS,
+    HALVES_AT,
+    HEAD_AT,
+    HEAD_SIZE,
+    INTENT,
+    INTENT_AT,
+    LOCK,
+    LOCK_MAGIC,
+    LOCK_VERSION,
+    NAME_AT,
+    NO_NAME,
+    OWN_LOCK_AT,
+    PROGRESS_AT,
+    WORD,
+    WORD_AT,
+    Outcome,
+    half_of,
+    length_of,
+    word_of,
+)
 from .arguments import data_bytes
 from .arguments import memory as at
 
-# A stage in a file: the words of its halves, in cache lines of their own; the intent of a drain (where the log ended,
-# bytes of the half, bytes of the record behind it, number, bytes written) and the head of that record; the halves.
-WORD, INTENT = struct.Struct("=Q"), struct.Struct("=QQQQQ")
-WORD_AT, INTENT_AT, HALVES_AT = (256, 320), 512, 8192
-PROGRESS_AT, HEAD_AT = INTENT_AT + INTENT.size - WORD.size, INTENT_AT + INTENT.size
-HEAD = 4096 - HEAD_AT
-
-# A stage in memory: the words, how much of a drain is in the log already, and the halves.
-MEMORY_PROGRESS_AT, MEMORY_HALVES_AT = 16, 64
-
-# A lock: magic, version, and the id of the stage whose drain is under way. It is nobody's if its first half is zeros.
-MAGIC, VERSION = b"fmlock\0\0", 1
-LOCK, NAME_AT, NO_NAME = struct.Struct("=8sQ16s"), 16, bytes(16)
-
-# A word is the number of a drain, modulo this, and as many bytes of records.
-DRAINS = 1 << 32
-
-# What comes of a step. KEPT: it is DONE, but the lock has to be given back by closing it. AGAIN: a signal came, or may
-# have, before all was done: when its handler has run, the same is called once more. GONE: the lock's file was removed,
-# or is none of ours. OTHER: the drain of another stage has to be finished first. NAMELESS: the log was removed, and
-# nothing more was written to it.
-DONE, KEPT, AGAIN, GONE, OTHER, NAMELESS = range(6)
-
-NOTHING = memoryview(b"")
-
 
 def drain(
-    lock: int, names: Any, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
-) -> int:
+    lock: tuple[int, Any] | None, stage: tuple[Any, int, bytes], log: int, number: int, record: Any, counter: Any
+) -> Outcome:
     """Writes what a drain has to the log, and a record behind it, under the lock: all of it, or OSError and none.
 
-    lock, log: descriptors, of the log for appending and reading. names, memory: those of the lock and of the stage,
-    `half` the bytes of each of its halves. number: of the drain, -1 to write none. A drain of this stage that was
-    interrupted is finished first. `counter.count` is told of the bytes of the record, which is in no stage: when this
-    process is killed, the part of it that was written is cut off.
+    lock: its descriptor and its memory; None for a stage in memory of this process alone, which has its lock in itself.
+    stage: its memory, how many bytes each of its halves has, and its id. log: a descriptor for appending, and for
+    reading where there is a lock. number: of the drain, -1 to write none. A drain of this stage that was interrupted is
+    finished first. `counter._count` is told of the bytes of the record, which is in no stage: when this process is
+    killed, the part of it that was written is cut off. What can't be taken back after an error, as from a pipe, is
+    written no second time, but for a part of the record.
+    """
+    memory, half, identity = stage
+    _check_name(identity)
+    with memoryview(memory) as view:
+        if half < 0 or half > (len(view) - HALVES_AT) // 2:
+            raise ValueError(f"two halves of {half} bytes from {HALVES_AT} on are not in {len(view)} bytes of memory")
+    if lock is not None:
+        with memoryview(lock[1]) as view:
+            if len(view) < LOCK.size:
+                raise ValueError(f"a lock has {LOCK.size} bytes, not {len(view)}")
+    return _step(_Drain(lock, stage, log, number, record, counter).run)
+
+
+def settle(lock: int, identity: bytes, remove: Callable[[], Any] | None = None) -> Outcome:
+    """Takes a stage's name away from the lock, under it, and calls `remove` if it names nobody then.
+
+    lock: a descriptor. A lock that is empty is begun.
     """
     _check_name(identity)
-    with memoryview(names) as view:
-        if len(view) < LOCK.size:
-            raise ValueError(f"a lock has {LOCK.size} bytes, not {len(view)}")
-    _check_halves(memory, half, HALVES_AT)
-    return _step(_drain, lock, names, log, memory, half, identity, number, record, counter)
-
-
-def settle(lock: int, identity: bytes, path: str | None) -> int:
-    """Takes a stage's name away from the lock, under it. With a path it is removed from there if it names nobody.
-
-    A lock that is empty is begun.
-    """
-    _check_name(identity)
-    return _step(_settle, lock, identity, path)
-
-
-def send(log: int, memory: Any, half: int, number: int, record: Any, counter: Any) -> int:
-    """Writes what a drain has to the log, and a record behind it, without a lock: the stage is in memory, or None.
-
-    OSError where not all of it was written. What can't be taken back then, as from a pipe, is written no second time,
-    but for a part of the record.
-    """
-    if memory is not None:
-        _check_halves(memory, half, MEMORY_HALVES_AT)
-    return _step(_send, log, memory, half, number, record, counter)
+    return _step(lambda: _settle(lock, identity, remove))
 
 
 def _check_name(identity: bytes) -> None:
@@ -92,18 +82,12 @@ def _check_name(identity: bytes) -> None:
         raise ValueError(f"the name of a stage has {len(NO_NAME)} bytes, not {len(identity)}")
 
 
-def _check_halves(memory: Any, half: int, start: int) -> None:
-    with memoryview(memory) as view:
-        if half < 0 or half > (len(view) - start) // 2:
-            raise ValueError(f"two halves of {half} bytes from {start} on are not in {len(view)} bytes of memory")
-
-
 # The threads that are in the midst of a step.
 _inside: set[int] = set()
 
 
-def _step(function: Callable[..., int], *arguments: Any) -> int:
-    """Calls a function, in the midst of which no other step of this thread's may begin: it would wait for itself.
+def _step(work: Callable[[], Outcome]) -> Outcome:
+    """Does the work, in the midst of which no other step of this thread's may begin: it would wait for itself.
 
     A signal handler that tries gets a RuntimeError. No forgotten appender is closed meanwhile.
     """
@@ -116,157 +100,197 @@ def _step(function: Callable[..., int], *arguments: Any) -> int:
     gc.disable()
     _inside.add(thread)
     try:
-        return function(*arguments)
+        return work()
     finally:
         _inside.discard(thread)
         if enabled:
             gc.enable()
 
 
-def _take(lock: int) -> int:
+def _take(lock: int) -> Outcome:
     """Takes the lock, and finds out whether others take that one, too."""
-    _system.lock(lock)
-    return DONE if os.fstat(lock).st_nlink else GONE
+    system.lock(lock)
+    return Outcome.DONE if os.fstat(lock).st_nlink else Outcome.GONE
 
 
-def _give_back(lock: int, outcome: int) -> int:
+def _give_back(lock: int, outcome: Outcome) -> Outcome:
     try:
-        _system.unlock(lock)
+        system.unlock(lock)
     except ours(OSError):
-        return KEPT if outcome == DONE else outcome
+        return Outcome.KEPT if outcome is Outcome.DONE else outcome
     return outcome
 
 
 def _is_lock(block: bytes) -> bool:
-    return len(block) == LOCK.size and LOCK.unpack(block)[:2] == (MAGIC, VERSION)
-
-
-def _settle(lock: int, identity: bytes, path: str | None) -> int:
-    outcome = OTHER
-    try:
-        outcome = _take(lock)
-        if outcome == DONE:
-            block = _system.read_at(lock, LOCK.size, 0)
-            if not block:
-                block = LOCK.pack(MAGIC, VERSION, NO_NAME)
-                _system.write_at(lock, block, 0)
-            name = block[NAME_AT:]
-            if not _is_lock(block):
-                outcome = GONE
-            elif name == identity:
-                _system.write_at(lock, NO_NAME, NAME_AT)
-            if outcome == DONE and path is not None and (name == identity or _is_nobody(name)):
-                _system.remove(path)
-    finally:
-        outcome = _give_back(lock, outcome)
-    return outcome
+    return len(block) == LOCK.size and LOCK.unpack(block)[:2] == (LOCK_MAGIC, LOCK_VERSION)
 
 
 def _is_nobody(name: bytes) -> bool:
     return name[:8] == NO_NAME[:8]
 
 
-def _drain(
-    lock: int, names: Any, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
-) -> int:
-    outcome = OTHER
+def _settle(lock: int, identity: bytes, remove: Callable[[], Any] | None) -> Outcome:
+    outcome = Outcome.OTHER
     try:
         outcome = _take(lock)
-        if outcome == DONE:
-            block = _load(names, LOCK.size, 0)
+        if outcome is Outcome.DONE:
+            block = system.read_at(lock, LOCK.size, 0)
+            if not block:
+                block = LOCK.pack(LOCK_MAGIC, LOCK_VERSION, NO_NAME)
+                system.write_at(lock, block, 0)
             name = block[NAME_AT:]
             if not _is_lock(block):
-                outcome = GONE
-            elif not _is_nobody(name) and os.fstat(log).st_nlink == 0:
-                outcome = NAMELESS
+                outcome = Outcome.GONE
             elif name == identity:
-                _finish(names, log, memory, half)
-            elif not _is_nobody(name):
-                outcome = OTHER
-        if outcome == DONE and number >= 0:
-            outcome = _write(names, log, memory, half, identity, number, record, counter)
+                system.write_at(lock, NO_NAME, NAME_AT)
+            if outcome is Outcome.DONE and remove is not None and (name == identity or _is_nobody(name)):
+                remove()
     finally:
         outcome = _give_back(lock, outcome)
     return outcome
 
 
-def _write(
-    names: Any, log: int, memory: Any, half: int, identity: bytes, number: int, record: Any, counter: Any
-) -> int:
-    """What a drain does when no other is unfinished."""
-    length, status = _length(memory, half, number), os.fstat(log)
-    if not length and not len(record):
-        return DONE
-    if status.st_nlink == 0:
-        return NAMELESS
-    offset = status.st_size
-    with memoryview(record)[:HEAD] as head:
-        _store(memory, data_bytes(head, "record"), HEAD_AT)
-    _store(memory, INTENT.pack(offset, length, len(record), number % DRAINS, 0), INTENT_AT)
-    # Half a name is nobody's: the first half is stored last, after the intent.
-    _store(names, identity[8:], NAME_AT + 8)
-    _store(names, identity[:8], NAME_AT)
-    start = HALVES_AT + number % 2 * half
-    with memoryview(memory) as view, view[start : start + length] as content:
-        written = _Written()
+class _Drain:
+    """What is done under a lock."""
+
+    def __init__(
+        self,
+        lock: tuple[int, Any] | None,
+        stage: tuple[Any, int, bytes],
+        log: int,
+        number: int,
+        record: Any,
+        counter: Any,
+    ) -> None:
+        self.memory, self.half, self.identity = stage
+        self.is_shared = lock is not None  # the log and the lock are other processes', too
+        self.lock, self.names, self.names_at = (-1, self.memory, OWN_LOCK_AT) if lock is None else (*lock, 0)
+        self.log, self.number, self.record, self.counter = log, number, record, counter
+
+    def run(self) -> Outcome:
+        if not self.is_shared:
+            return self._work()
+        outcome = Outcome.OTHER
         try:
-            # How much of a drain was written by a write that wrote less than all: only so is it known to be ours.
-            _append(log, [content, record], written, lambda part: _store(memory, WORD.pack(part), PROGRESS_AT))
-        except BaseException:
-            if _take_back(log, offset, written.size):
-                _forget(names)
-            else:
-                # Of the record there is this much, and no more will come: what stands behind it is another's.
-                extra = max(written.size - length + 1, 0)
-                _store(memory, INTENT.pack(offset, length, extra, number % DRAINS, written.size), INTENT_AT)
-            raise
-    if len(record):
-        counter.count(len(record))
-    if length:
-        _empty(memory, number)
-    try:
-        _forget(names)
-    except ours(MappedFileError):
-        return KEPT  # the lock was cut when all was done but to leave it
-    return DONE
+            outcome = _take(self.lock)
+            if outcome is Outcome.DONE:
+                outcome = self._work()
+        finally:
+            outcome = _give_back(self.lock, outcome)
+        return outcome
 
+    def _work(self) -> Outcome:
+        block = _load(self.names, LOCK.size, self.names_at)
+        name = block[NAME_AT:]
+        if not _is_lock(block):
+            return Outcome.GONE
+        if not _is_nobody(name):
+            if self.is_shared and os.fstat(self.log).st_nlink == 0:
+                return Outcome.NAMELESS
+            if name != self.identity:
+                return Outcome.OTHER
+            self._finish()
+        return self._write() if self.number >= 0 else Outcome.DONE
 
-def _forget(names: Any) -> None:
-    """Has the lock name nobody."""
-    _store(names, NO_NAME[:8], NAME_AT)
+    def _write(self) -> Outcome:
+        """What a drain does when no other is unfinished."""
+        number, record = self.number, self.record
+        length, status = self._length(number), os.fstat(self.log)
+        if not length and not len(record):
+            return Outcome.DONE
+        if self.is_shared and status.st_nlink == 0:
+            return Outcome.NAMELESS
+        offset = status.st_size
+        with memoryview(record)[:HEAD_SIZE] as head:
+            _store(self.memory, data_bytes(head, "record"), HEAD_AT)
+        _store(self.memory, INTENT.pack(offset, length, len(record), number % DRAINS, 0), INTENT_AT)
+        # Half a name is nobody's: the first half is stored last, after the intent.
+        self._name(self.identity[8:], 8)
+        self._name(self.identity[:8])
+        start = HALVES_AT + half_of(number) * self.half
+        with memoryview(self.memory) as view, view[start : start + length] as content:
+            written = _Written()
+            try:
+                # How much of a drain was written by a write that wrote less than all: only so is it known to be ours.
+                _append(self.log, [content, record], written, self._note)
+            except BaseException:
+                if _take_back(self.log, offset, written.size):
+                    self._forget()
+                else:
+                    # Of the record there is this much, and no more will come: what stands behind it is another's.
+                    extra = max(written.size - length + 1, 0)
+                    intent = INTENT.pack(offset, length, extra, number % DRAINS, written.size)
+                    _store(self.memory, intent, INTENT_AT)
+                raise
+        if len(record):
+            self.counter._count(len(record))
+        if length:
+            self._empty(number)
+        try:
+            self._forget()
+        except ours(MappedFileError):
+            return Outcome.KEPT  # the lock was cut when all was done but to leave it
+        return Outcome.DONE
 
+    def _finish(self) -> None:
+        """Ends the drain that the lock names, from wherever it was left."""
+        offset, length, extra, number, progress = INTENT.unpack(_load(self.memory, INTENT.size, INTENT_AT))
+        if length <= self._length(number):  # else it was ended, all but the name
+            present = self._find_rest(offset, length, extra, number, progress) if self.is_shared else progress
+            present, start = min(present, length), HALVES_AT + half_of(number) * self.half
+            with memoryview(self.memory) as view, view[start + present : start + length] as content:
+                _append(self.log, [content], _Written(present), None if self.is_shared else self._note)
+            if length:
+                self._empty(number)
+        self._forget()
 
-def _finish(names: Any, log: int, memory: Any, half: int) -> None:
-    """Ends the drain that the lock names, from wherever it was left.
+    def _find_rest(self, offset: int, length: int, extra: int, number: int, progress: int) -> int:
+        """How much of a half is in the log. What there is of a record behind it is cut off, if the log can be cut.
 
-    The log says how far it came: it was as long as the intent says when it began, and has grown by what was written.
-    What stands there is compared, because writers of other kinds take no lock: where it is something else, the drain is
-    written behind it, once more perhaps, but none of its records is lost.
-    """
-    offset, length, extra, number, progress = INTENT.unpack(_load(memory, INTENT.size, INTENT_AT))
-    if length <= _length(memory, half, number):  # else it was ended, all but the name
-        size, start = os.fstat(log).st_size, HALVES_AT + number % 2 * half
+        The log says how far the drain came: it was as long as the intent says when it began, and has grown by what was
+        written. What stands there is compared, because writers of other kinds take no lock: where it is something else,
+        the drain is written behind it, once more perhaps, but none of its records is lost.
+        """
+        size, start = os.fstat(self.log).st_size, HALVES_AT + half_of(number) * self.half
         present, behind = min(max(size - offset, 0), length), size - offset - length
-        if size < offset or _system.read_at(log, present, offset) != _load(memory, present, start):
-            present = 0
-            _store(memory, INTENT.pack(size, length, 0, number, 0), INTENT_AT)
-        elif 0 < behind < extra and (size % mmap.PAGESIZE == 0 or size - offset == progress):
+        if size < offset or system.read_at(self.log, present, offset) != _load(self.memory, present, start):
+            _store(self.memory, INTENT.pack(size, length, 0, number, 0), INTENT_AT)
+            return 0
+        if 0 < behind < extra and (size % mmap.PAGESIZE == 0 or size - offset == progress):
             # A part of a record that had no place in the stage, and whose append never returned. A write that is killed
             # ends with a page, and begins as the record did; what doesn't may be somebody else's.
-            head = _load(memory, min(behind, HEAD), HEAD_AT)
-            if _system.read_at(log, len(head), offset + length) == head:
-                _cut(log, offset + length)
-        with memoryview(memory) as view, view[start + present : start + length] as content:
-            _append(log, [content], _Written())
-        if length:
-            _empty(memory, number)
-    _forget(names)
+            head = _load(self.memory, min(behind, HEAD_SIZE), HEAD_AT)
+            if system.read_at(self.log, len(head), offset + length) == head:
+                _truncate(self.log, offset + length)
+        return present
+
+    def _note(self, written: int) -> None:
+        _store(self.memory, WORD.pack(written), PROGRESS_AT)
+
+    def _name(self, name: bytes, place: int = 0) -> None:
+        _store(self.names, name, self.names_at + NAME_AT + place)
+
+    def _forget(self) -> None:
+        """Has the lock name nobody."""
+        self._name(NO_NAME[:8])
+
+    def _length(self, number: int) -> int:
+        """How many bytes a drain has: none, if its half has another. ESTALE if that isn't possible."""
+        (word,) = WORD.unpack(_load(self.memory, WORD.size, WORD_AT[half_of(number)]))
+        length = length_of(word, number)
+        if length > self.half:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return length
+
+    def _empty(self, number: int) -> None:
+        """Ends a drain, in one store: its half has another number, and no bytes."""
+        _store(self.memory, WORD.pack(word_of(number + 2)), WORD_AT[half_of(number)])
 
 
-def _cut(log: int, size: int) -> None:
-    """Cuts a log, if it can be cut: where it may only be appended to, the part of a record stays."""
+def _truncate(log: int, size: int) -> None:
+    """Truncates a log, if it can be: where it may only be appended to, the part of a record stays."""
     try:
-        _system.truncate(log, size)
+        system.truncate(log, size)
     except ours(OSError) as error:
         if error.errno != errno.EPERM:
             raise
@@ -282,25 +306,11 @@ def _store(memory: Any, data: Any, offset: int) -> None:
         view[offset : offset + len(data)] = bytes(data)
 
 
-def _length(memory: Any, half: int, number: int) -> int:
-    """How many bytes a drain has: none, if its half has another. ESTALE if that isn't possible."""
-    (word,) = WORD.unpack(_load(memory, WORD.size, WORD_AT[number % 2]))
-    if word >> 32 != number % DRAINS:
-        return 0
-    if word % DRAINS > half:
-        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-    return int(word % DRAINS)
-
-
-def _empty(memory: Any, number: int) -> None:
-    """Ends a drain, in one store: its half has another number, and no bytes."""
-    _store(memory, WORD.pack((number + 2) % DRAINS << 32), WORD_AT[number % 2])
-
-
 class _Written:
     """How much an append has written, also after an error."""
 
-    size = 0
+    def __init__(self, size: int = 0) -> None:
+        self.size = size
 
 
 def _append(log: int, pieces: list[Any], written: _Written, note: Callable[[int], None] | None = None) -> None:
@@ -309,8 +319,8 @@ def _append(log: int, pieces: list[Any], written: _Written, note: Callable[[int]
     pieces = list(whole)
     try:
         while pieces:
-            with _system.reading(*whole):
-                number = _system.write_pieces(log, pieces)
+            with reading(*whole):
+                number = system.write_pieces(log, pieces)
             written.size += number
             while pieces and number >= len(pieces[0]):
                 number -= len(pieces.pop(0))
@@ -323,42 +333,14 @@ def _append(log: int, pieces: list[Any], written: _Written, note: Callable[[int]
 
 
 def _take_back(log: int, offset: int, written: int) -> bool:
-    """Cuts off what was written from `offset` on, if nothing stands behind it; whether nothing of it is left."""
+    """Truncates what was written from `offset` on, if nothing stands behind it; whether nothing of it is left."""
     if written == 0:
         return True
     try:
         status = os.fstat(log)
         if not stat.S_ISREG(status.st_mode) or status.st_size != offset + written:
             return False
-        _system.truncate(log, offset)
+        system.truncate(log, offset)
     except ours(OSError):
         return False
     return True
-
-
-def _send(log: int, memory: Any, half: int, number: int, record: Any, counter: Any) -> int:
-    offset, written = os.fstat(log).st_size, _Written()
-    if memory is None:
-        try:
-            _append(log, [record], written)
-        except BaseException:
-            _take_back(log, offset, written.size)
-            raise
-    else:
-        place, start = number % 2 * WORD.size, MEMORY_HALVES_AT + number % 2 * half
-        (word,) = WORD.unpack(_load(memory, WORD.size, place))
-        length = word % DRAINS if word >> 32 == number % DRAINS else 0
-        before = min(WORD.unpack(_load(memory, WORD.size, MEMORY_PROGRESS_AT))[0], length)
-        with memoryview(memory) as view, view[start + before : start + length] as content:
-            try:
-                _append(log, [content, record], written)
-            except BaseException:
-                if not _take_back(log, offset, written.size):
-                    _store(memory, WORD.pack(min(before + written.size, length)), MEMORY_PROGRESS_AT)
-                raise
-        if length:
-            _store(memory, WORD.pack((number + 2) % DRAINS << 32), place)
-            _store(memory, bytes(WORD.size), MEMORY_PROGRESS_AT)
-    if len(record):
-        counter.count(len(record))
-    return DONE

@@ -9,18 +9,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from . import _system
-from .blame import ignoring, ours
-from .draining import Lock, Log, Nameless, StageError, Untrusted, check_trust, open_beside, settle
+from .. import beside, system
+from ..beside import Untrusted, check_trust
+from ..blame import ignoring, ours
+from ..errors import warn
+from ..paths import exists, is_directory, is_taken, resolved
 from .ending import appenders
-from .errors import warn
-from .paths import exists, is_directory, is_taken, resolved
-from .reference.drain import DRAINS, HALVES_AT
-from .staging import File, Header, words_in
+from .header import Header, words_in
+from .layout import DRAINS, HALVES_AT
+from .lock import Lock, StageError, settle
+from .log import Log, Nameless
+from .stage import FileStage
 
 if TYPE_CHECKING:
-    from .draining import Held
-    from .mapped import Path
+    from ..descriptors import Held
+    from ..mapped import Path
 
     # Whether a stage is to be recovered, by its header and where its log is, if it was found.
     Wanted = Callable[[Header, str | None], bool]
@@ -69,7 +72,7 @@ def refuse_open_log(path: str) -> None:
     path = resolved(path)
     status = os.stat(path)
     for appender in list(appenders):
-        if (name := appender.stage_for(status)) is not None:
+        if (name := appender._stage_for(status)) is not None:
             raise _busy(path, name)
 
     def own(header: Header, log: str | None) -> bool:
@@ -96,11 +99,11 @@ def _is_written_to(stage: str, log: os.stat_result) -> bool:
     It may be one that records aren't taken from: the log's mode may have changed since.
     """
     try:
-        file = open_beside(stage)
+        file = beside.adopt(stage)
         user = os.fstat(file.fd).st_uid
     except ours(OSError):
         return False  # it is gone, or was warned of
-    return user in (os.geteuid(), log.st_uid) and not _system.lock(file.fd, wait=False)
+    return user in (os.geteuid(), log.st_uid) and not system.lock(file.fd, wait=False)
 
 
 def wanted_by(path: str) -> Wanted:
@@ -115,7 +118,7 @@ def wanted_by(path: str) -> Wanted:
 def stages_in(folder: str) -> Iterator[str]:
     """The paths of all that are named as stages are."""
     for name in sorted(os.listdir(folder)):
-        if name.startswith(_system.OURS) and name.endswith(".stage"):
+        if name.startswith(beside.PREFIX) and name.endswith(".stage"):
             yield os.path.join(folder, name)
 
 
@@ -156,7 +159,7 @@ def as_warning(path: str, error: OSError) -> str:
 def _is_wanted(path: str, wanted: Wanted) -> bool:
     """Whether a stage is one of a log's, as far as it can be read."""
     with ignoring(OSError):
-        file = open_beside(path)
+        file = beside.adopt(path)
         header = Header.read(file.fd, path)
         return header is not None and wanted(header, _find_log(header, path, file.fd))
     return False
@@ -165,7 +168,7 @@ def _is_wanted(path: str, wanted: Wanted) -> bool:
 def recover_stage(path: str, wanted: Wanted, unsaid: list[str], waits: bool = True) -> bool:
     """Recovers a stage whose writer is dead. Whether it was, and was wanted. Busy, if it `waits` for no lock."""
     try:
-        file = open_beside(path)
+        file = beside.adopt(path)
     except ours(FileNotFoundError):
         return False
     try:
@@ -185,7 +188,7 @@ def _recover_open(path: str, file: Held, wanted: Wanted, unsaid: list[str], wait
     if header is None:
         return _remove_unfinished(file.fd, path)
     found = _find_log(header, path, file.fd)
-    if not wanted(header, found) or not _system.lock(file.fd, wait=False) or os.fstat(file.fd).st_nlink == 0:
+    if not wanted(header, found) or not system.lock(file.fd, wait=False) or os.fstat(file.fd).st_nlink == 0:
         return False  # another log's; or its writer lives; or it was drained and removed just now
     try:
         if found is not None:
@@ -201,14 +204,14 @@ class Busy(Exception):
 
 def _drain(path: str, file: Held, header: Header, found: str, unsaid: list[str], waits: bool) -> bool:
     """Takes a dead writer's stage to its log, and removes it."""
-    if not _system.boot():
+    if not system.boot():
         raise StageError(path, "Without /proc it isn't known whether the machine has started anew since: mount it")
     log = Log(found)
     lock = Lock(os.path.dirname(path), log)
     try:
         check_trust(file.fd, path, log.status)
-        stage = File.of_another(path, file, header, lock, log)
-        if header.boot != _system.boot():
+        stage = FileStage.of_another(path, file, header, lock, log)
+        if header.boot != system.boot():
             unsaid.append(_set_aside(path, found))
             return True
         if not waits and not lock.is_free():
@@ -226,7 +229,7 @@ def _drain(path: str, file: Held, header: Header, found: str, unsaid: list[str],
 
 def _set_aside(path: str, log: str) -> str:
     aside = path.removesuffix(".stage") + ".aside"
-    _system.rename(path, aside)
+    system.rename(path, aside)
     return (
         f"{aside!r} has records for {log!r} from before the machine was started anew. Some of them may be in the log, "
         f"and some may be lost: they are not taken over"
@@ -250,7 +253,7 @@ def _remove_empty(path: str, file: Held, header: Header) -> bool:
     user = os.fstat(file.fd).st_uid
     if user not in (os.geteuid(), os.stat(os.path.dirname(path)).st_uid):
         raise StageError(path, f"The log {header.path!r} of this stage is gone")
-    _system.remove(path)
+    system.remove(path)
     _remove_lock(f"{path.removesuffix('.stage').rpartition('-')[0]}.lock", header.id, user)
     return True
 
@@ -258,7 +261,7 @@ def _remove_empty(path: str, file: Held, header: Header) -> bool:
 def _remove_lock(path: str, drained: bytes, user: int) -> None:
     """Removes the lock of a log that is gone, unless it is somebody else's or names another stage."""
     with ignoring(OSError):
-        file = open_beside(path)
+        file = beside.adopt(path)
         if os.fstat(file.fd).st_uid == user:
             settle(file, drained, path)
 
@@ -266,9 +269,9 @@ def _remove_lock(path: str, drained: bytes, user: int) -> None:
 def _remove_unfinished(fd: int, path: str) -> bool:
     """Removes a stage of ours whose writer died while it made it: it holds nothing."""
     status = os.fstat(fd)
-    if status.st_uid != os.geteuid() or status.st_nlink != 1 or not _system.lock(fd, wait=False):
+    if status.st_uid != os.geteuid() or status.st_nlink != 1 or not system.lock(fd, wait=False):
         return False
-    _system.remove(path)
+    system.remove(path)
     return True
 
 
@@ -301,6 +304,6 @@ def _has_log(path: str, header: Header, stage: os.stat_result, end: int = 0) -> 
         return False
     if not stat.S_ISREG(status.st_mode) or status.st_ino != header.inode:
         return False
-    birth = _system.birth(path)
+    birth = system.birth(path)
     # By their births they are told apart; where one isn't known, by their lengths.
     return header.is_of(status, birth, stage) and (bool(birth and header.birth) or status.st_size >= end)

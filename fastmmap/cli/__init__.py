@@ -16,12 +16,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from . import _system, growing
-from .draining import check_appendable
-from .editing import plan_replace, replace_file
+from .. import growing, system
+from ..editing.edit import plan_replace, replace_file
+from ..errors import naming
+from ..logs.log import check_appendable
+from ..logs.recovering import recover
 from .options import SHOWN, parsed
 from .output import Output, OutputClosed, OutputError, keep_numbers, say
-from .recovering import recover
 from .streaming import Source
 
 FOUND, NOT_FOUND, ERROR, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
@@ -134,15 +135,15 @@ def preview(options: argparse.Namespace, file: str) -> bool:
 
 def append_to(options: argparse.Namespace) -> int:
     """Each TEXT, or all of standard input, at the end of the file, whoever else appends to it."""
-    with _system.naming(0):
+    with naming(0):
         if not options.text:
             os.read(0, 0)  # an error, before anything is made, where it is closed
-    with _system.naming(options.file):
+    with naming(options.file):
         fd = os.open(options.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             status = os.fstat(fd)
             check_appendable(status)
-            append = growing.append_whole if stat.S_ISREG(status.st_mode) else _system.write_all
+            append = growing.append_whole if stat.S_ISREG(status.st_mode) else system.write_all
             if options.text:
                 end = b"\n" if options.newline else b""
                 append(fd, memoryview(b"".join([text + end for text in options.text])))
@@ -160,8 +161,8 @@ def append_input(fd: int, append: Callable[[int, memoryview], Any]) -> None:
         raise OSError(errno.EINVAL, "input file is output file")
     done = 0
     while True:
-        with _system.naming(0):
-            block = _system.read_some(0, BLOCK)
+        with naming(0):
+            block = system.read_some(0, BLOCK)
         if not block:
             return
         try:

@@ -6,14 +6,14 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from . import _system
-from .blame import ignoring, ours
-from .draining import Lock, open_beside
+from .. import beside, system
+from ..blame import ignoring, ours
+from .lock import Lock
 from .recovering import as_warning, recover_stage
 
 if TYPE_CHECKING:
-    from .draining import Log
-    from .staging import Header
+    from .header import Header
+    from .log import Log
 
 # A folder whose time is this near may change once more without its time telling, in nanoseconds.
 _RECENT = 10**9
@@ -68,8 +68,8 @@ class Others:
 
 
 def _is_held(path: str) -> bool:
-    file = open_beside(path)
+    file = beside.adopt(path)
     try:
-        return not _system.lock(file.fd, wait=False)
+        return not system.lock(file.fd, wait=False)
     finally:
         file.close()

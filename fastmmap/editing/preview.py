@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ._backend import chosen
-from .reference.arguments import END
+from .._backend import chosen
+from ..reference.arguments import END
 
 if TYPE_CHECKING:
-    from .mapped import MappedFile
-    from .rewriting import Edit
+    from ..mapped import MappedFile
+    from .rewrite import Edit
 
 # Of a line that is longer, so many bytes are shown before the first match in it, and as many after.
 LONGEST = 1 << 12

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from . import _system
-from ._backend import chosen
-from .mapped import MappedFile
+from .. import system
+from .._backend import chosen
+from ..errors import naming
+from ..mapped import MappedFile
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,8 +48,8 @@ def windows(fd: int, shared: int) -> Windows:
             buffer[:kept] = buffer[end - kept : end]
             offset, end = offset + end - kept, kept
         begin = end
-        while len(buffer) - end >= size and (end == begin or _system.is_ready(fd)):
-            block = _system.read_some(fd, size)
+        while len(buffer) - end >= size and (end == begin or system.is_ready(fd)):
+            block = system.read_some(fd, size)
             if not block:
                 break
             buffer[end : end + len(block)] = block
@@ -110,7 +111,7 @@ class Source:
         self._standard = file == "-"
         self._name: int | str = 0 if self._standard else file
         self._mapped: MappedFile | None = None
-        with _system.naming(self._name):
+        with naming(self._name):
             self._fd = 0 if self._standard else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 self._open()
@@ -148,7 +149,7 @@ class Source:
             return
         left = limit
         pieces = windows(self._fd, len(needle) - 1) if self._mapped is None else parts(self._mapped)
-        with _system.naming(self._name):
+        with naming(self._name):
             for offsets in matches(pieces, needle, **options):
                 if left is not None:
                     offsets = offsets[:left]
@@ -161,7 +162,7 @@ class Source:
 
     def count(self, needle: bytes, **options: Any) -> int:
         """How many matches there are."""
-        with _system.naming(self._name):
+        with naming(self._name):
             mapped = self._mapped
             number = count(self._fd, needle, **options) if mapped is None else mapped.count(needle, **options)
             self._leave(None)

@@ -6,7 +6,7 @@ import errno
 import os
 from contextlib import suppress
 
-from . import _system
+from .. import system
 
 # So much is collected before it is written.
 _PIECE = 1 << 16
@@ -73,7 +73,7 @@ def _write_whole(fd: int, data: bytes) -> None:
             try:
                 written += os.write(fd, view[written:])
             except BlockingIOError:
-                _system.wait(fd, writes=True)
+                system.wait(fd, writes=True)
 
 
 def keep_numbers() -> set[int]:

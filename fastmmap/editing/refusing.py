@@ -6,16 +6,16 @@ import errno
 import os
 import stat
 
-from . import _system
-from ._attributes import APPEND_ONLY, IMMUTABLE, MOUNT_POINT, attributes
-from .blame import ignoring, ours
-from .descriptors import Open
+from .. import system
+from ..blame import ignoring, ours
+from ..descriptors import Open
+from ..system import attributes
+
+# What `system.attributes` may say.
+IMMUTABLE, APPEND_ONLY, MOUNT_POINT = "immutable", "append-only", "a mount point"
 
 # The way out where a rewrite is refused.
 IN_PLACE = "fastmmap.open(path, 'r+').replace edits in place what may be written to, where old and new are equally long"
-
-# CAP_FOWNER, among the capabilities of a process.
-_FOWNER = 1 << 3
 
 # What takes an attribute away.
 _WAY_OUT = {IMMUTABLE: "chattr -i lifts that", APPEND_ONLY: "chattr -a lifts that"}
@@ -90,14 +90,7 @@ def _is_on_read_only_filesystem(path: str) -> bool:
 
 def _may_replace(status: os.stat_result, folder: os.stat_result) -> bool:
     """Whether we may replace a file in a sticky folder: its owner may, the folder's, and who has CAP_FOWNER."""
-    if os.geteuid() in (status.st_uid, folder.st_uid):
-        return True
-    try:
-        with open("/proc/self/status", "rb") as file:
-            (capabilities,) = (line.split()[1] for line in file if line.startswith(b"CapEff:"))
-        return bool(int(capabilities, 16) & _FOWNER)
-    except ours(OSError, ValueError):
-        return True  # where that can't be known, the system says so later
+    return os.geteuid() in (status.st_uid, folder.st_uid) or system.acts_as_owner()
 
 
 def _refuse_read_only(path: str, status: os.stat_result) -> None:
@@ -124,7 +117,7 @@ def _reason_against_writing(path: str, status: os.stat_result) -> str | None:
     # A sandbox that refuses the question seems to say no. To open the file changes nothing in it.
     try:
         with Open() as file:
-            _system.open_into(file, path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
+            system.open_into(file, path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
     except ours(OSError) as error:
         if error.errno != errno.ETXTBSY:  # a program that runs may be replaced
             return f"The file can't be written to ({error.strerror}):"

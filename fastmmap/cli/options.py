@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from . import __version__, kernel
+from .. import __version__, kernel
 from .output import say
 
 # How many changes a dry run shows.

@@ -25,9 +25,9 @@ monotonic = time.monotonic
 class Ticking(Protocol):
     """What has to be done again and again, as long as there is something to do."""
 
-    interval: float | None
+    _interval: float | None
 
-    def tick(self) -> bool:
+    def _tick(self) -> bool:
         """Does it, and returns whether it is to be done again."""
 
 
@@ -45,8 +45,8 @@ class _Desk:
 
     def put(self, what: Ticking) -> None:
         """Has it tick in an interval's time."""
-        assert what.interval is not None
-        self.armed.append((monotonic() + what.interval, next(self.order), weakref.ref(what)))
+        assert what._interval is not None
+        self.armed.append((monotonic() + what._interval, next(self.order), weakref.ref(what)))
         with suppress(RuntimeError):  # the leader is called already
             self.called.release()
 
@@ -112,7 +112,7 @@ def _run(desk: _Desk, coming: object) -> None:
 
 def _tick(what: Ticking) -> bool:
     try:
-        return what.tick()
+        return what._tick()
     except Exception:
         # A warning that is an error, for instance. Others have to be drained all the same, and this one as well.
         threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), None)))

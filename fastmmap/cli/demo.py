@@ -17,10 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import _backend
-from .appending import Appender
-from .mapped import MappedFile
-from .mapped import open as map_file
+from .. import _backend
+from ..logs.appender import Appender
+from ..mapped import MappedFile
+from ..mapped import open as map_file
 
 WAYS = ("plain file", "mmap module", "reference")
 OLD, NEW, ABSENT = b" the ", b" eht ", b"a needle that isn't there"

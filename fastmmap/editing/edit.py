@@ -12,21 +12,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
 
-from . import _system
-from .blame import ours
-from .descriptors import Open
-from .mapped import MappedFile
-from .parallel import workers
-from .paths import resolved
-from .previewing import Change, changes
-from .recovering import refuse_open_log
-from .reference.arguments import END, check_old, data_bytes, index_or
+from .. import system
+from ..blame import ours
+from ..descriptors import Open
+from ..errors import naming
+from ..logs.recovering import refuse_open_log
+from ..mapped import MappedFile
+from ..parallel import workers
+from ..paths import resolved
+from ..reference.arguments import END, check_old, data_bytes, index_or
+from .preview import Change, changes
 from .refusing import refuse_backup
-from .rewriting import Edit, Options, Original, check_same, first_match, rewrite, survey
+from .rewrite import Edit, Options, Original, check_same, first_match, rewrite, survey
 
 if TYPE_CHECKING:
-    from .reference.arguments import Data
-    from .rewriting import Progress
+    from ..reference.arguments import Data
+    from .rewrite import Progress
 
     Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -158,8 +159,8 @@ def _target(path: Path) -> str:
 @contextmanager
 def _opened(target: str) -> Iterator[Original]:
     """A regular file, open; OSErrors name it."""
-    with _system.naming(target, always=True), Open() as file:
-        _system.open_into(file, target, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is refused, not waited for
+    with naming(target, always=True), Open() as file:
+        system.open_into(file, target, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is refused, not waited for
         status = os.fstat(file.fd)
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # MappedFile refuses a directory
             raise OSError(errno.ENODEV, "Not a regular file")
@@ -192,7 +193,7 @@ def _became(path: str, before: os.stat_result) -> str:
 
 def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: Options, seen: Seen) -> Replacement:
     began = time.perf_counter()
-    with _system.naming(target, always=True):
+    with naming(target, always=True):
         seen.append((target, os.stat(target)))
         refuse_open_log(target)  # and what its dead writers have left is there to be edited
     with _opened(target) as original:

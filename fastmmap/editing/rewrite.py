@@ -14,17 +14,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import _system, parallel
-from ._backend import check_wanted, chosen, run
-from .blame import call, ignoring, is_ours, ours
-from .descriptors import Open
-from .paths import is_taken
-from .recovering import refuse_open_log
+from .. import beside, parallel, system
+from .._backend import check_wanted, chosen, run
+from ..blame import call, ignoring, is_ours, ours
+from ..descriptors import Open
+from ..logs.recovering import refuse_open_log
+from ..paths import is_taken
 from .refusing import IN_PLACE, refuse, refuse_backup, refuse_name
 from .sparse import has_holes, write_data
 
 if TYPE_CHECKING:
-    from .mapped import MappedFile
+    from ..mapped import MappedFile
 
     Progress = Callable[[int, int], object]
 
@@ -114,10 +114,10 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
     # Opened first: a directory that can't be, and so can't be flushed, is an error before the file is replaced.
     with Open() as directory, _Beside(folder) as new:
         if options.durable:
-            _system.open_directory_into(directory, folder)
+            system.open_directory_into(directory, folder)
         new.create()
         with _explained(f"the new file can't be given to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"):
-            _system.keep_owner(new.fd, before)
+            system.keep_owner(new.fd, before)
         parts = survey(original.data, edit, first, options.threads)
         count = sum(part.number for part in parts)
         size = len(original.data) + edit.grown(count)
@@ -125,9 +125,9 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
             f"the new file takes {size} bytes beside the old one. {IN_PLACE}", errno.ENOSPC, errno.EDQUOT, errno.EFBIG
         ):
             _write(new.fd, original, parts, edit, options)
-        _system.keep_attributes(new.fd, original.fd, before)
+        system.keep_attributes(new.fd, original.fd, before)
         if options.durable:
-            _system.make_durable(new.fd)
+            system.make_durable(new.fd)
         _check_unchanged(target, before)
         if options.backup is None:
             new.replace(target)
@@ -135,7 +135,7 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
             with _explained(f"no backup {options.backup!r} could be made"):
                 new.exchange(target, options.backup)
         if options.durable:
-            _system.make_names_durable(directory.fd)
+            system.make_names_durable(directory.fd)
     return count, size
 
 
@@ -146,7 +146,7 @@ class _Beside:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._path = os.path.join(folder, f"{_system.OURS}{os.urandom(8).hex()}")
+        self._path = os.path.join(folder, f"{beside.PREFIX}{os.urandom(8).hex()}")
         refuse_name(self._path, "The new file")
         self._file = Open()
 
@@ -157,38 +157,38 @@ class _Beside:
     def create(self) -> None:
         """Makes it, which is the first that is done within the with statement: so it is gone whatever happens."""
         with _explained(f"the new file is to be made in {self._folder!r}. {IN_PLACE}"):
-            self._named = _system.create_beside_into(self._file, self._folder, self._path)
+            self._named = beside.create_into(self._file, self._folder, self._path)
 
     def replace(self, target: str) -> None:
         """Gives the file its place."""
         self._name()
-        _system.rename(self._path, target)
+        system.rename(self._path, target)
         self._named = False
 
     def exchange(self, target: str, backup: str) -> None:
         """Gives the file its place, and the old one the name `backup`. On any error the old one has its place again."""
         if is_same(backup, target):
-            _system.remove(backup)  # what an edit left that was killed; renaming would do nothing
+            system.remove(backup)  # what an edit left that was killed; renaming would do nothing
         self._name()
         try:
-            if _system.exchange(self._path, target):
-                _system.rename(self._path, backup)
+            if system.exchange(self._path, target):
+                system.rename(self._path, backup)
             else:  # where names can't be exchanged, the old file has two for a moment
-                _system.remove(backup)
-                _system.link(target, backup)
-                _system.rename(self._path, target)
+                system.remove(backup)
+                system.link(target, backup)
+                system.rename(self._path, target)
         except BaseException:
             if self._is_ours():
                 if is_same(backup, target):
-                    _system.remove(backup)
+                    system.remove(backup)
             elif is_taken(self._path):
-                _system.exchange(self._path, target)
+                system.exchange(self._path, target)
             raise
 
     def _name(self) -> None:
         if not self._named:
             self._named = True  # before it is so: an interrupt may come between
-            _system.name_file(self.fd, self._path)
+            system.name_file(self.fd, self._path)
 
     def _is_ours(self) -> bool:
         """Whether the name is that of the new file. After an exchange it is the old one's."""
@@ -202,7 +202,7 @@ class _Beside:
     def __exit__(self, *exception: Any) -> None:
         try:
             if self._named and self._is_ours():
-                _system.remove(self._path)
+                system.remove(self._path)
             self._named = False
         finally:
             self._file.close()
@@ -273,7 +273,7 @@ def _write(new: int, original: Original, parts: list[Part], edit: Edit, options:
                 if hole:
                     write_data(new, block[:filled], at, hole)
                 else:
-                    _system.write_at(new, block[:filled], at)
+                    system.write_at(new, block[:filled], at)
                 at += filled
                 report(filled)
             if at != end or pieces.replaced != part.number:
@@ -291,10 +291,10 @@ def _reserve(new: int, original: Original, size: int) -> int:
     """
     folder, before = os.path.dirname(original.path), original.status
     if not has_holes(before):
-        _system.reserve(new, folder, size)
+        system.reserve(new, folder, size)
         return 0
     # Which blocks there will be isn't known yet: about those of the old file, and what the file grows by.
-    _system.reserve(new, folder, size, min(before.st_blocks * 512 + max(size - before.st_size, 0), size))
+    system.reserve(new, folder, size, min(before.st_blocks * 512 + max(size - before.st_size, 0), size))
     return before.st_blksize
 
 

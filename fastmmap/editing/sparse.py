@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from . import _system
+from .. import system
 
 
 def has_holes(status: os.stat_result) -> bool:
@@ -28,9 +28,9 @@ def write_data(fd: int, data: Any, offset: int, block: int) -> None:
                 begun = low if begun is None else begun
             elif begun is not None:
                 with view[begun:low] as part:
-                    _system.write_at(fd, part, offset + begun)
+                    system.write_at(fd, part, offset + begun)
                 begun = None
             low = high
         if begun is not None:
             with view[begun:] as part:
-                _system.write_at(fd, part, offset + begun)
+                system.write_at(fd, part, offset + begun)

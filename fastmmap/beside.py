@@ -1,0 +1,110 @@
+"""Files of ours beside the user's: what they are called, from whom they are trusted, how they are made and opened.
+
+New files of an edit, stages and their locks stand in the folder of the file that they are for, where others may have
+put something under the same name.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from . import system
+from .blame import ignoring, ours
+from .descriptors import Held
+from .paths import is_taken
+
+# What their names begin with. With a dot, so that no `app.log*` sees them.
+PREFIX = ".fastmmap-"
+
+
+class Untrusted(OSError):
+    """A file that has a name of ours, but isn't, or may not be: it is left alone, with a warning."""
+
+    def __init__(self, path: str, reason: str, number: int = errno.EPERM) -> None:
+        super().__init__(number, f"{os.path.basename(path)!r} is ignored: {reason}", path)
+
+
+def create_into(fds: list[int], folder: str, path: str) -> bool:
+    """Puts a new file's descriptor into a list, for us alone to read; whether it has a name already, `path` then.
+
+    Without one, nothing is left of it when this process is killed, until `system.name_file` gives it its name.
+    """
+    if system.open_unnamed_into(fds, folder):
+        return False
+    system.open_into(fds, path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    return True
+
+
+def create(folder: str, path: str) -> tuple[int, bool]:
+    """create_into, which returns the descriptor as well."""
+    fds: list[int] = []
+    named = create_into(fds, folder, path)
+    return fds.pop(), named
+
+
+def adopt(path: str, mode: int | None = None) -> Held:
+    """Opens a file that may be one of ours: no link, and nothing that can't be one. With a mode it may be a new one."""
+    try:
+        file = Held(_open(path, mode))
+    except ours(OSError) as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise Untrusted(path, "it is not a regular file") from None
+        if error.errno == errno.EACCES and is_taken(path):
+            raise Untrusted(path, str(error.strerror), error.errno) from None
+        raise
+    if not stat.S_ISREG(os.fstat(file.fd).st_mode):
+        raise Untrusted(path, "it is not a regular file")
+    return file
+
+
+def _open(path: str, mode: int | None = None) -> int:
+    """A file that somebody else may have put there: no link, and nothing that blocks.
+
+    With a mode it is made where it isn't there.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    while True:
+        try:
+            return os.open(path, flags)
+        except ours(FileNotFoundError):
+            if mode is None:
+                raise
+        # Where everybody may write, Linux refuses O_CREAT for a file that is somebody else's (fs.protected_regular).
+        with ignoring(FileExistsError):
+            return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
+
+
+def check_trust(fd: int, path: str, log: os.stat_result) -> None:
+    """Raises Untrusted unless a file beside a log is as private as the log, and belongs to its owner or to us.
+
+    Otherwise somebody who may not write to the log could have us do so.
+    """
+    status = os.fstat(fd)
+    if status.st_nlink > 1:
+        raise Untrusted(path, "it has several names")
+    if status.st_uid not in (os.geteuid(), log.st_uid):
+        raise Untrusted(path, f"it belongs to user {status.st_uid}")
+    if status.st_mode & ~log.st_mode & 0o022 or (status.st_mode & 0o020 and status.st_gid != log.st_gid):
+        raise Untrusted(path, "others may write to it who may not write to the log")
+
+
+def adapt(fd: int, log: os.stat_result) -> None:
+    """Gives a file beside a log the log's owner and group, where we may, and to those who may use the log rights."""
+    with ignoring(OSError):
+        system.keep_owner(fd, log)
+    if os.fstat(fd).st_gid != log.st_gid:
+        with ignoring(OSError):
+            system.give_to_group(fd, log.st_gid)
+    mode = permissions(log)
+    system.set_mode(fd, mode if os.fstat(fd).st_gid == log.st_gid else mode & ~0o070)
+
+
+def permissions(log: os.stat_result) -> int:
+    """The mode of a file beside a log: to read and write for those who may do both to the log.
+
+    Who may only read the log could lock the file, and so hold writers up; who may only write to it could read records.
+    """
+    both = log.st_mode & log.st_mode >> 1 & 0o222
+    return both | both << 1 | 0o600

@@ -1,0 +1,74 @@
+"""Syncing a log: what of it would not survive a power loss yet."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import system
+from ..blame import ours
+from ..descriptors import Descriptor
+from ..errors import naming
+
+if TYPE_CHECKING:
+    from .log import Log
+
+
+class Durability:
+    """Whether an appender's log is to be synced, and what came of it."""
+
+    def __init__(self, name: Any, policy: str | None) -> None:
+        self._name, self.policy = name, policy
+        self.is_asked = policy is not None  # whether anybody wants anything to be synced
+        self.is_pending = False  # whether there is something to sync
+        self.has_name = False  # whether the name of the log would survive, too
+        self.failure: OSError | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to sync in time."""
+        return self.policy is not None and self.is_pending
+
+    def check(self) -> None:
+        """Raises OSError once a sync has failed: the system may have dropped what it couldn't write."""
+        if self.failure is not None:
+            text = f"{self.failure.strerror}: a sync has failed, and what was written before it may be lost"
+            raise OSError(self.failure.errno, text, self._name)
+
+    def sync(self, log: Callable[[], Log]) -> None:
+        """Syncs the log, which a handler may change meanwhile, and its name."""
+        self.is_pending = False
+        try:
+            with naming(self._name, always=True):
+                done = None
+                while done is not (current := log()):
+                    done = current
+                    self._sync_by(system.make_durable, done.file.fd)
+                if not self.has_name:
+                    self.sync_name(done)
+        except BaseException:
+            self.is_pending = True
+            raise
+
+    def sync_name(self, log: Log) -> None:
+        """Once, for this appender may have made the file. What has left its folder is synced without its name."""
+        try:
+            directory = Descriptor(system.open_directory(os.path.dirname(log.path)))
+        except ours(PermissionError):
+            pass
+        except ours(FileNotFoundError, NotADirectoryError):
+            return
+        else:
+            self._sync_by(system.make_names_durable, directory.fd)
+        self.has_name = True
+
+    def _sync_by(self, call: Callable[[int], None], fd: int) -> None:
+        """Syncs a file or a directory. An error is for life."""
+        try:
+            call(fd)
+        except ours(OSError) as error:
+            if error.errno != errno.EINVAL:  # what a pipe answers, or a device
+                self.failure = error  # which the system says once alone
+            raise

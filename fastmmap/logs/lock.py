@@ -1,0 +1,132 @@
+"""The lock of a log, under which one writer at a time drains its stage."""
+
+from __future__ import annotations
+
+import errno
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .. import beside, system
+from .._backend import Mapping, chosen
+from ..beside import Untrusted, adapt, check_trust, permissions
+from ..blame import ignoring, ours
+from ..descriptors import Descriptor, Held
+from ..errors import naming
+from .layout import LOCK, LOCK_MAGIC, LOCK_VERSION, NAME_AT, NO_NAME, Outcome
+
+if TYPE_CHECKING:
+    from .log import Log
+
+
+class StageError(OSError):
+    """A stage or lock of ours that can't be used as things are: it is left alone."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(errno.ESTALE, f"{reason} ({os.path.basename(path)})", path)
+
+
+# What is in a lock that isn't open.
+CLOSED = memoryview(bytearray(LOCK.size))
+
+
+class Lock:
+    """The lock of one log in one folder: a file, locked during drains alone, that names the stage being drained.
+
+    A name that stands there when the lock is taken is that of a writer that died, or failed, while it drained. It is
+    for whoever has the lock to finish that first. Only the drains of the kernel take it, which no signal interrupts.
+    """
+
+    def __init__(self, folder: str, log: Log) -> None:
+        self.file = Held(-1)
+        self.file.names = CLOSED
+        self.folder, self.log = folder, log
+        # Of one filesystem, a log's number is enough, and it stays the same when that is mounted anew.
+        device = "" if os.stat(folder).st_dev == log.status.st_dev else f"{log.status.st_dev:x}-"
+        self._prefix = f"{beside.PREFIX}{device}{log.status.st_ino:x}"
+        self.path = os.path.join(folder, f"{self._prefix}.lock")
+
+    def stage_path(self, identity: bytes) -> str:
+        """Where the stage of that id is."""
+        return os.path.join(self.folder, f"{self._prefix}-{identity.hex()}.stage")
+
+    def has_stage(self, name: str) -> bool:
+        """Whether a file is named as a stage of the log is."""
+        return name.startswith(f"{self._prefix}-") and name.endswith(".stage")
+
+    def is_free(self) -> bool:
+        """Whether nobody is in the midst of a drain, as far as one look tells."""
+        if self.file.fd < 0:
+            self.open()
+        if not system.lock(self.file.fd, wait=False):
+            return False
+        system.unlock(self.file.fd)
+        return True
+
+    def open(self) -> None:
+        """Opens the file, or makes it. Untrusted where somebody else has put something there."""
+        status = self.log.status
+        file = beside.adopt(self.path, permissions(status))
+        check_trust(file.fd, self.path, status)
+        block = system.read_at(file.fd, LOCK.size, 0)
+        if not block:
+            if os.fstat(file.fd).st_uid == os.geteuid():
+                adapt(file.fd, status)
+            settle(file, NO_NAME, None)
+            if file.fd < 0:
+                self.open()  # it was closed, as it couldn't be given back otherwise
+                return
+        elif len(block) < LOCK.size or not block.startswith(LOCK_MAGIC):
+            raise Untrusted(self.path, "it is no lock")
+        elif (version := LOCK.unpack(block)[1]) != LOCK_VERSION:
+            raise StageError(self.path, f"Version {version} of the lock is unknown to this fastmmap")
+        self._map(file)
+
+    def _map(self, file: Held) -> None:
+        with naming(self.path, always=True):
+            again = Descriptor(os.open(system.path_of(file.fd), os.O_RDWR | os.O_CLOEXEC))
+        file.names = Mapping(again.fd, 0, LOCK.size, "write").view()
+        self.file = file
+
+    def name(self) -> bytes:
+        """The id of the stage whose drain is under way, or zeros, as far as can be seen without taking the lock."""
+        return bytes(self.file.names[NAME_AT : NAME_AT + len(NO_NAME)])
+
+    def close(self) -> None:
+        """Closes the file; the next drain opens it anew. If the lock is taken, it is given back."""
+        self.file.close()
+        self.file.names = CLOSED
+
+    def forget(self, identity: bytes) -> None:
+        """Takes a stage's name away, if it is there."""
+        settle(self.file, identity, None)
+
+    def remove(self, drained: bytes = NO_NAME) -> None:
+        """Removes the file, unless it is somebody else's, or names a stage that isn't `drained`.
+
+        Whoever needs it makes it anew.
+        """
+        with ignoring(OSError):
+            if self.file.fd < 0:
+                self.open()
+            if os.fstat(self.file.fd).st_uid in (os.geteuid(), self.log.status.st_uid):
+                settle(self.file, drained, self.path)
+        self.close()
+
+
+def settle(lock: Held, identity: bytes, path: str | None) -> None:
+    """Takes a stage's name away from a lock, and removes its file from `path` if it names nobody then.
+
+    A lock that can't be given back otherwise is closed.
+    """
+    # os.unlink is written in C, and called under the lock: nothing of Python's runs there.
+    remove = None if path is None else partial(os.unlink, path)
+    outcome = Outcome.KEPT
+    try:
+        while (outcome := chosen.settle(lock.fd, identity, remove)) is Outcome.AGAIN:
+            pass
+    except ours(FileNotFoundError):
+        pass  # it is removed already
+    finally:
+        if outcome is Outcome.KEPT:
+            lock.close()

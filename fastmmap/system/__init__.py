@@ -1,0 +1,215 @@
+"""The one seam to the operating system: every call that differs between systems, or fails for want of space.
+
+What changes a file goes through here, so that tests can make each call fail. `files.py`, `names.py`, `metadata.py` and
+`machine.py` have what is the same on all systems; `linux.py`, `darwin.py` and `windows.py` what a system does its own
+way, under names whose meaning is said here; `generic.py` what the others do, and what can't be had there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+from .. import _imports
+from ..blame import ours
+from .files import (
+    is_ready,
+    read_at,
+    read_some,
+    truncate,
+    wait,
+    write_all,
+    write_at,
+    write_pieces,
+    write_some,
+    write_zeros,
+)
+from .machine import ADVICE, advice, allows, cpus, is_scarce, room
+from .metadata import give_to_group, keep_attributes, keep_owner, set_mode
+from .names import link, make_names_durable, open_directory, open_directory_into, open_into, remove, rename
+from .native import native
+from .shared_memory import open_shared, remove_shared
+
+__all__ = [
+    "ADVICE", "acts_as_owner", "advice", "allocate", "allows", "append_some", "attributes", "birth", "boot", "cpus",
+    "device_size", "exchange", "give_to_group", "is_local", "is_path_of", "is_ready", "is_scarce",
+    "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_durable", "make_names_durable", "mapped_at",
+    "memory_file", "name_file", "native", "open_directory", "open_directory_into", "open_into", "open_shared",
+    "open_unnamed_into", "path_of", "read_at", "read_some", "remove", "remove_shared", "rename", "reserve", "room",
+    "set_mode", "start_writeback", "truncate", "unlock", "wait", "write_all", "write_at", "write_pieces",
+    "write_some", "write_zeros",
+]  # fmt: skip
+
+# --- space ---
+
+
+def allocate(fd: int, size: int, new_size: int) -> bool:
+    """Blocks for a file of `size` bytes to become larger; its size stays. False where that isn't to be had."""
+    return native.fallocate(fd, size, new_size - size, True)
+
+
+def lengthen(fd: int, size: int, new_size: int) -> bool:
+    """Makes a file `new_size` bytes long, with blocks for what lies beyond `size`. False where that isn't to be had.
+
+    A file that is longer by then stays so: another process may have appended to it.
+    """
+    return native.fallocate(fd, size, new_size - size, False)
+
+
+def reserve(fd: int, folder: str, size: int, written: int | None = None) -> None:
+    """Makes a new file `size` bytes long, with blocks for all of them, or raises OSError.
+
+    written: how many of them will be, if the others are to be holes. No blocks are allocated then.
+    """
+    if written is not None:
+        os.ftruncate(fd, size)
+        size = written
+    elif size == 0 or native.fallocate(fd, 0, size, False):
+        return
+    if room(folder) < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def device_size(fd: int) -> int:
+    """How many bytes a block device has. The descriptor's position stays: it may be shared with others."""
+    own = os.open(f"/dev/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)  # on Linux a description of its own
+    try:
+        position = os.lseek(own, 0, os.SEEK_CUR)
+        size = os.lseek(own, 0, os.SEEK_END)
+        os.lseek(own, position, os.SEEK_SET)
+        return size
+    finally:
+        os.close(own)
+
+
+# --- the disk ---
+
+
+def make_durable(fd: int) -> None:
+    """Returns when the file's bytes, and its size, would survive a power loss."""
+    native.make_durable(fd)
+
+
+def start_writeback(fd: int, offset: int, length: int) -> None:
+    """Asks for the bytes to be written to the disk soon, where the system can be asked; promises nothing."""
+    native.start_writeback(fd, offset, length)
+
+
+# --- processes ---
+
+
+def lock(fd: int, wait: bool = True) -> bool:
+    """Takes the lock of an open file (flock), which goes with its last descriptor; False where another has it."""
+    return native.lock(fd, wait)
+
+
+def unlock(fd: int) -> None:
+    """Gives it back."""
+    native.unlock(fd)
+
+
+def is_local(fd: int) -> bool:
+    """Whether a file is on a filesystem on which a mapping, a lock and a write mean the same to all processes."""
+    return native.is_local(fd)
+
+
+def boot() -> bytes:
+    """16 bytes that are others after the machine has started anew; none where the system doesn't tell."""
+    return native.boot()
+
+
+def acts_as_owner() -> bool:
+    """Whether this process may do to others' files what their owners may, also where that can't be known."""
+    return native.acts_as_owner()
+
+
+def memory_file() -> int:
+    """The descriptor of a new file that is in no directory and goes with its last user."""
+    try:
+        return os.memfd_create("fastmmap", os.MFD_CLOEXEC)
+    except ours(OSError, AttributeError) as error:
+        if isinstance(error, OSError) and error.errno not in (*native.REFUSED, errno.EACCES):
+            raise
+    tempfile = _imports.load("tempfile")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+# --- which file it is ---
+
+
+def birth(file: int | str) -> int:
+    """When a file was made, in nanoseconds, by its descriptor or path; 0 where that isn't known.
+
+    It tells a file from another that got its inode after it.
+    """
+    return native.birth(file)
+
+
+def attributes(path: str) -> set[str]:
+    """What keeps a file from being replaced beside its mode, as far as the system tells. A link is not followed.
+
+    "immutable", "append-only", and "a mount point", which a folder may be, too.
+    """
+    return native.attributes(path)
+
+
+def path_of(fd: int) -> Any:
+    """A path by which an open file can be opened once more."""
+    return native.path_of(fd)
+
+
+def is_path_of(name: bytes) -> bool:
+    """Whether a path is one of those that `path_of` makes."""
+    return native.is_path_of(name)
+
+
+def mapped_at(address: int) -> tuple[str, int] | None:
+    """The path of the file that is mapped at an address, and which of its bytes is; None where that isn't known."""
+    return native.mapped_at(address)
+
+
+def append_some(fd: int, data: Any) -> int:
+    """write(2) at the end of a file, wherever that is by then, which may write less than it is given.
+
+    The descriptor's position and flags stay: they may be shared with others.
+    """
+    if hasattr(os, "RWF_APPEND"):
+        try:
+            return os.pwritev(fd, [data], 0, os.RWF_APPEND)
+        except ours(OSError) as error:
+            if error.errno not in (*native.REFUSED, errno.EINVAL):
+                raise
+    try:
+        own = os.open(path_of(fd), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    except ours(FileNotFoundError):
+        text = "Without /proc, and without pwritev2, nothing can be appended to a file that is open"
+        raise OSError(errno.ENOSYS, text) from None
+    try:
+        if not os.path.samestat(os.fstat(own), os.fstat(fd)):
+            raise OSError(errno.ESTALE, "The file was renamed or replaced, and can't be opened again to append to it")
+        return os.write(own, data)
+    finally:
+        os.close(own)
+
+
+# --- names ---
+
+
+def open_unnamed_into(fds: list[int], folder: str) -> bool:
+    """A new file in a folder that has no name yet, which `name_file` can give it; its descriptor is put into a list.
+
+    Nothing is left of it when this process is killed. False where that isn't to be had.
+    """
+    return native.open_unnamed_into(fds, folder)
+
+
+def name_file(fd: int, path: str) -> None:
+    """Names a file that has no name. FileExistsError where the name is taken."""
+    native.name_file(fd, path)
+
+
+def exchange(path: str, other: str) -> bool:
+    """Lets two files have each other's name, in one step; False where the system can't do so, with nothing done."""
+    return native.exchange(path, other)

@@ -1,0 +1,49 @@
+"""What macOS does otherwise."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from typing import Any
+
+from . import generic
+from .generic import (
+    REFUSED,
+    acts_as_owner,
+    attributes,
+    birth,
+    boot,
+    exchange,
+    fallocate,
+    is_local,
+    is_path_of,
+    lock,
+    mapped_at,
+    name_file,
+    open_unnamed_into,
+    quota,
+    start_writeback,
+    unlock,
+)
+
+__all__ = [
+    "REFUSED", "acts_as_owner", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate", "is_local",
+    "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "path_of", "quota",
+    "start_writeback", "unlock",
+]  # fmt: skip
+
+
+def make_durable(fd: int) -> None:
+    fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # type: ignore[attr-defined]  # fsync leaves them in the drive's cache
+
+
+def path_of(fd: int) -> Any:
+    return fcntl.fcntl(fd, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0")  # type: ignore[attr-defined]
+
+
+def create_shared(open_by_name: Callable[..., int], name: str, size: int) -> int:
+    fd = generic.create_shared(open_by_name, name, size)
+    if os.fstat(fd).st_size == 0:
+        os.ftruncate(fd, size)  # the one way there, and only once
+    return fd

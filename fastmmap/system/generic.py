@@ -1,0 +1,104 @@
+"""What any POSIX system has. Where Linux or macOS can do more, their own file says so under the same name."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..blame import ours
+
+try:
+    import fcntl  # not when it is needed: that may be while the interpreter ends
+except ImportError:  # as in a browser: there are no locks, and so no stages
+    fcntl = None  # type: ignore[assignment]
+
+# What a system call answers that isn't there, or that a sandbox (seccomp) refuses, whatever it is called for.
+REFUSED = (errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
+
+
+def fallocate(fd: int, offset: int, length: int, keeps_size: bool) -> bool:
+    return False
+
+
+def start_writeback(fd: int, offset: int, length: int) -> None:
+    pass
+
+
+def make_durable(fd: int) -> None:
+    os.fdatasync(fd)
+
+
+def lock(fd: int, wait: bool = True) -> bool:
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, "This Python has no fcntl, and so no locks")
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ours(BlockingIOError):
+        return False
+    return True
+
+
+def unlock(fd: int) -> None:
+    fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def ioctl(fd: int, request: int, argument: bytes) -> bytes:
+    """ioctl(2) on a descriptor, which may change its argument: it is returned."""
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, "This Python has no fcntl")
+    return fcntl.ioctl(fd, request, argument)
+
+
+def is_local(fd: int) -> bool:
+    return False
+
+
+def birth(file: int | str) -> int:
+    return 0
+
+
+def boot() -> bytes:
+    return b""
+
+
+def attributes(path: str) -> set[str]:
+    return set()
+
+
+def quota() -> int:
+    return sys.maxsize
+
+
+def path_of(fd: int) -> Any:
+    return f"/proc/self/fd/{fd}"
+
+
+def is_path_of(name: bytes) -> bool:
+    return name.startswith(b"/dev/fd/")
+
+
+def acts_as_owner() -> bool:
+    return True
+
+
+def mapped_at(address: int) -> tuple[str, int] | None:
+    return None
+
+
+def exchange(path: str, other: str) -> bool:
+    return False
+
+
+def open_unnamed_into(fds: list[int], folder: str) -> bool:
+    return False
+
+
+def name_file(fd: int, path: str) -> None:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), path)
+
+
+def create_shared(open_by_name: Callable[..., int], name: str, size: int) -> int:
+    return open_by_name(f"/{name}", os.O_RDWR | os.O_CREAT, mode=0o600)

@@ -1,0 +1,322 @@
+"""What Linux has beside POSIX: calls by ctypes, which a sandbox may refuse, and what /proc and /sys tell."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import re
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .. import _imports
+from ..blame import ours
+from ..descriptors import Open
+from ..paths import is_directory
+from . import generic
+from .files import write_zeros
+from .generic import REFUSED, ioctl, lock, make_durable, path_of, unlock
+from .names import open_into
+
+__all__ = [
+    "REFUSED", "acts_as_owner", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate", "is_local",
+    "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "path_of", "quota",
+    "start_writeback", "unlock",
+]  # fmt: skip
+
+_KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
+_WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+_EMPTY_PATH, _NOFOLLOW, _BIRTH = 0x1000, 0x100, 0x800  # AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, STATX_BTIME
+
+# Filesystems, by their number in statfs(2), whose mappings, locks and writes mean the same to all processes of a
+# machine: ext2 to ext4, XFS, Btrfs, tmpfs, overlayfs, ZFS, F2FS, bcachefs, ramfs, JFS.
+_LOCAL = frozenset((
+    0xEF53, 0x58465342, 0x9123683E, 0x01021994, 0x794C7630, 0x2FC12FC1, 0xF2F52010, 0xCA451A4E, 0x858458F6, 0x3153464A,
+))  # fmt: skip
+
+_LOCAL_NAMES = frozenset((
+    "ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "bcachefs", "ramfs", "jfs",
+))  # fmt: skip
+
+# Where Linux keeps what shm_open makes: a filesystem in memory.
+_SHARED = "/dev/shm"
+IMMUTABLE, APPEND_ONLY, MOUNT_POINT = "immutable", "append-only", "a mount point"
+MOUNTS = "/proc/self/mountinfo"
+
+# CAP_FOWNER, among the capabilities of a process.
+_FOWNER = 1 << 3
+
+# The bits of statx(2).
+_STATX = {0x10: IMMUTABLE, 0x20: APPEND_ONLY, 0x2000: MOUNT_POINT}
+
+# FS_IOC_GETFLAGS, which is _IOR('f', 1, long), and its bits. A system that numbers requests otherwise answers ENOTTY.
+_GET_FLAGS = 0x80006601 | struct.calcsize("l") << 16
+_FLAGS = {0x10: IMMUTABLE, 0x20: APPEND_ONLY}
+
+
+@functools.cache
+def _libc() -> Any:
+    """The C library, None where Python was built without ctypes. It is loaded when it is needed, not at import."""
+    try:
+        return _imports.load("ctypes").CDLL(None, use_errno=True)
+    except ours(ImportError, OSError):
+        return None
+
+
+def _function(name: str) -> Any:
+    """A function of the C library's, None where it isn't to be had."""
+    return getattr(_libc(), name, None)
+
+
+def fallocate(fd: int, offset: int, length: int, keeps_size: bool) -> bool:
+    """fallocate(2), False where it isn't to be had. Not posix_fallocate: glibc's imitation of it rewrites the file."""
+    call = _function("fallocate")
+    if call is None:
+        return False
+    ctypes = _imports.load("ctypes")
+    call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    number = errno.EINTR
+    while number == errno.EINTR:
+        if call(fd, _KEEP_SIZE if keeps_size else 0, offset, length) == 0:
+            return True
+        number = ctypes.get_errno()
+    if number in REFUSED:
+        return False
+    raise OSError(number, os.strerror(number))
+
+
+def start_writeback(fd: int, offset: int, length: int) -> None:
+    """Asks for the bytes to be written to the disk soon, where the system can be asked; promises nothing."""
+    call = _function("sync_file_range")
+    if call is not None and length:
+        ctypes = _imports.load("ctypes")
+        call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+        call(fd, offset, length, _WRITEBACK)
+
+
+def exchange(path: str, other: str) -> bool:
+    """Lets two files have each other's name, in one step; False where the system can't do so, with nothing done."""
+    call = _function("renameat2")
+    if call is None:
+        return False
+    ctypes = _imports.load("ctypes")
+    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    if call(_HERE, os.fsencode(path), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (*REFUSED, errno.EINVAL):
+        return False  # where EPERM was meant, the other way meets it again
+    raise OSError(number, os.strerror(number), path, None, other)
+
+
+def is_local(fd: int) -> bool:
+    """Whether a file is on a filesystem on which a mapping, a lock and a write mean the same to all processes."""
+    call = _function("fstatfs")
+    if call is None:
+        return _is_mounted_locally(fd)
+    ctypes = _imports.load("ctypes")
+    status = ctypes.create_string_buffer(512)  # a struct statfs is shorter than this
+    while call(fd, status) != 0:
+        number = ctypes.get_errno()
+        if number in REFUSED:
+            return _is_mounted_locally(fd)
+        if number != errno.EINTR:
+            raise OSError(number, os.strerror(number))
+    return filesystem(status.raw, os.uname().machine) in _LOCAL
+
+
+def _is_mounted_locally(fd: int) -> bool:
+    """is_local by the table of mounts, where the system can't be asked itself. Not all of Btrfs is found so."""
+    device = os.fstat(fd).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open(MOUNTS, errors="surrogateescape") as mounts:
+            for line in mounts:
+                mount, _, kind = line.partition(" - ")
+                if mount.split()[2] == number:
+                    return kind.split()[0] in _LOCAL_NAMES
+    except ours(OSError):
+        pass
+    return False
+
+
+def filesystem(status: bytes, machine: str) -> int:
+    """The number of a filesystem, with which a struct statfs begins: a long, but on s390x."""
+    (number,) = struct.unpack_from("@I" if machine == "s390x" else "@l", status)
+    return int(number) & 0xFFFFFFFF
+
+
+def birth(file: int | str) -> int:
+    """When a file was made, in nanoseconds, by its descriptor or path; 0 where that isn't known.
+
+    It tells a file from another that got its inode after it.
+    """
+    block = statx(file, _BIRTH)
+    if block is None:
+        return 0
+    mask, seconds, nanoseconds = struct.unpack_from("=I76xqI", block)
+    return seconds * 10**9 + nanoseconds if mask & _BIRTH else 0
+
+
+def statx(file: int | str, mask: int = 0) -> bytes | None:
+    """A struct statx, by a descriptor or a path, whose link isn't followed; None where it isn't to be had."""
+    call = _function("statx")
+    if call is None:
+        return None
+    ctypes = _imports.load("ctypes")
+    block = ctypes.create_string_buffer(256)
+    at, path, flags = (file, b"", _EMPTY_PATH) if isinstance(file, int) else (_HERE, os.fsencode(file), _NOFOLLOW)
+    return block.raw if call(at, path, flags, mask, block) == 0 else None
+
+
+def attributes(path: str) -> set[str]:
+    """Which of the three a file or folder is, as far as the system tells. A link is not followed."""
+    block = statx(path)
+    attributes, known = (0, 0) if block is None else struct.unpack_from("=8xQ40xQ", block)
+    found = {word for bit, word in _STATX.items() if attributes & known & bit}
+    if not known & 0x2000 and path in _mount_points():
+        found.add(MOUNT_POINT)
+    if not known & 0x30:
+        found |= _flags(path)
+    return found
+
+
+def _mount_points() -> set[str]:
+    """Where something is mounted, for kernels before 5.8, and where statx(2) can't be called."""
+    try:
+        with open(MOUNTS, "rb") as file:
+            places = [line.split(b" ")[4] for line in file]
+    except ours(OSError):
+        return set()
+    return {os.fsdecode(re.sub(rb"\\(\d{3})", lambda code: bytes([int(code[1], 8)]), place)) for place in places}
+
+
+def _flags(path: str) -> set[str]:
+    """What chattr(1) has set, for filesystems that don't tell statx(2)."""
+    try:
+        with Open() as file:
+            open_into(file, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+            (flags,) = struct.unpack_from("=I", ioctl(file.fd, _GET_FLAGS, bytes(8)))
+    except ours(OSError):
+        return set()
+    return {word for bit, word in _FLAGS.items() if flags & bit}
+
+
+@functools.cache
+def boot() -> bytes:
+    """16 bytes that are others after the machine has started anew; none where the system doesn't tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return bytes.fromhex(file.read().replace("-", ""))
+    except ours(OSError):
+        return b""
+
+
+@functools.cache
+def quota() -> int:
+    """The CPUs that the control groups (version 2) allow, rounded up. cpu.max holds "quota period" or "max period"."""
+    quota = sys.maxsize
+    try:
+        with open("/proc/self/cgroup") as file:
+            group = file.read().strip().rpartition("::")[2]
+    except ours(OSError):
+        return quota
+    while True:
+        try:
+            with open(f"/sys/fs/cgroup{group}/cpu.max") as file:
+                most, period = file.read().split()
+            if most != "max":
+                quota = min(quota, max(1, -(-int(most) // int(period))))
+        except ours(OSError, ValueError):
+            pass
+        if group in ("", "/"):
+            return quota
+        group = os.path.dirname(group)
+
+
+def mapped_at(address: int) -> tuple[str, int] | None:
+    """The path of the file that is mapped at an address, and which of its bytes is; None where that isn't known."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+            for line in maps:
+                bounds, _, offset, _, _, *path = line.rstrip("\n").split(maxsplit=5)
+                start, end = (int(bound, 16) for bound in bounds.split("-"))
+                if start <= address < end:
+                    if not path or not path[0].startswith("/") or path[0].endswith(" (deleted)"):
+                        return None
+                    return path[0].replace("\\012", "\n"), int(offset, 16) + address - start
+    except ours(OSError, ValueError):
+        pass
+    return None
+
+
+def is_path_of(name: bytes) -> bool:
+    return name.startswith(b"/proc/self/fd/")
+
+
+def acts_as_owner() -> bool:
+    try:
+        with open("/proc/self/status", "rb") as file:
+            (capabilities,) = (line.split()[1] for line in file if line.startswith(b"CapEff:"))
+        return bool(int(capabilities, 16) & _FOWNER)
+    except ours(OSError, ValueError):
+        return True
+
+
+def can_name_files() -> bool:
+    """Whether a file that has no name can be given one, which goes by /proc."""
+    return is_directory("/proc/self/fd")
+
+
+def open_unnamed_into(fds: list[int], folder: str) -> bool:
+    if not can_name_files():
+        return False
+    try:
+        open_into(fds, folder, os.O_TMPFILE | os.O_RDWR, 0o600)
+    except ours(OSError) as error:
+        # Filesystems without them say so in different ways; old systems take the flag for O_DIRECTORY.
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT):
+            raise
+        return False
+    if _may_link(fds[-1], folder):
+        return True
+    os.close(fds.pop())
+    return False
+
+
+def _may_link(fd: int, taken: str) -> bool:
+    """Whether a sandbox lets files be named so: by a name that is taken, of which nothing but that can come."""
+    try:
+        os.link(path_of(fd), taken, src_dir_fd=fd)
+    except ours(FileExistsError):
+        return True
+    except ours(OSError) as error:
+        return error.errno not in REFUSED
+    return True
+
+
+def name_file(fd: int, path: str) -> None:
+    try:
+        os.link(path_of(fd), path, src_dir_fd=fd)  # with a directory's descriptor it is linkat, which follows
+    except ours(OSError) as error:
+        raise OSError(error.errno, error.strerror, path) from None  # the other name is of no use to anybody
+
+
+def create_shared(open_by_name: Callable[..., int], name: str, size: int) -> int:
+    fds: list[int] = []
+    try:
+        if not open_unnamed_into(fds, _SHARED):
+            raise FileNotFoundError(_SHARED)
+    except ours(OSError):  # shared memory is elsewhere here
+        return generic.create_shared(open_by_name, name, size)
+    try:
+        if size and not fallocate(fds[-1], 0, size, False):
+            write_zeros(fds[-1], 0, size)
+        name_file(fds[-1], f"{_SHARED}/{name}")
+    except BaseException:
+        os.close(fds.pop())
+        raise
+    return fds.pop()

@@ -1,0 +1,53 @@
+"""Names in directories, and descriptors by them, the same on all systems."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from ..blame import ignoring, ours
+
+
+def open_into(fds: list[int], path: str, flags: int, mode: int = 0o777) -> None:
+    """os.open, whose descriptor is in a list before a signal handler can run: what that raises would lose it.
+
+    A call from Python would end with handlers running before its result is kept; this is one from C.
+    """
+    fds.extend(map(os.open, (path,), (flags | os.O_CLOEXEC,), (mode,)))
+
+
+def open_directory(path: str) -> int:
+    """A directory's descriptor, for make_names_durable."""
+    fds: list[int] = []
+    open_directory_into(fds, path)
+    return fds.pop()
+
+
+def open_directory_into(fds: list[int], path: str) -> None:
+    """open_directory, as open_into does it."""
+    open_into(fds, path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def make_names_durable(directory: int) -> None:
+    """Returns when the names in a directory, given by its descriptor, would survive a power loss."""
+    try:
+        os.fsync(directory)
+    except ours(OSError) as error:
+        if error.errno != errno.EINVAL:  # filesystems that keep no directory say so
+            raise
+
+
+def link(path: str, other: str) -> None:
+    """A second name for a file."""
+    os.link(path, other)
+
+
+def rename(old: str, new: str) -> None:
+    """Puts a file in the place of another, in one step."""
+    os.replace(old, new)
+
+
+def remove(path: str) -> None:
+    """Takes a name away, if it is there."""
+    with ignoring(FileNotFoundError):
+        os.unlink(path)
