@@ -161,6 +161,12 @@ def make(tmp_path):
 
 
 @pytest.fixture
+def text(make):
+    """A file of a few words."""
+    return make(b"hello mapped world")
+
+
+@pytest.fixture
 def small_disk(tmp_path):
     """A filesystem of one MiB."""
     folder = tmp_path / "disk"
