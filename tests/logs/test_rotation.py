@@ -8,20 +8,17 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
 
 import pytest
 from support.marks import each_stage, forking, linux
 from support.standing_in import as_system
-from support.writers import killed, ours
+from support.writers import ours
 
 import fastmmap
 from fastmmap import _system, draining
 
-pytestmark = [
-    each_stage,
-    forking,
-]
+pytestmark = [each_stage, forking]
+
 
 LARGE = b"L" * 70_000 + b"\n"
 
@@ -44,6 +41,7 @@ def removed_and_made(path):
 
 
 WAYS = {"removed": os.unlink, "replaced": replaced, "removed, then made": removed_and_made}
+
 
 OPTIONS = {"plain": {}, "always in sync": {"sync": "always"}, "small": {"stage_size": 10}}
 
@@ -369,43 +367,3 @@ def test_what_was_flushed_before_a_reopen_is_safe_if_syncs_were_asked_for(path, 
         log.reopen()
         assert [os.path.basename(name) for name in synced] == expected
         log.close()
-
-
-# --- logs that are gone ---
-
-
-@linux
-def test_an_empty_stage_of_a_log_that_is_gone_is_removed(path, in_file):
-    for use in (lambda: fastmmap.recover(path), lambda: fastmmap.recover(path.parent), lambda: fastmmap.Appender(path)):
-        killed(path)
-        path.unlink()
-        path.with_name("keeps the number from being used again").write_bytes(b"")
-        path.touch()
-        assert len(ours(path.parent)) == 2
-        result = use()
-        if isinstance(result, fastmmap.Appender):
-            result.close()
-        else:
-            assert result is True
-        assert ours(path.parent) == []
-
-
-@linux
-def test_how_to_get_records_out_whose_log_is_gone(path, in_file):
-    killed(path, b"one\n", b"two\n", stage_size=100)
-    path.unlink()
-    path.with_name("keeps the number from being used again").write_bytes(b"")
-    path.touch()
-    (stage,) = ours(path.parent, ".stage")
-    with pytest.raises(OSError, match="gone; its records are in here yet: 8 bytes from byte (8192|8292) on") as caught:
-        fastmmap.recover(path)
-    start = int(str(caught.value).split("from byte ")[1].split()[0])
-    assert (path.parent / stage).read_bytes()[start : start + 8] == b"one\ntwo\n"
-    with pytest.warns(RuntimeWarning, match="gone") as said:
-        log = fastmmap.Appender(path, interval=None)
-    log.append(b"x")
-    log.flush()
-    log.close()
-    assert len(said) == 1
-    with suppress(FileNotFoundError):
-        (path.parent / stage).unlink()
