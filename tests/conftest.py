@@ -15,10 +15,15 @@ import warnings
 from pathlib import Path
 
 import pytest
-from fail import NUMBERS, ONCE, PASSED_ON, SHORT, STICKY
+from support.commands import with_folder
+from support.fail import NUMBERS, ONCE, PASSED_ON, SHORT, STICKY
 
 from fastmmap import _backend, _system
 from fastmmap.reference import drain
+
+pytest.register_assert_rewrite("support.programs", "support.writers")
+
+SUPPORT = Path(__file__).parent / "support"
 
 # These run everywhere: a suite that left one of them out would have tested nothing.
 ALWAYS = ("scalar", "python") if _backend.NATIVE else ("python",)
@@ -60,10 +65,10 @@ def pytest_report_header():
 
 
 # Tests of code that is the same below each kernel: failing system calls, signals, errors, builds, and appenders, which
-# stand upon one native drain and upon the reference's.
+# stand upon one native drain and upon the reference's. By folder and name, or by how these begin.
 ANY_KERNEL = (
-    "append", "builds", "drain", "edit_faults", "lacking", "options", "paths", "recovering", "refusals", "signals",
-    "starting", "whose_errors",
+    "command/options", "command/starting", "editing/edit_faults", "editing/refusals", "editing/whose_errors",
+    "files/builds", "files/lacking", "files/paths", "guard/signals", "kernels/append", "kernels/drain", "logs/",
 )  # fmt: skip
 
 
@@ -72,7 +77,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "kernel" in getattr(item, "fixturenames", ()):
             item.add_marker("every_kernel")
-        if item.path.stem.removeprefix("test_").startswith(ANY_KERNEL):
+        if f"{item.path.parent.name}/{item.path.stem.removeprefix('test_')}".startswith(ANY_KERNEL):
             item.add_marker("any_kernel")
 
 
@@ -128,7 +133,7 @@ def fence():
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory):
-    """Compiles a C file of this folder into a shared library, once, and returns its path."""
+    """Compiles a C file of support/ into a shared library, once, and returns its path."""
     compiler = shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0]) or shutil.which("cc")
 
     @functools.cache
@@ -136,7 +141,7 @@ def compiled(tmp_path_factory):
         if compiler is None:
             pytest.skip(f"no C compiler for {name}")
         library = tmp_path_factory.mktemp("compiled") / f"{name}.so"
-        source = Path(__file__).with_name(name)
+        source = SUPPORT / name
         subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
         return library
 
@@ -153,6 +158,12 @@ def make(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def text(make):
+    """A file of a few words."""
+    return make(b"hello mapped world")
 
 
 @pytest.fixture
@@ -205,7 +216,7 @@ def memory_path(tmp_path):
 
 @pytest.fixture
 def faulty(compiled, memory_path, request):
-    """Runs a script of this folder with fail.c preloaded, in a mode, with each number that this has.
+    """Runs a script of support/ with fail.c preloaded, in a mode, with each number that this has.
 
     Returns how many system calls the script's work makes at least.
     """
@@ -213,8 +224,8 @@ def faulty(compiled, memory_path, request):
     def run(script, variant, mode):
         if sys.platform != "linux":
             pytest.skip("what is preloaded is for Linux")
-        library, path = compiled("fail.c"), Path(__file__).with_name(script)
-        environment = {**os.environ, "LD_PRELOAD": str(library)}
+        library, path = compiled("fail.c"), SUPPORT / script
+        environment = {**with_folder(SUPPORT.parent), "LD_PRELOAD": str(library)}
         numbers = (
             (*NUMBERS, *(PASSED_ON if request.config.getoption("long") else ())) if mode in (ONCE, STICKY) else (0,)
         )

@@ -26,7 +26,7 @@ from fastmmap import _backend, _system, appending, ending
 from fastmmap.reference import drain
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from standing_in import as_system
+from support.standing_in import as_system
 
 STEPS = (
     "write_pieces", "write_at", "write_zeros", "read_at", "lock", "unlock", "truncate", "remove", "open_ours",

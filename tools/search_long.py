@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from fastmmap import _backend
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from oracle import positions
+from support.oracle import positions
 
 
 def check(kernel: SimpleNamespace, text: bytes, needle: bytes, ignorecase: bool = False) -> None:

@@ -17,7 +17,7 @@ import fastmmap
 from fastmmap import _backend
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from test_worst_case import hard
+from support.hard import hard
 
 SIZE = 1 << 22
 ROUNDS = 5

@@ -1,0 +1,95 @@
+"""resize, append and mode "w+": a mapping ends where its file does, and a file isn't emptied in vain."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+
+import pytest
+from support.stepping import Steps
+
+import fastmmap
+from fastmmap import _system, growing, resizing
+from fastmmap._backend import NATIVE
+
+FILES = {module.__file__ for module in (growing, resizing, _system)}
+STEPS = Steps(lambda code: code.co_filename in FILES, ("line", "c_return"))
+
+CHANGES = {
+    "grow": lambda m: m.resize(50_000),
+    "shrink": lambda m: m.resize(5000),
+    "append": lambda m: m.append(b"x" * 20_000),
+}
+
+
+@pytest.mark.parametrize("allocates", [True, False])
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "theirs"), KeyboardInterrupt()])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_mapping_ends_where_its_file_does(memory_path, monkeypatch, change, error, allocates):
+    """Whatever a handler raises, at any line and behind any call: a change is done or it isn't."""
+    if not allocates:
+        monkeypatch.setattr(_system, "_fallocate", lambda *arguments: False)
+    monkeypatch.setattr(growing, "_QUIET", 0)
+    path = memory_path / "file"
+    for number in range(1, 500):
+        path.write_bytes(b"x\n" * 15_000)
+        with fastmmap.open(path, "r+") as m:
+            m.line_index()
+            ended = raises_at(number, error, lambda: CHANGES[change](m))
+            status = path.stat()
+            assert len(m) == status.st_size
+            assert status.st_blocks * 512 <= -(-status.st_size // 65536) * 65536
+            assert m.count(b"x") == path.read_bytes().count(b"x")
+            assert len(m.line_index()) == len(m.line_starts())
+            if not ended and status.st_size == 30_000:
+                CHANGES[change](m)
+                assert len(m) == path.stat().st_size != 30_000
+        if ended:
+            break
+    assert 20 < number < 500
+
+
+def raises_at(number, error, change):
+    """Has a change raise an error at its n-th step, a line of ours or a call's return. Whether it ended before."""
+
+    def raise_it():
+        raise error
+
+    try:
+        return not STEPS.run(change, number, raise_it)
+    except type(error) as raised:
+        assert raised is error  # noqa: PT017
+        return False
+
+
+@pytest.mark.parametrize("size", [1 << 62, (1 << 63) - 1, 4 << 20])
+def test_a_file_is_not_emptied_for_what_has_no_room(small_disk, size):
+    path = small_disk / "file"
+    path.write_bytes(b"abc\n")
+    fd = os.open(path, os.O_RDWR)
+    for file in (path, fd):
+        with pytest.raises(OSError, match="No space left|too large"):
+            fastmmap.open(file, "w+", size=size)
+        assert path.read_bytes() == b"abc\n"
+    os.close(fd)
+
+
+def test_what_a_file_had_is_room_for_what_it_is_to_have(small_disk):
+    path = small_disk / "file"
+    path.write_bytes(b"a" * 700_000)
+    with fastmmap.open(path, "w+", size=1_000_000) as m:
+        assert m[:] == bytes(1_000_000)
+
+
+@pytest.mark.skipif(not NATIVE, reason="the mmap module maps nothing beyond the end")
+def test_a_file_is_not_emptied_for_what_can_not_be_mapped(make):
+    path = make(b"abc")
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 33, hard))
+    try:
+        with pytest.raises(OSError, match="file"):
+            fastmmap.open(path, "w+", size=1 << 34)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    assert path.read_bytes() == b"abc"
