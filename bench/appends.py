@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import fastmmap
-from fastmmap import _backend, _system, growing
+from fastmmap import _backend, growing, system
 
 WINDOW = 64 << 20
 
@@ -90,10 +90,10 @@ def reference(path: Path, records: Iterable[bytes], total: int) -> None:
         def overflow(self, data: Any) -> None:
             drain()
             if not self.take(data):
-                _system.write_all(fd, data)
+                system.write_all(fd, data)
 
     def drain() -> None:
-        _system.write_all(fd, memoryview(buffer)[: stage.switch(buffer)])
+        system.write_all(fd, memoryview(buffer)[: stage.switch(buffer)])
 
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 from . import appends, behaviour, corpora
 from .engines import READ, UNCOUNTED, Engine, Job, applies, engines, summary
@@ -185,7 +185,7 @@ def run_case(case: Case, folder: Path, known: list[Engine], budget: float) -> Ro
         return run_change(case, folder, text, known, expected, budget)
     job = Job(case.verb, text, case.needle, case.new, places(text.stat().st_size) if case.verb == "random" else [])
     with open(text, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as kept:
-        limit, limit_all = read_speed(kept, 1), read_speed(kept, _system.cpus())
+        limit, limit_all = read_speed(kept, 1), read_speed(kept, system.cpus())
         if case.state == "warm":
             job.kept = kept
             return Row(case, len(kept), limit, limit_all, race(read_runners(case, job, known, expected), budget))
@@ -273,7 +273,7 @@ def machine() -> dict[str, Any]:
     return {
         "date": datetime.date.today().isoformat(),
         "cpu": model,
-        "cpus": _system.cpus(),
+        "cpus": system.cpus(),
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "numpy": numpy.__version__,

@@ -18,7 +18,7 @@ import pytest
 from support.commands import with_folder
 from support.fail import NUMBERS, ONCE, PASSED_ON, SHORT, STICKY
 
-from fastmmap import _backend, _system
+from fastmmap import _backend, system
 from fastmmap.reference import drain
 
 pytest.register_assert_rewrite("support.programs", "support.writers")
@@ -243,14 +243,14 @@ def faulty(compiled, memory_path, request):
 def stage(request, monkeypatch):
     """Where the stages of appenders are."""
     if request.param == "memory":
-        monkeypatch.setattr(_system, "is_local", lambda fd: False)
+        monkeypatch.setattr(system, "is_local", lambda fd: False)
         warnings.filterwarnings("ignore", ".*are staged in memory", RuntimeWarning)  # until the test ends
     return request.param
 
 
 @pytest.fixture
 def steps(monkeypatch):
-    """The reference's drains, each step of which is a call in _system that a test can have fail."""
+    """The reference's drains, each step of which is a call in system that a test can have fail."""
     for name in _backend.FUNCTIONS["drain"]:
         monkeypatch.setattr(_backend.chosen, name, getattr(drain, name))
 

@@ -29,7 +29,7 @@ import zlib
 from pathlib import Path
 
 import fastmmap
-from fastmmap import staging
+from fastmmap.logs import stage
 
 RECORD = re.compile(rb"<(\d+):(\d+):([0-9a-f]{8}):([^>]*)>\n")
 MOST = 1 << 20
@@ -136,13 +136,13 @@ class Files:
         found: dict[int, list[int]] = collections.defaultdict(list)
         for path in self.path.parent.glob(".fastmmap-*.stage"):
             with open(path, "rb") as file:
-                header = staging.Header.read(file.fileno(), str(path))
-                words = staging.words_in(file.fileno())
+                header = stage.Header.read(file.fileno(), str(path))
+                words = stage.words_in(file.fileno())
             if header is None:
                 return found, f"{path} is unfinished"
             for half, word in enumerate(words):
-                start = staging.HALVES_AT + half * header.half
-                numbers, wrong = parse(path.read_bytes()[start : start + word % staging.DRAINS], torn=False)
+                start = stage.HALVES_AT + half * header.half
+                numbers, wrong = parse(path.read_bytes()[start : start + word % stage.DRAINS], torn=False)
                 if wrong:
                     return found, f"{path}: {wrong}"
                 for writer, those in numbers.items():

@@ -22,7 +22,9 @@ import warnings
 from pathlib import Path
 
 import fastmmap
-from fastmmap import _backend, _system, appending, ending
+from fastmmap import _backend, system
+from fastmmap.logs import ending, staging
+from fastmmap.logs.staging import State
 from fastmmap.reference import drain
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -43,10 +45,10 @@ class Fate:
 
     def __init__(self, rng: random.Random) -> None:
         self.rng, self.left, self.dead, self.fails = rng, -1, False, False
-        # The drains whose steps are calls in _system: the definition.
+        # The drains whose steps are calls in system: the definition.
         vars(_backend.chosen).update({name: getattr(drain, name) for name in _backend.FUNCTIONS["drain"]})
         for name in STEPS:
-            setattr(_system, name, self.wrap(name, getattr(_system, name)))
+            setattr(system, name, self.wrap(name, getattr(system, name)))
         drain._store = self.wrap("store", drain._store)
 
     def arm(self, left: int, fails: bool) -> None:
@@ -128,11 +130,11 @@ class Writer:
     def die(self) -> None:
         """Closes what the process had open, and nothing else."""
         appender = self.appender
-        appender._closed = True
+        appender._state = State.CLOSED
         ending.appenders.discard(appender)
         stage = appender._stage
         if stage is not None:
-            appender.switch(None)
+            appender._switch(None)
             stage.let_go()
         appender._log.file.close()
 
@@ -145,7 +147,7 @@ def run(seed: int, folder: Path, counted: collections.Counter) -> str | None:
     fate = FATE
     fate.rng = rng
     fate.arm(-1, False)
-    appending.LARGE = 2000
+    staging.LARGE = 2000
     ended: list[Writer] = []
     writers: list[Writer] = []
     number = 0

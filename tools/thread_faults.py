@@ -27,7 +27,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import fastmmap
-from fastmmap import _backend, _imports, editing, parallel, rewriting
+from fastmmap import _backend, _imports, parallel
+from fastmmap.editing import edit as editing
+from fastmmap.editing import rewrite
 
 LINE = b"the cat and the other cat, the dog \n"
 TEXT = LINE * 1000
@@ -126,7 +128,7 @@ def attempt(call: Callable[[], bool], error: BaseException, buffer: bytearray) -
 class Tracer:
     """Raises an error at a line of ours, counted from where it begins to trace."""
 
-    FILES = frozenset(module.__file__ for module in (parallel, rewriting, editing))
+    FILES = frozenset(module.__file__ for module in (parallel, rewrite, editing))
 
     def __init__(self, error: BaseException, line: int) -> None:
         self.error, self.left = error, line

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastmmap import _backend, streaming
+from fastmmap import _backend
+from fastmmap.cli import streaming
 
 COMMAND = [sys.executable, "-m", "fastmmap"]
 chosen = _backend.chosen

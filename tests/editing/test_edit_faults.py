@@ -15,7 +15,7 @@ from support.faulty_edits import VARIANTS
 from support.users import as_somebody, as_user
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what is preloaded is for Linux")
 
@@ -90,11 +90,11 @@ def test_a_file_may_not_grow_so_large(make, tmp_path):
 @pytest.mark.parametrize("allocates", [True, False])
 def test_a_full_disk(small_disk, monkeypatch, allocates):
     if not allocates:
-        monkeypatch.setattr(_system, "_fallocate", lambda *arguments: False)
+        monkeypatch.setattr(system.native, "fallocate", lambda *arguments: False)
     path = small_disk / "file"
     path.write_bytes(b"the cat\n" * 70_000)
     written = []
-    monkeypatch.setattr(_system, "write_at", lambda *arguments: written.append(arguments))
+    monkeypatch.setattr(system, "write_at", lambda *arguments: written.append(arguments))
     with pytest.raises(OSError, match="takes 840000 bytes beside the old one.*in place.*file") as caught:
         fastmmap.replace_file(path, b"cat", b"leopard")
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))

@@ -12,7 +12,7 @@ from support.marks import forking, linux
 from support.writers import killed, ours
 
 import fastmmap
-from fastmmap.recovering import refuse_open_log
+from fastmmap.logs.recovering import refuse_open_log
 
 pytestmark = [
     linux,
@@ -108,7 +108,7 @@ def test_it_costs_a_look_into_the_folder(tmp_path):
     path.touch()
     code = (
         "import sys, fastmmap\n"
-        "from fastmmap.recovering import refuse_open_log\n"
+        "from fastmmap.logs.recovering import refuse_open_log\n"
         "before = set(sys.modules)\n"
         "refuse_open_log(sys.argv[1])\n"
         "print(*set(sys.modules) - before)\n"

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import _system, parallel, previewing
+from fastmmap import parallel, system
+from fastmmap.editing import preview
 
 same = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -97,8 +98,8 @@ def test_a_preview_of_a_giant_line(make):
     path = make(b"x" * 100_000 + b"cat" + b"y" * 100_000 + b"cat\n")
     first, second = fastmmap.plan_replace(path, "cat", "ox").preview()
     assert (first.offset, second.offset) == (100_000, 200_003)
-    assert first.after == b"x" * previewing.LONGEST + b"ox" + b"y" * (previewing.LONGEST - 3)
-    assert second.before == b"y" * previewing.LONGEST + b"cat"
+    assert first.after == b"x" * preview.LONGEST + b"ox" + b"y" * (preview.LONGEST - 3)
+    assert second.before == b"y" * preview.LONGEST + b"cat"
     assert (first.number, second.number) == (0, 0)
     path.write_bytes(b"cat" * 100_000)
     changes = fastmmap.plan_replace(path, "cat", "ox").preview(3)
@@ -125,7 +126,7 @@ def test_a_preview_is_bounded(make):
     path = make(b"a" * 5_000_000)
     for old, new in ((b"a", b"b" * 100), (b"aa", b""), (b"a" * 1000, b"b")):
         (change,) = fastmmap.plan_replace(path, old, new).preview(1)
-        assert len(change.before) <= 2 * previewing.LONGEST
+        assert len(change.before) <= 2 * preview.LONGEST
     assert fastmmap.plan_replace(path, b"b", b"c", 10**30).preview(10**30) == []
     assert len(fastmmap.plan_replace(make(b"a\n" * 5), b"a", b"b", 10**30).preview(10**30)) == 5
 
@@ -195,7 +196,7 @@ def test_a_backup_that_can_not_be_made(make, tmp_path, monkeypatch):
     with pytest.raises(FileExistsError, match="file.l"):
         fastmmap.replace_file(path, "cat", "dog", backup=".l")
     (tmp_path / "file.l").unlink()
-    monkeypatch.setattr(_system, "exchange", refused)
+    monkeypatch.setattr(system, "exchange", refused)
     with pytest.raises(PermissionError, match="no backup.*file"):
         fastmmap.replace_file(path, "cat", "dog", backup=".orig")
     assert path.read_bytes() == b"the cat"

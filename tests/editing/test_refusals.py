@@ -16,7 +16,8 @@ from support.standing_in import as_system
 from support.users import as_somebody, as_user
 
 import fastmmap
-from fastmmap import _attributes, _system, editing, rewriting
+from fastmmap import system
+from fastmmap.editing import edit, rewrite
 
 OLD = b"the cat sat\n"
 
@@ -28,9 +29,9 @@ def no_work(monkeypatch):
     def work(*arguments):
         raise AssertionError("work was done")
 
-    for module in (editing, rewriting):
+    for module in (edit, rewrite):
         monkeypatch.setattr(module, "survey", work)
-    monkeypatch.setattr(rewriting._Beside, "create", work)
+    monkeypatch.setattr(rewrite._Beside, "create", work)
 
 
 def refused(path, *words, number, **options):
@@ -63,7 +64,7 @@ def mounted(make):
 def asked(request, monkeypatch):
     """How the system is asked for attributes."""
     if request.param == "no statx":
-        monkeypatch.setattr(_system, "statx", lambda file, mask=0: None)
+        monkeypatch.setattr(system.native, "statx", lambda file, mask=0: None)
 
 
 def test_a_mount_point(mounted, asked):
@@ -76,12 +77,12 @@ def test_a_mount_point(mounted, asked):
 
 def test_a_mount_point_with_blanks_in_its_name(make, monkeypatch, tmp_path):
     path = make(OLD, "two words")
-    if _attributes.sys.platform != "linux":
+    if sys.platform != "linux":
         pytest.skip("what is mounted is told by Linux")
     text = f"36 35 98:0 /a {str(path).replace(' ', chr(92) + '040')} rw - ext4 /dev/root rw\n"
     (tmp_path / "mountinfo").write_text(text)
-    monkeypatch.setattr(_system, "statx", lambda file, mask=0: None)
-    monkeypatch.setattr(_attributes, "MOUNTS", str(tmp_path / "mountinfo"))
+    monkeypatch.setattr(system.native, "statx", lambda file, mask=0: None)
+    monkeypatch.setattr(system.native, "MOUNTS", str(tmp_path / "mountinfo"))
     refused(path, "mount point", number=errno.EBUSY)
 
 
@@ -244,7 +245,7 @@ def test_a_refused_system_call_is_no_attribute(make, monkeypatch):
     def refused(*arguments):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(_system, "statx", lambda file, mask=0: None)
-    monkeypatch.setattr(_attributes, "MOUNTS", "/nowhere")
+    monkeypatch.setattr(system.native, "statx", lambda file, mask=0: None)
+    monkeypatch.setattr(system.native, "MOUNTS", "/nowhere")
     monkeypatch.setattr(fcntl, "ioctl", refused)
-    assert _attributes.attributes(str(path)) == set()
+    assert system.attributes(str(path)) == set()

@@ -12,7 +12,7 @@ from support.oracle import SEEDS
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 
 @pytest.mark.parametrize(("old", "text"), SEEDS)
@@ -169,7 +169,7 @@ def test_every_step_fails(make, tmp_path, monkeypatch, step, code):
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr(_system, step, fail)
+    monkeypatch.setattr(system, step, fail)
     with pytest.raises(type(error)) as caught:
         fastmmap.replace_file(path, b"b", b"long")
     if isinstance(error, OSError):
@@ -181,8 +181,8 @@ def test_every_step_fails(make, tmp_path, monkeypatch, step, code):
 def test_the_directory_comes_last(make, monkeypatch):
     calls = []
     for name in ("make_durable", "rename", "make_names_durable"):
-        real = getattr(_system, name)
-        monkeypatch.setattr(_system, name, lambda *a, name=name, real=real: (calls.append(name), real(*a)))
+        real = getattr(system, name)
+        monkeypatch.setattr(system, name, lambda *a, name=name, real=real: (calls.append(name), real(*a)))
     path = make(b"abc")
     fastmmap.replace_file(path, b"b", b"x")
     assert calls == ["make_durable", "rename", "make_names_durable"]
@@ -195,13 +195,13 @@ def test_a_file_that_changes_meanwhile_is_left_alone(make, tmp_path, monkeypatch
     path = make(b"abc")
 
     def write(*arguments):
-        monkeypatch.setattr(_system, "write_at", real)
+        monkeypatch.setattr(system, "write_at", real)
         real(*arguments)
         with path.open("ab") as file:
             file.write(b"somebody else's")
 
-    real = _system.write_at
-    monkeypatch.setattr(_system, "write_at", write)
+    real = system.write_at
+    monkeypatch.setattr(system, "write_at", write)
     with pytest.raises(OSError, match="changed while it was being edited.*file") as caught:
         fastmmap.replace_file(path, b"b", b"x")
     assert caught.value.errno == errno.EBUSY
@@ -247,7 +247,7 @@ def test_a_directory_that_can_not_be_flushed_is_found_out_before(make, monkeypat
     def refused(fds, directory):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(_system, "open_directory_into", refused)
+    monkeypatch.setattr(system, "open_directory_into", refused)
     with pytest.raises(PermissionError, match="file"):
         fastmmap.replace_file(path, b"b", b"x")
     assert path.read_bytes() == b"abc"

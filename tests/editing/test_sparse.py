@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import _system, rewriting, sparse
+from fastmmap import system
+from fastmmap.editing import rewrite, sparse
 
 
 @pytest.fixture
@@ -63,14 +64,14 @@ def test_as_bytes_replace(tmp_path, pieces, old, new):
             file.write(piece)
     data = path.read_bytes()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rewriting, "BLOCK", 10_000)
+        patch.setattr(rewrite, "BLOCK", 10_000)
         fastmmap.replace_file(path, old, new, durable=False)
     assert path.read_bytes() == data.replace(old, new)
 
 
 def test_data_is_written_and_zeros_are_not(monkeypatch):
     written = []
-    monkeypatch.setattr(_system, "write_at", lambda fd, data, offset: written.append((offset, bytes(data))))
+    monkeypatch.setattr(system, "write_at", lambda fd, data, offset: written.append((offset, bytes(data))))
     sparse.write_data(0, b"\0\0" + b"ab" + b"\0" * 8 + b"c\0", 6, 4)
     assert written == [(8, b"ab\0\0"), (16, b"\0\0c\0")]
     written.clear()
@@ -88,7 +89,7 @@ def test_space_for_the_data_is_enough(small_disk):
 
 
 def test_a_disk_that_is_full_in_the_middle(sparse_file, tmp_path, monkeypatch):
-    path, real, calls = sparse_file(3 << 20, {0: b"the cat", 2 << 20: b"a cat"}), _system.write_at, []
+    path, real, calls = sparse_file(3 << 20, {0: b"the cat", 2 << 20: b"a cat"}), system.write_at, []
     before = path.read_bytes()
 
     @as_system
@@ -98,7 +99,7 @@ def test_a_disk_that_is_full_in_the_middle(sparse_file, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
         real(*arguments)
 
-    monkeypatch.setattr(_system, "write_at", full)
+    monkeypatch.setattr(system, "write_at", full)
     with pytest.raises(OSError, match="beside the old one.*in place") as caught:
         fastmmap.replace_file(path, "cat", "leopard")
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
@@ -108,7 +109,7 @@ def test_a_disk_that_is_full_in_the_middle(sparse_file, tmp_path, monkeypatch):
 
 def test_what_is_not_sparse_is_allocated_at_once(make, monkeypatch):
     path, asked = make(b"the cat" * 10_000), []
-    real = _system.reserve
-    monkeypatch.setattr(_system, "reserve", lambda *arguments: (asked.append(arguments[2:]), real(*arguments)))
+    real = system.reserve
+    monkeypatch.setattr(system, "reserve", lambda *arguments: (asked.append(arguments[2:]), real(*arguments)))
     fastmmap.replace_file(path, "cat", "dog")
     assert asked == [(70_000,)]

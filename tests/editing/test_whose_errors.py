@@ -18,8 +18,9 @@ import pytest
 from support.stepping import Steps, untried
 
 import fastmmap
-from fastmmap import draining, rewriting
+from fastmmap import descriptors
 from fastmmap.descriptors import Open
+from fastmmap.editing import rewrite
 
 pytestmark = [
     # Of what is interrupted as its with statement begins or ends; forgotten, it is closed.
@@ -34,9 +35,9 @@ PACKAGE = os.path.dirname(fastmmap.__file__)
 # What of these comes out of a __del__ is lost: Python prints it. A descriptor's close has no point at which Python runs
 # handlers between the two lines that must not come apart.
 CLOSING = {
-    draining.Descriptor.close.__code__, draining.Descriptor.__del__.__code__,
+    descriptors.Descriptor.close.__code__, descriptors.Descriptor.__del__.__code__,
     Open.__del__.__code__, Open.close.__code__,
-    fastmmap.MappedFile.__del__.__code__, fastmmap.Appender.__del__.__code__, rewriting._Beside.__del__.__code__,
+    fastmmap.MappedFile.__del__.__code__, fastmmap.Appender.__del__.__code__, rewrite._Beside.__del__.__code__,
 }  # fmt: skip
 
 # Whose functions we call, and some of which take an OSError for an answer.

@@ -194,7 +194,7 @@ print("ctypes" in sys.modules)
 def test_where_no_thread_can_be_started_the_import_is_made_here(make):
     code = """
 from fastmmap import _imports
-exec("def refuse(*_): raise RuntimeError", world := {"__name__": "fastmmap._system"})
+exec("def refuse(*_): raise RuntimeError", world := {"__name__": "fastmmap.system"})
 def wait(): print(threading.current_thread() is threading.main_thread())
 _imports.start_new_thread = world["refuse"]
 find_all()

@@ -14,7 +14,7 @@ import pytest
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import _system, growing, resizing
+from fastmmap import growing, resizing, system
 from fastmmap._backend import NATIVE
 
 # Appends numbered records to a file by os.write until it is told to end; prints how many.
@@ -180,7 +180,7 @@ def test_a_limit_of_the_size_of_files(make):
 
 @pytest.mark.parametrize(("beside", "left"), [(False, b"abc\n"), (True, b"abc\n012another's\n")])
 def test_a_part_of_a_record_stays_where_something_stands_behind_it(make, monkeypatch, beside, left):
-    path, real = make(b"abc\n"), _system.append_some
+    path, real = make(b"abc\n"), system.append_some
 
     @as_system
     def full(fd, data):
@@ -192,7 +192,7 @@ def test_a_part_of_a_record_stays_where_something_stands_behind_it(make, monkeyp
             real(fd, b"another's\n")
         return 3
 
-    monkeypatch.setattr(_system, "append_some", full)
+    monkeypatch.setattr(system, "append_some", full)
     with fastmmap.open(path, "r+") as m, pytest.raises(OSError, match="No space left"):
         m.append(b"01234567")
     assert path.read_bytes() == left
@@ -203,7 +203,7 @@ def test_a_part_of_a_record_stays_where_something_stands_behind_it(make, monkeyp
 def test_an_interrupt_at_any_line(tmp_path, monkeypatch, change, allocates):
     """What another process appended stays, and the mapping is one of what is there."""
     if not allocates:
-        monkeypatch.setattr(_system, "_fallocate", lambda *arguments: False)
+        monkeypatch.setattr(system.native, "fallocate", lambda *arguments: False)
     path = tmp_path / "file"
 
     def resize(m):
@@ -231,7 +231,7 @@ def test_an_interrupt_at_any_line(tmp_path, monkeypatch, change, allocates):
 
 def interrupted_at(number, change, m):
     """A change that is interrupted at one of its lines; half-way there, another process appends. Whether it ended."""
-    files, left = {module.__file__ for module in (growing, resizing, _system, fastmmap.mapped)}, number
+    files, left = {module.__file__ for module in (growing, resizing, system, fastmmap.mapped)}, number
 
     def trace(frame, event, argument):
         nonlocal left

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.sandbox import CALLS, MACHINES
 
-from fastmmap import _system
+from fastmmap import system
 
 TESTS = Path(__file__).parents[1]
 
@@ -125,7 +125,7 @@ def test_import_without_modules(names, tmp_path):
         "with fastmmap.open(sys.argv[1], 'w+', size=4) as m: m.resize(7); m[:] = b'the cat'\n"
         "m = fastmmap.open(sys.argv[1], 'r+')\n"
         "m.append(b's'), m.replace(b'cat', b'dog')\n"
-        "assert sys.modules['resource'] or not fastmmap._system.is_scarce(10**9)\n"
+        "assert sys.modules['resource'] or not fastmmap.system.is_scarce(10**9)\n"
         "print(m[:].decode())\n"
     )
     assert run(sys.executable, "-W", "error", "-c", code, tmp_path / "file") == "the dogs"
@@ -134,4 +134,4 @@ def test_import_without_modules(names, tmp_path):
 @pytest.mark.parametrize(("machine", "layout"), [("s390x", "@II"), ("x86_64", "@ll"), ("aarch64", "@ll")])
 def test_the_number_of_a_filesystem(machine, layout):
     status = struct.pack(layout, 0x9123683E, 4096) + bytes(100)
-    assert _system.filesystem(status, machine) == 0x9123683E
+    assert system.native.filesystem(status, machine) == 0x9123683E

@@ -12,7 +12,7 @@ import numpy
 import pytest
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 from fastmmap._backend import NATIVE
 
 # Without extensions a Python class can't export a buffer before 3.12: view() is the way then.
@@ -206,7 +206,7 @@ def test_iterating_says_what_to_iterate(text):
 
 def test_advice(text):
     with fastmmap.open(text, "r+") as m:
-        for advice in _system.ADVICE:
+        for advice in system.ADVICE:
             m.advise(advice)
             m.advise(advice, 3, 4)
         with pytest.raises(ValueError, match="sequential.*'faster'"):

@@ -28,7 +28,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 from fastmmap._backend import NATIVE
 
 TEXT = b"one,two\nthree,four\n\nthe last"
@@ -325,7 +325,7 @@ def test_where_no_descriptor_of_our_own_can_be_had(descriptor, monkeypatch):
         raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
 
     with fastmmap.open(descriptor) as m:
-        monkeypatch.setattr(_system, "open_into", refuse)
+        monkeypatch.setattr(system, "open_into", refuse)
         for use in (m.fileno, lambda: numpy.fromfile(m, numpy.uint8)):
             with pytest.raises(io.UnsupportedOperation, match="No such file"):
                 use()

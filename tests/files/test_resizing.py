@@ -10,10 +10,10 @@ import pytest
 from support.stepping import Steps
 
 import fastmmap
-from fastmmap import _system, growing, resizing
+from fastmmap import growing, resizing, system
 from fastmmap._backend import NATIVE
 
-FILES = {module.__file__ for module in (growing, resizing, _system)}
+FILES = {module.__file__ for module in (growing, resizing, system)}
 STEPS = Steps(lambda code: code.co_filename in FILES, ("line", "c_return"))
 
 CHANGES = {
@@ -29,7 +29,7 @@ CHANGES = {
 def test_a_mapping_ends_where_its_file_does(memory_path, monkeypatch, change, error, allocates):
     """Whatever a handler raises, at any line and behind any call: a change is done or it isn't."""
     if not allocates:
-        monkeypatch.setattr(_system, "_fallocate", lambda *arguments: False)
+        monkeypatch.setattr(system.native, "fallocate", lambda *arguments: False)
     monkeypatch.setattr(growing, "_QUIET", 0)
     path = memory_path / "file"
     for number in range(1, 500):

@@ -9,7 +9,7 @@ import pytest
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import _system, growing
+from fastmmap import growing, system
 
 
 def test_new_files(tmp_path):
@@ -90,8 +90,8 @@ def test_a_full_disk_changes_nothing(text, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with fastmmap.open(text, "r+") as m:
-        monkeypatch.setattr(_system, "_fallocate", full)
-        monkeypatch.setattr(_system, "append_some", full)
+        monkeypatch.setattr(system.native, "fallocate", full)
+        monkeypatch.setattr(system, "append_some", full)
         for change in (lambda: m.resize(10_000), lambda: m.append(b"x" * 10_000)):
             with pytest.raises(OSError, match=r"No space left.*file"):
                 change()
@@ -103,7 +103,7 @@ def test_a_full_disk_changes_nothing(text, monkeypatch):
 
 
 def test_growing_where_there_is_no_fallocate(text, monkeypatch):
-    monkeypatch.setattr(_system, "_fallocate", lambda *arguments: False)
+    monkeypatch.setattr(system.native, "fallocate", lambda *arguments: False)
     monkeypatch.setattr(growing, "_ZEROS", bytes(1000))
     with fastmmap.open(text, "r+") as m:
         m.resize(3500)

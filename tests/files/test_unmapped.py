@@ -11,7 +11,7 @@ import pytest
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import _system, cli
+from fastmmap import cli, system
 
 
 @pytest.fixture
@@ -216,6 +216,6 @@ def test_nothing_is_appended_to_a_block_device(block_device, capfd):
 def test_the_size_of_a_device_leaves_the_position(make):
     fd = os.open(make(b"abcdef"), os.O_RDONLY)
     os.lseek(fd, 2, os.SEEK_SET)
-    assert _system.device_size(fd) == 6
+    assert system.device_size(fd) == 6
     assert os.lseek(fd, 0, os.SEEK_CUR) == 2
     os.close(fd)

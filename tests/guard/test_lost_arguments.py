@@ -67,7 +67,7 @@ KERNELS = {
     "append": lambda k, x: k.append(bytearray(1 << 20), 0, x),
     "Stage.append": lambda k, x: k.Stage(bytearray(1 << 20)).append(x),
     "Stage.append_many": lambda k, x: k.Stage(bytearray(1 << 20)).append_many([b"a", x]),
-    "Stage.take": lambda k, x: k.Stage(bytearray(1 << 20)).take(x),
+    "Stage.take": lambda k, x: k.Stage(bytearray(1 << 20))._take(x),
 }
 
 

@@ -64,10 +64,10 @@ def test_a_stage_takes_records_until_it_is_full(kernel):
     stage.append(b"abc")
     stage.append("é")
     assert stage.append_many([b"1", b"2"]) == 2
-    assert stage.tail == 7
+    assert stage._tail == 7
     with pytest.raises(ValueError, match="doesn't fit"):
         stage.append(b"xy")
-    assert stage.tail == 7
+    assert stage._tail == 7
     stage.append(b"")
     stage.append(bytearray(b"!"))
     assert buffer == "abcé12!".encode()
@@ -79,16 +79,16 @@ def test_a_stage_switches_at_its_turn(kernel):
     """Who comes too late does nothing, and keeps no buffer."""
     first, second = bytearray(4), bytearray(4)
     stage = kernel.Stage(first)
-    turn = stage.turn
-    assert stage.switch(second, turn=turn - 1) == stage.switch(second, turn=turn + 1) == -1
+    filling = stage._filling
+    assert stage._switch(second, filling=filling - 1) == stage._switch(second, filling=filling + 1) == -1
     second.append(0)
-    assert stage.switch(second, turn=turn) == -1, "nothing is stored: somebody has written it elsewhere"
+    assert stage._switch(second, filling=filling) == -1, "nothing is stored: somebody has written it elsewhere"
     second.append(0)
     stage.append(b"ab")
-    assert (stage.turn, stage.tail, first) == (turn, 2, b"ab\0\0")
-    assert stage.switch(second, rests=True, turn=turn) == 2
-    assert (stage.turn, stage.tail) == (turn + 1, 0)
-    assert not stage.take(b"")
+    assert (stage._filling, stage._tail, first) == (filling, 2, b"ab\0\0")
+    assert stage._switch(second, rests=True, filling=filling) == 2
+    assert (stage._filling, stage._tail) == (filling + 1, 0)
+    assert not stage._take(b"")
 
 
 def test_a_stage_switches_to_memory_that_was_cut(kernel, tmp_path):
@@ -101,18 +101,18 @@ def test_a_stage_switches_to_memory_that_was_cut(kernel, tmp_path):
     with fastmmap.open(path, "r+") as mapping:
         os.truncate(path, 0)
         with pytest.raises(fastmmap.MappedFileError, match="truncated"):
-            stage.switch(mapping, 64, 128, word=8)
+            stage._switch(mapping, 64, 128, word=8)
         os.truncate(path, 8192)
         mapping.resize(0)  # which no view keeps from it
     stage.append(b"abcd")
-    assert stage.tail == 4
+    assert stage._tail == 4
 
 
 def test_a_stage_counts_what_went_elsewhere(kernel):
     stage = kernel.Stage(bytearray(4))
     stage.append(b"abc")
-    stage.count(1000)
-    assert (stage.stored, stage.tail) == (1003, 3)
+    stage._count(1000)
+    assert (stage._stored, stage._tail) == (1003, 3)
 
 
 def test_a_stage_switches_buffers(kernel):
@@ -121,29 +121,29 @@ def test_a_stage_switches_buffers(kernel):
     stage.append(b"abc")
     with pytest.raises(BufferError):
         first.append(0)
-    assert stage.switch(second) == 3
+    assert stage._switch(second) == 3
     first.append(0)
     stage.append(b"x")
-    assert stage.switch(None) == 1
+    assert stage._switch(None) == 1
     assert (first, second) == (b"abc\0\0", b"x\0\0\0")
     second.append(0)
     with pytest.raises(ValueError, match="doesn't fit"):
         stage.append(b"x")
     with pytest.raises(BufferError):
-        stage.switch(b"read-only")
+        stage._switch(b"read-only")
 
 
 def test_a_subclass_makes_room(kernel):
     class Drain(kernel.Stage):
-        def overflow(self, data):
-            self.drained += bytes(self.buffer[: self.switch(self.buffer)])
+        def _overflow(self, data):
+            self.drained += bytes(self.buffer[: self._switch(self.buffer)])
             self.append(data)
 
     stage = Drain()
     stage.buffer, stage.drained = bytearray(5), b""
-    stage.switch(stage.buffer)
+    stage._switch(stage.buffer)
     stage.append_many([b"abc", b"de", b"f", b"ghij"])
-    assert stage.drained + stage.buffer[: stage.tail] == b"abcdefghij"
+    assert stage.drained + stage.buffer[: stage._tail] == b"abcdefghij"
 
 
 def word_of(buffer, at):
@@ -155,18 +155,18 @@ def test_a_stage_within_a_buffer_tells_how_far_it_is(kernel):
     buffer = bytearray(40)
     buffer[8:16] = (7 << 32).to_bytes(8, sys.byteorder)
     stage = kernel.Stage()
-    assert stage.switch(buffer, 16, 24, word=8) == 0
+    assert stage._switch(buffer, 16, 24, word=8) == 0
     stage.append(b"abc")
     assert word_of(buffer, 8) == (7 << 32) + 3
     assert stage.append_many([b"de", b"", b"f"]) == 3
     stage.append(memoryview(b"gh"))
     assert word_of(buffer, 8) == (7 << 32) + 8
-    assert not stage.take(b"i")
+    assert not stage._take(b"i")
     assert buffer == bytes(8) + (8 + (7 << 32)).to_bytes(8, sys.byteorder) + b"abcdefgh" + bytes(16)
-    assert stage.switch(buffer, 32, word=24) == 8
+    assert stage._switch(buffer, 32, word=24) == 8
     stage.append("ä")
     assert (word_of(buffer, 24), buffer[32:]) == (2, "ä".encode() + bytes(6))
-    assert stage.switch(None) == 2
+    assert stage._switch(None) == 2
 
 
 @pytest.mark.parametrize(
@@ -181,44 +181,44 @@ def test_a_stage_has_no_place_outside_its_buffer(kernel, start, end, word):
     stage = kernel.Stage(buffer)
     stage.append(b"kept")
     with pytest.raises(ValueError, match="outside|no place"):
-        stage.switch(buffer, start, end, word)
-    assert stage.tail == 4
+        stage._switch(buffer, start, end, word)
+    assert stage._tail == 4
     stage.append(b"!")
     assert buffer.startswith(b"kept!\0")
-    stage.switch(None)
+    stage._switch(None)
     buffer.clear()  # no export is left
 
 
 def test_a_resting_stage_lets_records_overflow(kernel):
     stage = kernel.Stage(bytearray(8))
-    assert stage.rest()
-    assert not stage.take(b"")
+    assert stage._rest()
+    assert not stage._take(b"")
     with pytest.raises(ValueError, match="doesn't fit"):
         stage.append(b"a")
-    stage.wake()
-    assert stage.take(b"a")
-    assert not stage.rest()
-    assert stage.take(b"b")
-    assert stage.rest(anyway=True)
+    stage._wake()
+    assert stage._take(b"a")
+    assert not stage._rest()
+    assert stage._take(b"b")
+    assert stage._rest(anyway=True)
     assert stage.append_many([]) == 0
     with pytest.raises(ValueError, match="doesn't fit"):
         stage.append_many([b"c"])
-    stage.wake()
+    stage._wake()
     assert stage.append_many((b"c", "d")) == 2
-    assert stage.tail == 4
-    stage.switch(None)
-    stage.wake()
-    assert not stage.take(b"")
+    assert stage._tail == 4
+    stage._switch(None)
+    stage._wake()
+    assert not stage._take(b"")
 
 
 def test_a_stage_has_a_largest_record(kernel):
     stage = kernel.Stage(bytearray(100))
-    stage.largest = 3
-    assert stage.take(b"abc")
-    assert not stage.take(b"abcd")
+    stage._largest = 3
+    assert stage._take(b"abc")
+    assert not stage._take(b"abcd")
     with pytest.raises(ValueError, match="doesn't fit"):
         stage.append_many([b"a", b"abcd"])
-    assert stage.tail == 4
+    assert stage._tail == 4
 
 
 class Sequence(list):
@@ -233,9 +233,9 @@ def test_append_many_of_all_kinds(kernel, kind, number):
     class Drain(kernel.Stage):
         drained = b""
 
-        def overflow(self, data):
-            self.drained += bytes(self.buffer[: self.switch(self.buffer)])
-            if not self.take(data):
+        def _overflow(self, data):
+            self.drained += bytes(self.buffer[: self._switch(self.buffer)])
+            if not self._take(data):
                 self.drained += bytes(data)
 
     records = [b"%d " % i * (i % 7) for i in range(number)]
@@ -245,9 +245,9 @@ def test_append_many_of_all_kinds(kernel, kind, number):
         records[i] = b"L" * 99
     stage = Drain()
     stage.buffer = bytearray(64)
-    stage.switch(stage.buffer)
+    stage._switch(stage.buffer)
     assert stage.append_many(kind(records)) == number
-    assert stage.drained + stage.buffer[: stage.tail] == b"".join(records)
+    assert stage.drained + stage.buffer[: stage._tail] == b"".join(records)
 
 
 def test_append_many_keeps_what_came_before_an_error(kernel):
@@ -261,7 +261,7 @@ def test_append_many_keeps_what_came_before_an_error(kernel):
 
     with pytest.raises(KeyError):
         stage.append_many(records())
-    assert stage.tail == 3
+    assert stage._tail == 3
     with pytest.raises(TypeError):
         stage.append_many(7)
 
@@ -278,9 +278,9 @@ def test_append_many_appends_by_a_subclass_s_append(kernel):
 
 def test_a_list_that_grows_while_it_is_appended(kernel):
     class Growing(kernel.Stage):
-        def overflow(self, data):
+        def _overflow(self, data):
             records.extend([b"x"] * 3)
 
     stage, records = Growing(bytearray(8)), [b"a", b"too long to fit"]
     assert stage.append_many(records) == 5
-    assert stage.tail == 4
+    assert stage._tail == 4

@@ -48,7 +48,7 @@ def read(substitution):
 
 def switched(stage, m):
     stage.append(b"record")
-    stage.switch(m)
+    stage._switch(m)
     stage.append(b"record")
     return stage
 

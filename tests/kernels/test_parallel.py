@@ -17,7 +17,7 @@ import numpy
 import pytest
 
 import fastmmap
-from fastmmap import _backend, _system, parallel
+from fastmmap import _backend, parallel, system
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 100, 2**40])
@@ -145,7 +145,7 @@ def test_the_environment_sets_the_default(monkeypatch):
         with pytest.raises(ValueError, match="FASTMMAP_THREADS"):
             parallel.workers(None)
     monkeypatch.delenv("FASTMMAP_THREADS")
-    monkeypatch.setattr(_system, "cpus", lambda: 64)
+    monkeypatch.setattr(system, "cpus", lambda: 64)
     assert parallel.workers(1000) == parallel.MOST_THREADS
     monkeypatch.setattr(_backend.chosen, "name", "scalar")
     assert parallel.workers(None) == parallel.MOST_THREADS
@@ -153,7 +153,7 @@ def test_the_environment_sets_the_default(monkeypatch):
 
 def test_python_is_not_worth_threads(monkeypatch):
     monkeypatch.delenv("FASTMMAP_THREADS", raising=False)
-    monkeypatch.setattr(_system, "cpus", lambda: 64)
+    monkeypatch.setattr(system, "cpus", lambda: 64)
     monkeypatch.setattr(_backend.chosen, "name", "python")
     assert parallel.workers(None) == 1
     assert parallel.workers(3) == 3

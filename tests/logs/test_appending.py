@@ -11,7 +11,7 @@ from support.marks import each_stage
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 # What is promised of records doesn't depend on where the stages are, as long as nobody is killed.
 pytestmark = each_stage
@@ -132,7 +132,7 @@ def test_the_nth_write_fails(tmp_path, monkeypatch, steps, nth, sticky):
 
     path = tmp_path / "log"
     records = [b"%06d " % i for i in range(200)] + [b"L" * 500] + [b"%06d " % i for i in range(50)]
-    monkeypatch.setattr(_system, "write_pieces", write)
+    monkeypatch.setattr(system, "write_pieces", write)
     log = fastmmap.Appender(path, stage_size=256)
     failures = []
     taken = []
@@ -199,7 +199,7 @@ def test_a_failed_flush_keeps_what_was_accepted_in_order(tmp_path, monkeypatch, 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     log.append(b"AAAAAAA\n")
-    monkeypatch.setattr(_system, "write_pieces", full)
+    monkeypatch.setattr(system, "write_pieces", full)
     with pytest.raises(OSError, match="No space"):
         log.flush()
     log.append(b"BBBB\n")
@@ -229,7 +229,7 @@ def test_a_large_record_that_is_half_written_is_taken_back(tmp_path, monkeypatch
 
     log = fastmmap.Appender(path)
     log.append(b"before ")
-    monkeypatch.setattr(_system, "write_pieces", half)
+    monkeypatch.setattr(system, "write_pieces", half)
     with pytest.raises(OSError, match="No space.*log"):
         log.append(b"x" * 100_000)
     assert (log.position, log.size, path.read_bytes()) == (7, 7, b"")

@@ -15,7 +15,7 @@ from support.standing_in import as_system
 from support.writers import killed
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 # What a thread of a daemon's does until it is ended.
 LOOPS = {
@@ -80,7 +80,7 @@ def test_a_child_that_ends_leaves_its_parents_pipe_as_it_is(tmp_path):
     """What says whether a pipe is waited for is shared: the next write of the parent would be an error."""
     code = (
         "import os, sys, fastmmap\n"
-        "from fastmmap import ending\n"
+        "from fastmmap.logs import ending\\n"
         "os.mkfifo(sys.argv[1])\n"
         "reader = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK)\n"
         "log = fastmmap.Appender(sys.argv[1], interval=None)\n"
@@ -133,7 +133,7 @@ def test_a_folder_that_can_not_be_opened_is_no_failed_sync(tmp_path, monkeypatch
     with fastmmap.Appender(path, interval=None) as log, fastmmap.Appender(path, sync="always") as other:
         log.append(b"one\n")
         with monkeypatch.context() as patched:
-            patched.setattr(_system, "open_directory", refuse)
+            patched.setattr(system, "open_directory", refuse)
             for _ in range(2):
                 with pytest.raises(OSError, match="Too many.*log"):
                     log.sync()
@@ -206,7 +206,7 @@ def test_a_lock_that_is_held_keeps_no_other_log_from_recovery(tmp_path):
     for path in (held, free):
         killed(path, b"one\n")
     lock = os.open(tmp_path / f".fastmmap-{held.stat().st_ino:x}.lock", os.O_RDWR)
-    _system.lock(lock)
+    system.lock(lock)
     code = "import sys, fastmmap; print(fastmmap.recover(sys.argv[1]))"
     with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as process:
         wait_until(lambda: free.read_bytes() == b"one\n")

@@ -10,7 +10,7 @@ from support.marks import forking, linux
 from support.writers import killed, ours
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 pytestmark = [linux, forking]
 
@@ -64,7 +64,7 @@ def test_a_number_that_is_another_file_s_now(tmp_path):
 
 def test_a_log_is_never_shorter_than_it_was(tmp_path, monkeypatch):
     """Where no birth is known, a file of another name must be as long as the log was."""
-    monkeypatch.setattr(_system, "birth", lambda file: 0)
+    monkeypatch.setattr(system, "birth", lambda file: 0)
     path = tmp_path / "log"
     path.write_bytes(b"before\n" * 100)
     killed(path, b"staged\n")

@@ -17,7 +17,8 @@ from support.standing_in import as_system
 from support.stepping import Steps, untried
 
 import fastmmap
-from fastmmap import _system, descriptors, draining, ending, ticking
+from fastmmap import descriptors, system
+from fastmmap.logs import ending, ticker
 
 pytestmark = [
     each_stage,
@@ -30,7 +31,7 @@ pytestmark = [
 LARGE = b"L" * 70_000 + b"\n"
 
 # Where an interrupt may be lost: Python ignores what comes out of a __del__.
-CLOSING = {each.__code__ for each in (draining.Descriptor.close, draining.Descriptor.__del__,
+CLOSING = {each.__code__ for each in (descriptors.Descriptor.close, descriptors.Descriptor.__del__,
                                       descriptors.Open.close, descriptors.Open.__del__,
                                       fastmmap.MappedFile.__del__, fastmmap.Appender.__del__)}  # fmt: skip
 
@@ -124,7 +125,7 @@ JOBS = {
     "flush": lambda log: log.appender.flush(),
     "sync": lambda log: log.appender.sync(),
     "close": lambda log: log.appender.close(),
-    "in time": lambda log: log.appender.tick(),
+    "in time": lambda log: log.appender._tick(),
     "reopen": lambda log: log.appender.reopen(),
     "reopen a rotated log": lambda log: log.appender.reopen(),
     "flush to a removed log": lambda log: log.appender.flush(),
@@ -141,7 +142,7 @@ def options_of(job):
 @pytest.fixture
 def made(memory_path, monkeypatch):
     numbers = itertools.count()
-    monkeypatch.setattr(ticking, "forget", lambda: None)  # the thread is there yet, for this is no child
+    monkeypatch.setattr(ticker, "forget", lambda: None)  # the thread is there yet, for this is no child
 
     def make(job, options):
         path = memory_path / str(next(numbers)) / "log"
@@ -375,7 +376,7 @@ def test_a_handler_in_the_midst_of_a_drain_of_the_reference_s(memory_path, monke
     """Where it would have to drain as well, it is told so; nobody waits for itself, and nothing is lost."""
     path = memory_path / "log"
     log, other = (fastmmap.Appender(path, interval=None, stage_size=1000) for _ in range(2))
-    write, said = _system.write_pieces, []
+    write, said = system.write_pieces, []
 
     def handle(*_):
         other.append(b"handler's\n")
@@ -384,12 +385,12 @@ def test_a_handler_in_the_midst_of_a_drain_of_the_reference_s(memory_path, monke
         said.append(True)
 
     def interrupted(fd, pieces):
-        monkeypatch.setattr(_system, "write_pieces", write)
+        monkeypatch.setattr(system, "write_pieces", write)
         signal.raise_signal(signal.SIGUSR1)
         return write(fd, pieces)
 
     handler(handle)
-    monkeypatch.setattr(_system, "write_pieces", interrupted)
+    monkeypatch.setattr(system, "write_pieces", interrupted)
     log.append(b"first\n")
     log.flush()
     log.close()

@@ -10,7 +10,7 @@ from support.standing_in import as_system
 from support.writers import interrupted, ours
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 pytestmark = [linux, forking]
 
@@ -21,7 +21,7 @@ def test_a_second_name_of_a_stage_in_a_drain(tmp_path, monkeypatch, steps):
     first, second = (fastmmap.Appender(path, interval=None) for _ in range(2))
     first.append(b"first\n")
     second.append(b"second\n")
-    write = _system.write_pieces
+    write = system.write_pieces
 
     @as_system
     def part(fd, pieces):
@@ -32,8 +32,8 @@ def test_a_second_name_of_a_stage_in_a_drain(tmp_path, monkeypatch, steps):
 
     part.calls = 0
     with monkeypatch.context() as patched:
-        patched.setattr(_system, "write_pieces", part)
-        patched.setattr(_system, "truncate", lambda fd, size: part(fd, []))
+        patched.setattr(system, "write_pieces", part)
+        patched.setattr(system, "truncate", lambda fd, size: part(fd, []))
         with pytest.raises(OSError, match="No space"):
             first.flush()
     assert path.read_bytes() == b"fir"

@@ -11,7 +11,7 @@ from support.standing_in import as_system
 from support.writers import interrupted
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 pytestmark = forking
 
@@ -64,7 +64,7 @@ def test_what_others_wrote_behind_a_part_stays(tmp_path, kernel):
 
 def test_a_part_that_can_not_be_taken_back(tmp_path, steps, monkeypatch, stage):
     """A write that failed half-way in a log that can't be cut: the next goes on, with whole records."""
-    path, write = tmp_path / "log", _system.write_pieces
+    path, write = tmp_path / "log", system.write_pieces
     calls = []
 
     @as_system
@@ -78,11 +78,11 @@ def test_a_part_that_can_not_be_taken_back(tmp_path, steps, monkeypatch, stage):
     def refuse(fd, size):
         raise OSError(1, "Operation not permitted")
 
-    monkeypatch.setattr(_system, "truncate", refuse)
+    monkeypatch.setattr(system, "truncate", refuse)
     with fastmmap.Appender(path, interval=None) as log:
         log.append(b"one\n")
         with monkeypatch.context() as patched:
-            patched.setattr(_system, "write_pieces", half)
+            patched.setattr(system, "write_pieces", half)
             with pytest.raises(OSError, match="No space"):
                 log.append(b"L" * 100_000)
         log.append(b"two\n")

@@ -16,7 +16,7 @@ from support.programs import run
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 
 @each_stage
@@ -47,7 +47,7 @@ def test_a_forgotten_appender_that_can_not_drain(tmp_path, in_file, steps, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(_system, "write_pieces", full)
+        patched.setattr(system, "write_pieces", full)
         del log
         gc.collect()
     assert said == [errno.ENOSPC]

@@ -12,7 +12,7 @@ from support.marks import forking, linux
 from support.writers import killed, ours, stage_file
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 pytestmark = [linux, forking]
 
@@ -72,7 +72,7 @@ def test_writers_that_live_are_left_alone(tmp_path):
 def test_a_stage_from_before_the_machine_started_anew(tmp_path, monkeypatch):
     path = tmp_path / "log"
     killed(path, b"staged\n")
-    monkeypatch.setattr(_system, "boot", lambda: b"another boot ago")
+    monkeypatch.setattr(system, "boot", lambda: b"another boot ago")
     with pytest.warns(RuntimeWarning, match="from before the machine was started anew"):
         fastmmap.recover(path)
     assert path.read_bytes() == b""

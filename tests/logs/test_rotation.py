@@ -15,7 +15,8 @@ from support.standing_in import as_system
 from support.writers import ours
 
 import fastmmap
-from fastmmap import _system, draining
+from fastmmap import system
+from fastmmap.logs import lock
 
 pytestmark = [each_stage, forking]
 
@@ -32,7 +33,7 @@ def replaced(path):
     """As os.replace and replace_file do it: another file has the log's name."""
     other = path.with_name("other")
     other.write_bytes(b"other's\n")
-    _system.rename(str(other), str(path))
+    system.rename(str(other), str(path))
 
 
 def removed_and_made(path):
@@ -61,7 +62,7 @@ def test_a_log_without_a_name_is_opened_anew(path, way, what, options):
     if what in ("flush", "sync", "close"):
         getattr(log, what)()
     elif what == "tick":
-        log.tick()
+        log._tick()
         log.flush()
     expected = b"" if way == "removed" else b"other's\n"
     expected += (b"staged\n" if options == "plain" else b"") + b"at hand\n" + (LARGE if what == "large" else b"")
@@ -184,7 +185,7 @@ def test_a_file_that_can_not_be_written_to_is_not_left(path, steps, monkeypatch)
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(_system, "write_pieces", full)
+        patched.setattr(system, "write_pieces", full)
         with pytest.raises(OSError, match="No space.*log"):
             log.reopen()
     log.append(b"two\n")
@@ -195,7 +196,7 @@ def test_a_file_that_can_not_be_written_to_is_not_left(path, steps, monkeypatch)
 @linux
 def test_a_stage_in_memory_for_a_passing_reason(path, monkeypatch, in_file):
     with monkeypatch.context() as patched:
-        patched.setattr(_system, "is_local", lambda fd: False)
+        patched.setattr(system, "is_local", lambda fd: False)
         with pytest.warns(RuntimeWarning, match="staged in memory"):
             log = fastmmap.Appender(path, interval=None)
     log.append(b"one\n")
@@ -221,7 +222,7 @@ def test_a_log_that_is_rotated_while_it_is_opened(path, monkeypatch, in_file, ti
         return realpath(name)
 
     with monkeypatch.context() as patched:
-        patched.setattr(draining.os.path, "realpath", rotated)
+        patched.setattr(lock.os.path, "realpath", rotated)
         log = fastmmap.Appender(path, interval=None)
     assert log.survives_kill
     log.append(b"one\n")
@@ -257,14 +258,14 @@ def test_killed_while_it_follows(path, in_file, step):
         log = fastmmap.Appender(path, interval=None)
         log.append(b"one\n")
         path.unlink()
-        done = getattr(_system, step)
+        done = getattr(system, step)
 
         def last(*arguments):
             done(*arguments)
             if step != "write_at" or (arguments[2] == 0 and bytes(arguments[1]).startswith(b"fmstage")):
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        setattr(_system, step, last)
+        setattr(system, step, last)
         log.flush()
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     assert fastmmap.recover(path) is True
@@ -359,7 +360,7 @@ def test_a_handler_that_reopens(path):
 @linux
 def test_what_was_flushed_before_a_reopen_is_safe_if_syncs_were_asked_for(path, monkeypatch):
     synced = []
-    monkeypatch.setattr(_system, "make_durable", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    monkeypatch.setattr(system, "make_durable", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
     for options, expected in (({}, []), ({"sync": "interval"}, ["log.1"])):
         log = fastmmap.Appender(path, **{"interval": 1000.0, **options})
         log.append(b"x")

@@ -10,8 +10,8 @@ from support.users import as_somebody, as_user
 from support.writers import killed
 
 import fastmmap
-from fastmmap import _system
-from fastmmap.draining import Log
+from fastmmap import system
+from fastmmap.logs.log import Log
 
 pytestmark = [linux, forking]
 
@@ -73,7 +73,7 @@ def test_a_stage_on_another_filesystem(tmp_path, small_disk):
 
 
 def test_no_filesystem_of_this_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(_system, "is_local", lambda fd: False)
+    monkeypatch.setattr(system, "is_local", lambda fd: False)
     path = tmp_path / "log"
     with pytest.warns(RuntimeWarning, match="staged in memory.*on no filesystem of this machine that is known") as said:
         log = fastmmap.Appender(path)

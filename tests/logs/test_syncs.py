@@ -12,7 +12,7 @@ from support.programs import wait_until
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 pytestmark = each_stage
 
@@ -29,7 +29,7 @@ def syncs(monkeypatch):
             raise OSError(errno.EIO, "Input/output error")
 
     sync.fails = False
-    monkeypatch.setattr(_system, "make_durable", sync)
+    monkeypatch.setattr(system, "make_durable", sync)
     calls_of = sync
     calls_of.calls = calls
     return calls_of
@@ -76,7 +76,7 @@ def test_in_sync_after_an_interval(tmp_path, syncs):
         log.append(b"two\n")
         log.flush()  # visible, and yet to be synced
         wait_until(lambda: syncs.calls == [4, 8])
-        wait_until(lambda: not log._armed)
+        wait_until(lambda: not log._is_armed)
         log.append(b"end\n")
     assert syncs.calls[-1] == 12, "no timer will do so any more"
 
@@ -108,7 +108,7 @@ def test_a_failed_sync_poisons(tmp_path, syncs, how):
             log.append(b"doubtful\n")
     else:
         log.append(b"doubtful\n")
-        wait_until(lambda: log._failure is not None)
+        wait_until(lambda: log._durability.failure is not None)
     syncs.fails = False
     for use in (lambda: log.append(b"x"), lambda: log.append_many([b"x"]), log.flush, log.sync,
                 lambda: log.append(b"x" * 100_000), lambda: log.write("x")):  # fmt: skip
@@ -127,7 +127,7 @@ def test_a_failed_sync_poisons(tmp_path, syncs, how):
 
 def test_the_name_of_a_new_log_is_synced_once(tmp_path, syncs, monkeypatch):
     names = []
-    monkeypatch.setattr(_system, "make_names_durable", lambda fd: names.append(os.readlink(f"/proc/self/fd/{fd}")))
+    monkeypatch.setattr(system, "make_names_durable", lambda fd: names.append(os.readlink(f"/proc/self/fd/{fd}")))
     with fastmmap.Appender(tmp_path / "log") as log:
         log.sync()
         log.sync()

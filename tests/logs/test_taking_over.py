@@ -32,7 +32,7 @@ def test_a_living_writer_takes_over_in_time(tmp_path):
             leaves(path, b"child's\n")
             log.append(b"mine\n")
             wait_until(lambda i=i: path.read_bytes().count(b"child's\n") == i + 1)
-        wait_until(lambda: not log._armed)
+        wait_until(lambda: not log._is_armed)
     assert path.read_bytes().count(b"mine\n") == 5
     assert os.listdir(tmp_path) == ["log"]
 
@@ -65,11 +65,11 @@ def test_a_stage_is_looked_for_when_the_folder_has_changed(tmp_path, monkeypatch
         monkeypatch.setattr(os, "listdir", lambda folder: listed.append(folder) or real(folder))
         for _ in range(3):
             log.append(b"x")
-            log.tick()
+            log._tick()
         assert len(listed) == 1
         killed(path, b"dead\n")
         log.append(b"x")
-        log.tick()
+        log._tick()
         assert len(listed) > 1
         assert b"dead\n" in path.read_bytes()
 

@@ -57,7 +57,7 @@ def test_a_forked_child_has_its_own_stage(tmp_path, stage):
         log.append(b"parent's\n")
         child = os.fork()
         if child == 0:
-            ok = log.tail == 0 and log.survives_kill == (stage == "file")
+            ok = log._tail == 0 and log.survives_kill == (stage == "file")
             log.append(b"child's\n")
             ok = (
                 ok

@@ -9,18 +9,18 @@ import weakref
 import pytest
 from support.programs import wait_until
 
-from fastmmap import ticking
+from fastmmap.logs import ticker
 
 
 class Ticks:
     """Something that ticks: it stands still while it is stalled."""
 
     def __init__(self, interval=0.01, again=True):
-        self.interval, self.again, self.go, self.inside = interval, again, threading.Event(), threading.Event()
+        self._interval, self.again, self.go, self.inside = interval, again, threading.Event(), threading.Event()
         self.count, self.threads = 0, set()
         self.go.set()
 
-    def tick(self):
+    def _tick(self):
         self.inside.set()
         self.go.wait(30)
         self.count += 1
@@ -30,8 +30,8 @@ class Ticks:
 
 @pytest.fixture
 def desk(monkeypatch):
-    desk = ticking._Desk()
-    monkeypatch.setattr(ticking, "_desk", desk)
+    desk = ticker._Desk()
+    monkeypatch.setattr(ticker, "_desk", desk)
     return desk
 
 
@@ -40,13 +40,13 @@ def test_one_that_stands_still_keeps_no_other_waiting(desk):
     for each in stalled:
         each.go.clear()
     for each in (*stalled, *others):
-        assert ticking.arm(each)
+        assert ticker.arm(each)
     for each in stalled:
         assert each.inside.wait(20)
     before = [each.count for each in others]
     wait_until(lambda: all(each.count > 5 + count for each, count in zip(others, before, strict=True)))
     late = Ticks()
-    ticking.arm(late)
+    ticker.arm(late)
     wait_until(lambda: late.count > 3)
     for each in stalled:
         each.go.set()
@@ -57,7 +57,7 @@ def test_one_that_stands_still_keeps_no_other_waiting(desk):
 
 def test_where_no_thread_can_be_started_one_ticks_them_all(desk, monkeypatch):
     first, second = Ticks(), Ticks()
-    start = ticking.start_new_thread
+    start = ticker.start_new_thread
     started = []
 
     def once(function, arguments):
@@ -65,9 +65,9 @@ def test_where_no_thread_can_be_started_one_ticks_them_all(desk, monkeypatch):
             raise RuntimeError("can't start new thread")
         started.append(start(function, arguments))
 
-    monkeypatch.setattr(ticking, "start_new_thread", once)
-    assert ticking.arm(first)
-    ticking.arm(second)
+    monkeypatch.setattr(ticker, "start_new_thread", once)
+    assert ticker.arm(first)
+    ticker.arm(second)
     wait_until(lambda: first.count > 3 and second.count > 3)
     assert len(first.threads | second.threads) == 1
     first.again = second.again = False
@@ -75,8 +75,8 @@ def test_where_no_thread_can_be_started_one_ticks_them_all(desk, monkeypatch):
 
 def test_who_is_forgotten_ticks_no_more(desk):
     short, long = Ticks(), Ticks(interval=1000.0)
-    ticking.arm(long)
-    ticking.arm(short)
+    ticker.arm(long)
+    ticker.arm(short)
     wait_until(lambda: short.count > 2)
     kept = weakref.ref(long)
     del long

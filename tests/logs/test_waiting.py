@@ -13,7 +13,7 @@ from support.programs import wait_until
 from support.writers import ours
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 pytestmark = forking
 
@@ -53,7 +53,7 @@ class Text(str):
 USES = {
     "append": lambda log: log.append(b"other's\n"),
     "flush": lambda log: log.flush(),
-    "tick": lambda log: log.tick(),
+    "tick": lambda log: log._tick(),
 }
 
 
@@ -81,7 +81,7 @@ def test_whoever_makes_the_records_holds_no_lock(tmp_path, use, sync):
 def test_a_close_in_the_midst_of_many(tmp_path, monkeypatch):
     """What was appended before is safe; the next is refused."""
     path, synced = tmp_path / "log", []
-    monkeypatch.setattr(_system, "make_durable", lambda fd: synced.append(os.fstat(fd).st_size))
+    monkeypatch.setattr(system, "make_durable", lambda fd: synced.append(os.fstat(fd).st_size))
     log = fastmmap.Appender(path, sync="always")
 
     def records():
@@ -158,7 +158,7 @@ def test_a_lock_that_is_held_keeps_no_other_log_waiting(tmp_path):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         fd = os.open(lock, os.O_RDWR)
-        _system.lock(fd)
+        system.lock(fd)
         process.stdin.close()
         wait_until(lambda: all(path.read_bytes() == b"one\n" for path in paths))
         assert held.read_bytes() == b""

@@ -18,7 +18,7 @@ import warnings
 from pathlib import Path
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 from support.fail import STICKY
 
 MOST = 2000  # calls that the work never comes to
@@ -229,7 +229,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", "(?s).*(is ignored|is left alone): Permission denied")
     warnings.filterwarnings("ignore", "(?s).*are staged in memory")
     if variant == "in memory":
-        _system.is_local = lambda fd: False
+        system.is_local = lambda fd: False
     fresh(path, variant)
     work(path, variant, lambda part: None)  # what is imported and cached with the first isn't what is tested
     lib.refuse_nameless(variant == "named from the start")

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import fastmmap
-from fastmmap import _system, parallel
+from fastmmap import parallel, system
 from support.fail import STICKY
 
 OLD = b"the cat sat on the mat\n" * 400
@@ -109,7 +109,7 @@ def main() -> None:
     numbers, mode = map(int, sys.argv[4].split(",")), int(sys.argv[5])
     parallel.WORTHWHILE, parallel.BLOCK = 0, 1000  # a small file may have several blocks, and threads
     if variant == "with a backup by a link":
-        _system.exchange = lambda path, other: False
+        system.exchange = lambda path, other: False
     fresh(path)
     edit(path, variant)  # what is imported and cached at the first edit isn't what is tested
     lib.refuse_nameless(variant == "named from the start")

@@ -14,7 +14,7 @@ import warnings
 from pathlib import Path
 
 import fastmmap
-from fastmmap import _system
+from fastmmap import system
 
 # The numbers of system calls, on x86-64 and on aarch64.
 CALLS = {
@@ -62,7 +62,7 @@ def use(folder: Path) -> None:
     path = folder / "file"
     path.write_bytes(b"the cat sat on the mat\n" * 1000)
     assert fastmmap.count(path, "cat") == 1000
-    assert _system.cpus() >= 1
+    assert system.cpus() >= 1
     if os.path.exists("/proc/self/status"):
         with fastmmap.open("/proc/self/status") as m:  # which has to be read
             assert m.find(b"Name:") == 0

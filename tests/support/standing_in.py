@@ -6,11 +6,11 @@ import types
 
 
 def as_system(function):
-    """The function as one of fastmmap._system's, so that what it raises counts as the system's error.
+    """The function as one of fastmmap.system's, so that what it raises counts as the system's error.
 
     What any other Python function raises within a call of ours is taken for somebody else's, and left as it is.
     """
-    world = {**function.__globals__, "__name__": "fastmmap._system"}
+    world = {**function.__globals__, "__name__": "fastmmap.system"}
     made = types.FunctionType(function.__code__, world, function.__name__, function.__defaults__, function.__closure__)
     made.__kwdefaults__ = function.__kwdefaults__
     return made

@@ -6,7 +6,7 @@ import os
 import signal
 
 import fastmmap
-from fastmmap import _backend, _system
+from fastmmap import _backend, system
 from fastmmap.reference import drain
 
 
@@ -36,7 +36,7 @@ def interrupted(path, cut, size=3000, foreign=b"", stage_size=1 << 16):
     child = os.fork()
     if child == 0:
         log = fastmmap.Appender(path, interval=None, stage_size=stage_size)
-        write = _system.write_pieces
+        write = system.write_pieces
 
         def stop(fd, pieces):
             if foreign:
@@ -44,8 +44,8 @@ def interrupted(path, cut, size=3000, foreign=b"", stage_size=1 << 16):
             write(fd, [memoryview(b"".join(pieces)[:cut])])
             os.kill(os.getpid(), signal.SIGKILL)
 
-        _system.write_pieces = stop
-        vars(_backend.chosen).update(drain=drain.drain)  # whose steps are calls in _system
+        system.write_pieces = stop
+        vars(_backend.chosen).update(drain=drain.drain)  # whose steps are calls in system
         log.append(b"s" * 99 + b"\n")
         log.append(b"L" * (size - 1) + b"\n")
         log.flush()
