@@ -1,6 +1,6 @@
 """What test_append_faults.py runs in a child process, with fail.c preloaded: an appender with each system call failing.
 
-python faulty_appends.py FAIL_LIBRARY FOLDER VARIANT ERRNO,... MODE
+python faulty_appends.py FAIL_LIBRARY FOLDER VARIANT ERRNO,... MODE        with tests/ in PYTHONPATH
 
 Prints for each number how many calls the work makes; a state that may not be is an assertion.
 """

@@ -1,6 +1,6 @@
 """What test_edit_faults.py runs in a child process, with fail.c preloaded: replace_file with each system call failing.
 
-python faulty_edits.py FAIL_LIBRARY FOLDER VARIANT ERRNO,... MODE
+python faulty_edits.py FAIL_LIBRARY FOLDER VARIANT ERRNO,... MODE        with tests/ in PYTHONPATH
 
 Prints for each number how many calls an edit makes; a state that may not be is an assertion.
 """
