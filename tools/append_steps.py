@@ -24,7 +24,6 @@ from pathlib import Path
 import fastmmap
 from fastmmap import _backend, system
 from fastmmap.logs import ending, staging
-from fastmmap.logs.staging import State
 from fastmmap.reference import drain
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -130,7 +129,7 @@ class Writer:
     def die(self) -> None:
         """Closes what the process had open, and nothing else."""
         appender = self.appender
-        appender._state = State.CLOSED
+        appender._is_over = True
         ending.appenders.discard(appender)
         stage = appender._stage
         if stage is not None:

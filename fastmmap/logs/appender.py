@@ -60,7 +60,7 @@ class Appender(Staging):
         stage_size: int = 1 << 20,
         stage_dir: Path | None = None,
     ) -> None:
-        self._state = State.NEW
+        self._is_over = True  # until it is open
         stage_size = operator.index(stage_size)
         if not 1 <= stage_size <= LARGEST_HALF:
             raise ValueError(f"stage_size must be from 1 to {LARGEST_HALF}, not {stage_size}")
@@ -85,7 +85,7 @@ class Appender(Staging):
                 self._let_go(remove=True)
                 self._log.file.close()
                 raise
-        self._state = State.OPEN
+        self._phase = State.OPEN
         appenders.add(self)
 
     # --- what it is ---
@@ -309,7 +309,7 @@ class Appender(Staging):
                     if self._is_closed:  # by a signal handler
                         return
                     raise
-                self._state = State.CLOSED
+                self._is_over = True
                 self._log.file.close()
                 self._durability.check()
         finally:
@@ -352,7 +352,7 @@ class Appender(Staging):
         self._storing = RLock()  # the reference's
         self._is_armed = False
         if self._state in (State.MAKING, State.ENDING):
-            self._state = State.OPEN
+            self._phase = State.OPEN
         self._others = {}
         self._let_go()
 
@@ -363,7 +363,7 @@ class Appender(Staging):
         self.close()
 
     def __del__(self) -> None:
-        if has_ended is None or has_ended() or getattr(self, "_is_closed", True):
+        if getattr(self, "_is_over", True) or has_ended is None or has_ended():
             return  # what was staged was drained when the interpreter began to end
         try:
             self.close()

@@ -58,7 +58,7 @@ class Staging(Stage):
     def _prepare(self, name: Any, policy: str | None, interval: float | None, half: int, folder: str | None) -> None:
         """Sets what there is before the log is open."""
         self.name = name
-        self._state = State.NEW
+        self._phase, self._is_over = State.NEW, False
         self._interval, self._half, self._stage_dir = interval, half, folder
         self._largest = min(LARGE - 1, half)
         self._durability = Durability(name, policy)
@@ -77,6 +77,11 @@ class Staging(Stage):
     def _draining(self) -> int:
         """The number of the drain that is being written to the log, or is next: the one before that being filled."""
         return self._filling - 1
+
+    @property
+    def _state(self) -> State:
+        """Where it is in its life. What a handler has closed stays so, whatever phase it came into."""
+        return State.CLOSED if self._is_over else self._phase
 
     @property
     def _is_closed(self) -> bool:
@@ -145,7 +150,7 @@ class Staging(Stage):
         before, lock = self._state, self._lock
         if before not in (State.NEW, State.OPEN) or has_ended():
             return
-        self._state = State.MAKING
+        self._phase = State.MAKING
         try:
             if self._stage is None:
                 number = self._filling + 1
@@ -160,8 +165,8 @@ class Staging(Stage):
                 self._switch(*stage.place(number), rests=True, filling=number - 1)
                 end_with_child()
         finally:
-            if self._state is State.MAKING and self._lock is lock:
-                self._state = before
+            if self._phase is State.MAKING and self._lock is lock:
+                self._phase = before
         if self._interval is None and self._durability.policy != "always":
             self._wake()
 
@@ -317,8 +322,8 @@ class Staging(Stage):
 
     def _take_records_again(self) -> None:
         """Goes on after a stage was ended, unless the appender was closed meanwhile."""
-        if self._state is State.ENDING:
-            self._state = State.OPEN
+        if self._phase is State.ENDING:
+            self._phase = State.OPEN
 
     def _end_stage(self) -> None:
         """Drains the stage for the last time, and removes it. From then on records go to the file itself.
@@ -326,13 +331,13 @@ class Staging(Stage):
         A signal handler may append at any point of this, and even close. An interrupt leaves the appender open, with
         its records where they are.
         """
-        before = self._state
-        self._state = State.ENDING
+        before = self._phase
+        self._phase = State.ENDING
         try:
             self._write(NOTHING)
         except BaseException:
-            if self._state is State.ENDING:
-                self._state = before
+            if self._phase is State.ENDING:
+                self._phase = before
             if self._durability.failure is None and self._durability.policy != "always":
                 self._arm()
                 self._wake()
