@@ -7,7 +7,7 @@ from cpython.tuple cimport PyTuple_CheckExact
 from libc.stdint cimport uint64_t
 from kernel cimport *
 
-cdef extern from "copy.h" nogil:
+cdef extern from "memory/publish.h" nogil:
     void fm_publish(uint64_t *, uint64_t)
 
 cdef fm_guard guarded = import_guard()

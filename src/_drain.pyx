@@ -12,7 +12,7 @@ from kernel cimport *
 from descriptor cimport *
 from libc.errno cimport EFAULT, ENOENT, EPERM
 
-cdef extern from "copy.h" nogil:
+cdef extern from "memory/publish.h" nogil:
     void fm_publish(uint64_t *, uint64_t)
     uint64_t fm_read_once(const uint64_t *)
 

@@ -8,7 +8,7 @@ from fastmmap.errors import MappedFileError, behind, name_of, reason_of
 
 from cpython.buffer cimport PyBUF_STRIDED_RO
 
-cdef extern from "copy.h" nogil:
+cdef extern from "memory/pages.h" nogil:
     void fm_touch(uint8_t *, int)
 
 cdef extern from "unistd.h" nogil:

@@ -21,7 +21,7 @@ from _thread import start_new_thread  # now, so that whoever replaces it later d
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() nogil
 
-cdef extern from "crew.h" nogil:
+cdef extern from "memory/crew.h" nogil:
     ctypedef struct fm_crew:
         int64_t next
         int64_t last

@@ -9,10 +9,12 @@ from fastmmap import parallel
 from fastmmap._search import Kernel as Search
 from fastmmap.reference.arguments import check_old, check_same_length
 
-cdef extern from "copy.h" nogil:
+cdef extern from "memory/store.h" nogil:
     enum: FM_SLACK
     void fm_copy_loosely(uint8_t *, const uint8_t *, size_t)
     void fm_store(uint8_t *, const uint8_t *, size_t)
+
+cdef extern from "memory/pages.h" nogil:
     bint fm_can_make_writable()
     void fm_make_writable(uintptr_t, uintptr_t, uintptr_t)
 

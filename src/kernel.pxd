@@ -26,7 +26,7 @@ cdef extern from "Python.h":
     Py_ssize_t PyNumber_AsSsize_t(object, void *) except? -1
     enum: PY_SSIZE_T_MAX
 
-cdef extern from "kernel.h" nogil:
+cdef extern from "scan/kernel.h" nogil:
     enum: FM_PROBES
     enum: FM_STEP
 
@@ -53,19 +53,19 @@ cdef extern from "kernel.h" nogil:
 
     const fm_kernel *fm_kernel_named(const char *, fm_status *)
 
-cdef extern from "agree.h" nogil:
+cdef extern from "memory/agree.h" nogil:
     uint64_t fm_eight(const uint8_t *)
     uint8_t fm_fold(uint8_t)
     size_t fm_agree(const uint8_t *, const uint8_t *, size_t, int)
     size_t fm_agree_back(const uint8_t *, const uint8_t *, size_t, int)
 
-cdef extern from "ahead.h" nogil:
+cdef extern from "memory/pages.h" nogil:
     bint fm_is_cold(const uint8_t *, size_t)
     void fm_read_ahead(const uint8_t *, size_t)
     void fm_drop(const uint8_t *, const uint8_t *, int, int64_t)
     const uint8_t *fm_resident(const uint8_t *, const uint8_t *)
 
-cdef extern from "guard.h" nogil:
+cdef extern from "guard/guard.h" nogil:
     enum: FM_FAULT
 
     ctypedef struct fm_range:
