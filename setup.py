@@ -7,6 +7,7 @@ FASTMMAP_SANITIZE=list     builds with those sanitizers, as in address,undefined
 
 import os
 import sys
+from glob import glob
 
 from setuptools import Extension, errors, setup
 from setuptools.command.build_ext import build_ext as BuildExtensions
@@ -16,10 +17,12 @@ WITHOUT = os.environ.get("FASTMMAP_NO_EXTENSIONS") == "1"
 MARKER = '"""Made by a build with FASTMMAP_NO_EXTENSIONS=1: that there are no extensions is on purpose."""\n'
 
 # The scans of each instruction set: a static library, so that they are compiled once for the three that link them.
-SCAN = ["src/scalar.c", "src/x86.c", "src/neon.c", "src/dispatch.c"]
+SCAN = sorted(glob("src/scan/*.c"))
+
+# The C sources of each extension. What has state of which there may be one alone in a process is linked into one.
 SOURCES = {
-    "_mapping": ["src/guard.c", "src/guard_windows.c"],
-    "_guarded": ["src/sheltered.c"],
+    "_mapping": ["src/guard/guard.c", "src/guard/earlier.c", "src/guard/windows.c"],
+    "_guarded": ["src/guard/sheltered.c"],
     "_parallel": [],
     "_search": [],
     "_lines": [],
@@ -27,11 +30,8 @@ SOURCES = {
     "_append": [],
     "_drain": [],
 }
-HEADERS = ["kernel.h", "instructions.h", "scan.h", "agree.h", "ahead.h", "copy.h", "crew.h", "guard.h"]
-HEADERS += ["kernel.pxd", "twoway.pxd", "walk.pxd", "offsets.pxd", "descriptor.pxd"]
-
-
-DEPENDS = [f"src/{header}" for header in HEADERS]
+# What any of them may include. A change of one builds all anew.
+HEADERS = sorted(glob("src/*.pxd") + glob("src/*/*.h"))
 
 # Python's own flags ask for debug information, which takes a third of the time that a build takes.
 FLAGS = ["-O0", "-g3", "-UNDEBUG"] if os.environ.get("FASTMMAP_DEBUG") == "1" else ["-O3", "-g0"]
@@ -43,7 +43,7 @@ COMPILE = [*FLAGS, "-fvisibility=hidden", *SANITIZERS]
 def libraries():
     if WITHOUT:
         return []
-    return [("fastmmap_scan", {"sources": SCAN, "obj_deps": {"": DEPENDS}, "include_dirs": ["src"], "cflags": COMPILE})]
+    return [("fastmmap_scan", {"sources": SCAN, "obj_deps": {"": HEADERS}, "include_dirs": ["src"], "cflags": COMPILE})]
 
 
 def extensions():
@@ -58,7 +58,7 @@ def extensions():
             f"fastmmap.{name}",
             [f"src/{name}.pyx", *sources],
             include_dirs=["src"],
-            depends=[*DEPENDS, *SCAN],
+            depends=[*HEADERS, *SCAN],
             extra_compile_args=COMPILE,
             extra_link_args=SANITIZERS,
         )

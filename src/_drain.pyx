@@ -6,16 +6,18 @@ one step of the guard's: where a mapping was cut, that is ESTALE, and the lock i
 """
 import os
 
-from fastmmap._guarded import check_readable
 from fastmmap.logs import layout
 
-from kernel cimport *
-from descriptor cimport *
-from libc.errno cimport EFAULT, EPERM
-
-cdef extern from "copy.h" nogil:
-    void fm_publish(uint64_t *, uint64_t)
-    uint64_t fm_read_once(const uint64_t *)
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.errno cimport EFAULT, EINTR, EPERM, ESTALE, errno
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+from arguments cimport *
+from files cimport *
+from guard cimport *
+from memory cimport *
+from package cimport *
 
 cdef extern from *:
     """
@@ -155,7 +157,7 @@ cdef object run(Drain *job, object record, object counter, int (*writes)(Drain *
         if job.taken and extra.len:
             counter._count(extra.len)
         if outcome == FAILED and job.error == EFAULT:
-            check_readable(record)  # raises if the memory that can't be read is the record's
+            raise_if_lost(record)  # raises if the memory that can't be read is the record's
             job.error = ESTALE      # else the stage was cut
     finally:
         PyBuffer_Release(&extra)
@@ -383,7 +385,7 @@ cdef int find_rest(Drain *job, const Intent *intent, uint64_t *present) noexcept
     behind = log.size - intent.offset - present[0]
     if same > 0 and 0 < behind < intent.extra and (log.size % PAGE == 0 or log.size - intent.offset == intent.progress):
         same = compare(job.log, intent.offset + intent.length, job.memory + HEAD_AT, min(behind, HEAD_SIZE))
-        if same > 0 and cut(job.log, intent.offset + intent.length) != 0 and errno != EPERM:
+        if same > 0 and truncate(job.log, intent.offset + intent.length) != 0 and errno != EPERM:
             return -1
     return min(same, 0)
 

@@ -1,7 +1,7 @@
 /* Each vector kernel against the scalar one, for machines that have no Python: random blocks between two pages that
  * can't be touched, needles made of what is in them.
  *
- *   aarch64-linux-gnu-gcc -O2 -static -Isrc -o kernels tools/kernels.c src/scalar.c src/x86.c src/neon.c src/dispatch.c
+ *   aarch64-linux-gnu-gcc -O2 -static -Isrc/scan -o kernels tools/kernels.c src/scan/*.c
  *   qemu-aarch64 ./kernels 100000
  */
 #define _GNU_SOURCE

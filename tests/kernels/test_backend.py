@@ -77,7 +77,7 @@ def test_the_three_refusals_differ(monkeypatch):
 @pytest.mark.skipif(not (_backend.NATIVE and Path("/proc/cpuinfo").exists()), reason="nobody else says what it has")
 def test_the_cpu_has_what_the_system_says(compiled):
     """Each feature that a kernel is compiled for is asked for, with the answer that Linux got."""
-    if not (Path(__file__).parents[2] / "src" / "instructions.h").exists():
+    if not (Path(__file__).parents[2] / "src" / "scan" / "instructions.h").exists():
         pytest.skip("the sources aren't here")
     cpu = ctypes.CDLL(str(compiled("instructions.c")))
     cpu.name.restype = ctypes.c_char_p

@@ -1,5 +1,5 @@
-/* What src/instructions.h asks the CPU, by the names that /proc/cpuinfo has. What test_backend.py loads. */
-#include "../../src/instructions.h"
+/* What src/scan/instructions.h asks the CPU, by the names that /proc/cpuinfo has. What test_backend.py loads. */
+#include "../../src/scan/instructions.h"
 
 #include <stddef.h>
 

@@ -2,25 +2,25 @@
  *
  * A truncated file, a disk that can't be read, a hole that can't be filled on a full disk: the system reports each by
  * SIGBUS, at the instruction that touched the page. The handler here leaves the step by a jump, if the thread is in
- * one and the address lies in its ranges; every other fault goes on to whoever had the signal before us, with the
- * siginfo that the system made.
+ * one and the address lies in its ranges; every other fault goes on to whoever had the signal before us (earlier.c),
+ * with the siginfo that the system made.
  *
  * Nothing is installed before the first step over mapped memory, and nothing is ever uninstalled: another handler may
  * have ours as the one to go on to. Others install theirs over ours (faulthandler, a runtime that is embedded), so
  * a step first asks whose the signal is, and takes it back.
  *
- * Windows has no such signal: see guard_windows.c.
+ * Windows has no such signal: see windows.c.
  */
 #include "guard.h"
 
 #ifndef _WIN32
 
+#include "signals.h"
+
 #include <errno.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,127 +37,15 @@ struct frame {
     volatile sig_atomic_t sent; /* a signal that came without being caused by an access: see on_fault */
 };
 
-/* A handler that had the signal before us. Once it can be seen it stays, and all but `spent` stays as it is. */
-struct earlier {
-    struct sigaction action;
-    struct earlier *before; /* who had the signal when this one took it, if that was us */
-    atomic_int spent;       /* it asked to be called once (SA_RESETHAND), and was */
-};
-
-/* A pass of a signal to an earlier handler, on the stack of the thread that makes it. */
-struct pass {
-    uintptr_t mark; /* its own address, inverted: a stack that was left by a jump and used again hardly holds that */
-    struct earlier *to;
-    size_t slot; /* of the signal */
-};
-
-/* The model keeps the handler from allocating: with the default one, the first use in a thread may call malloc. musl
- * has no room for it in a library that is loaded later, and allocates for every thread at once. */
-#if defined(__GLIBC__)
-#define IN_EACH_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
-#else
-#define IN_EACH_THREAD _Thread_local
-#endif
-
 static IN_EACH_THREAD struct {
     struct frame *volatile frame; /* NULL: no step runs */
-    const struct pass *volatile pass; /* the innermost; it may have been left by a jump */
     uint64_t asked; /* ticks at which it was last asked whose the signal is */
     int blocked;    /* whether this thread blocked it then */
 } here;
 
-/* Linux and most others report a page without a file behind it by SIGBUS; macOS by either. */
-#ifdef __APPLE__
-static const int SIGNALS[] = {SIGBUS, SIGSEGV};
-#else
-static const int SIGNALS[] = {SIGBUS};
-#endif
-#define SIGNAL_COUNT (sizeof SIGNALS / sizeof *SIGNALS)
-
-static _Atomic(struct earlier *) newest[SIGNAL_COUNT];
 static atomic_uintptr_t page_mask; /* sysconf isn't safe in a handler */
 
-static size_t slot_of(int number)
-{
-    return SIGNAL_COUNT > 1 && number != SIGNALS[0] ? SIGNAL_COUNT - 1 : 0;
-}
-
 /* --- in the handler --- */
-
-static int is_default(const struct sigaction *action)
-{
-    return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_DFL;
-}
-
-static int is_ignored(const struct sigaction *action)
-{
-    return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_IGN;
-}
-
-/* Whether a process sent the signal, rather than an access of this thread causing it. */
-static int was_sent(const siginfo_t *info)
-{
-    return info->si_code <= 0;
-}
-
-/* How far apart on a stack two passes of one signal are at most. A signal's own frame takes up to 12 KiB of it. */
-#define PASS_REACH (1 << 18)
-
-/* A handler that took the signal while it was ours passes on to us what isn't its own; since we took the signal back,
- * we pass to that handler first. So while a pass goes on in this thread, the next goes to the handler before that one.
- * A pass that was left by a jump doesn't count: it isn't above us on the stack, or its mark is gone. */
-static struct earlier *next_to_call(size_t slot, const struct pass *own)
-{
-    const struct pass *outer = here.pass;
-    const uintptr_t above = (uintptr_t)outer - (uintptr_t)own;
-    if (outer != NULL && above - 1 < PASS_REACH && outer->mark == ~(uintptr_t)outer && outer->slot == slot)
-        return outer->to->before;
-    return atomic_load_explicit(&newest[slot], memory_order_acquire);
-}
-
-/* Ends the process by the signal: at once if it was sent, else when the access is made again, so that the siginfo
- * which the system keeps is the true one. */
-static void end_process(int number, int sent)
-{
-    struct sigaction fatal;
-    memset(&fatal, 0, sizeof fatal);
-    fatal.sa_handler = SIG_DFL;
-    sigemptyset(&fatal.sa_mask);
-    sigaction(number, &fatal, NULL);
-    if (sent)
-        raise(number);
-}
-
-static void pass_on(int number, siginfo_t *info, void *machine)
-{
-    struct pass pass;
-    const struct pass *const outer = here.pass;
-    const size_t slot = slot_of(number);
-    struct earlier *const to = next_to_call(slot, &pass);
-    sigset_t mask, before;
-
-    if (to == NULL || is_default(&to->action) || is_ignored(&to->action)
-        || (to->action.sa_flags & SA_RESETHAND && atomic_exchange(&to->spent, 1))) {
-        if (to == NULL || !is_ignored(&to->action) || !was_sent(info))
-            end_process(number, was_sent(info));
-        return;
-    }
-    pass.mark = ~(uintptr_t)&pass;
-    pass.to = to;
-    pass.slot = slot;
-    here.pass = &pass;
-    /* What the system would have done for it. */
-    mask = to->action.sa_mask;
-    if (!(to->action.sa_flags & SA_NODEFER))
-        sigaddset(&mask, number);
-    pthread_sigmask(SIG_BLOCK, &mask, &before);
-    if (to->action.sa_flags & SA_SIGINFO)
-        to->action.sa_sigaction(number, info, machine);
-    else
-        to->action.sa_handler(number);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    here.pass = outer;
-}
 
 /* In which of the frame's ranges a fault is that a file made: in one of its pages. -1: in none. */
 static int range_of(const struct frame *frame, int number, const siginfo_t *info)
@@ -223,7 +111,7 @@ static void on_fault(int number, siginfo_t *info, void *machine)
         errno = saved;
         leave(frame, machine);
     } else {
-        pass_on(number, info, machine);
+        fm_pass_on(number, info, machine);
     }
     errno = saved;
 }
@@ -233,36 +121,6 @@ static void on_fault(int number, siginfo_t *info, void *machine)
 static int is_handler(const struct sigaction *action)
 {
     return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_fault;
-}
-
-static int same_action(const struct sigaction *one, const struct sigaction *other)
-{
-    if (one->sa_flags != other->sa_flags)
-        return 0;
-    return one->sa_flags & SA_SIGINFO ? one->sa_sigaction == other->sa_sigaction : one->sa_handler == other->sa_handler;
-}
-
-/* Remembers who had the signal. Two that take it from each other for ever come back to where they stood in the list,
- * so that it doesn't grow for ever. */
-static void remember(size_t slot, const struct sigaction *action)
-{
-    struct earlier *added = NULL, *first, *known;
-    do {
-        first = atomic_load(&newest[slot]);
-        for (known = first; known != NULL && !same_action(&known->action, action);)
-            known = known->before;
-        if (known != NULL) {
-            atomic_store(&known->spent, 0);
-        } else {
-            if (added == NULL && (added = malloc(sizeof *added)) == NULL)
-                return; /* then what isn't ours goes to the one before */
-            added->action = *action;
-            added->before = first;
-            atomic_init(&added->spent, 0);
-        }
-    } while (!atomic_compare_exchange_weak(&newest[slot], &first, known != NULL ? known : added));
-    if (known != NULL)
-        free(added);
 }
 
 /* Ticks of a clock that can be read in a few nanoseconds, and how many may pass between two steps that ask.
@@ -332,7 +190,7 @@ static void hold_signal(size_t slot, uint64_t now)
     atomic_store(&taken_at, now);
     /* Remembered before ours is there, because a fault may come at once; and again if another came between. */
     atomic_store_explicit(&page_mask, ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1), memory_order_relaxed);
-    remember(slot, &before);
+    fm_remember(slot, &before);
     memset(&ours, 0, sizeof ours);
     ours.sa_sigaction = on_fault;
     ours.sa_flags = SA_SIGINFO | SA_NODEFER;
@@ -343,7 +201,7 @@ static void hold_signal(size_t slot, uint64_t now)
     if (sigaction(SIGNALS[slot], &ours, &before) != 0)
         atomic_store(&lost, CONTESTED);
     else if (!is_handler(&before))
-        remember(slot, &before);
+        fm_remember(slot, &before);
 }
 
 static void file_faults(sigset_t *signals)

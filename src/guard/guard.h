@@ -1,7 +1,7 @@
 /* The one way into a kernel: fm_guarded runs a step over memory that may stop existing while it is read.
  *
- * The state behind it must exist once in a process, so guard.c is linked into _mapping alone; the other modules
- * take the function's address from a capsule (import_guard in kernel.pxd).
+ * The state behind it must exist once in a process, so guard.c and earlier.c are linked into _mapping alone; the other
+ * modules take the function's address from a capsule (import_guard in src/package.pxd).
  */
 #ifndef FASTMMAP_GUARD_H
 #define FASTMMAP_GUARD_H
