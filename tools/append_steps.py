@@ -22,16 +22,15 @@ import warnings
 from pathlib import Path
 
 import fastmmap
-from fastmmap import _backend, system
-from fastmmap.logs import ending, staging
+from fastmmap import _backend, beside, system
+from fastmmap.logs import ending, lock, staging
 from fastmmap.reference import drain
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from support.standing_in import as_system
 
 STEPS = (
-    "write_pieces", "write_at", "write_zeros", "read_at", "lock", "unlock", "truncate", "remove", "open_ours",
-    "create_beside", "name_file",
+    "write_pieces", "write_at", "write_zeros", "read_at", "lock", "unlock", "truncate", "remove", "name_file",
 )  # fmt: skip
 
 
@@ -48,6 +47,9 @@ class Fate:
         vars(_backend.chosen).update({name: getattr(drain, name) for name in _backend.FUNCTIONS["drain"]})
         for name in STEPS:
             setattr(system, name, self.wrap(name, getattr(system, name)))
+        for name in ("_open", "create"):
+            setattr(beside, name, self.wrap(name, getattr(beside, name)))
+        lock._unlink = self.wrap("unlink", lock._unlink)
         drain._store = self.wrap("store", drain._store)
 
     def arm(self, left: int, fails: bool) -> None:

@@ -1,4 +1,4 @@
-"""The command's arguments: what they are, and that none means anything else than it says."""
+"""Arguments of the command line: that none means anything else than it says, and what values are made of them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from .. import __version__, kernel
 from .output import say
-
-# How many changes a dry run shows.
-SHOWN = 20
 
 ESCAPES = {b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 
 # What stands before an argument that is no option, and before an option's value, for argparse: it has ideas of its own
 # about what begins with a dash.
-_MARK = "="
+MARK = "="
 
 
 class Parser(argparse.ArgumentParser):
@@ -78,10 +74,10 @@ class Parser(argparse.ArgumentParser):
                     if value is not None and "-e" in self._option_string_actions[name].option_strings:
                         needles.append(value)
                     else:
-                        options.append(name if value is None else f"{name}={_MARK}{value}")
+                        options.append(name if value is None else f"{name}={MARK}{value}")
         if len(needles) > 1:
             self.error("one NEEDLE at a time")
-        return options + [_MARK + other for other in needles + others]
+        return options + [MARK + other for other in needles + others]
 
     def _split(self, argument: str, left: Iterator[str]) -> Iterator[tuple[str, str | None]]:
         """The options that an argument has, each by a name and the value that it is given."""
@@ -117,34 +113,6 @@ class Parser(argparse.ArgumentParser):
         return value
 
 
-def parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of a command line. What is wrong with it is one line, and the end with status 2."""
-    top, commands = _parsers()
-    name, others = top.split(arguments, commands)
-    command = commands[name]
-    options, more = top.parse_known_args([name, *command.arranged(others)])
-    if more:
-        command.error(f"one argument too many: {more[0].removeprefix(_MARK)}")
-    if getattr(options, "files", None) == []:
-        if os.isatty(0):
-            command.error("a FILE is missing, or - for standard input")
-        options.files = ["-"]
-    if name == "append" and not options.text and (options.escape or options.newline):
-        option = "-E" if options.escape else "-n"
-        command.error(f"option {option} is for a TEXT that is an argument: standard input is appended as it is")
-    for name in ("needle", "old", "new", "text"):
-        given = getattr(options, name, None)
-        if given is not None and options.escape:
-            try:
-                given = [unescaped(text) for text in given] if name == "text" else unescaped(given)
-            except ValueError as error:
-                command.error(f"{name.upper()}: {error}")
-            setattr(options, name, given)
-        if given == b"" and name in ("needle", "old"):
-            command.error(f"{name.upper()} is empty; a NUL byte, which no argument can hold, is \\0 with --escape")
-    return options
-
-
 def unescaped(text: bytes) -> bytes:
     """Text with \\n, \\t, \\0, \\xHH and \\\\ replaced by the bytes that they stand for. ValueError for all others."""
 
@@ -159,18 +127,19 @@ def unescaped(text: bytes) -> bytes:
     return re.sub(rb"(?s)\\(x[0-9a-fA-F]{2}|.|$)", byte, text)
 
 
-def _plain(argument: str) -> str:
+def plain(argument: str) -> str:
     """An argument without its mark."""
-    return argument[len(_MARK) :]
+    return argument[len(MARK) :]
 
 
-def _bytes(argument: str) -> bytes:
-    return os.fsencode(_plain(argument))
+def literal(argument: str) -> bytes:
+    """An argument as bytes."""
+    return os.fsencode(plain(argument))
 
 
 def whole(text: str) -> int:
     """A number of matches."""
-    text = _plain(text)
+    text = plain(text)
     if not (text.isascii() and text.removeprefix("-").isdigit()):
         raise argparse.ArgumentTypeError(f"invalid number: {text!r}")
     number = int(text)
@@ -181,66 +150,9 @@ def whole(text: str) -> int:
 
 def size(text: str) -> int:
     """A number of bytes, as in 1000, 64K, 256M or 1G."""
-    text = _plain(text)
+    text = plain(text)
     units = {"K": 10, "M": 20, "G": 30}
     digits, unit = (text[:-1], units[text[-1].upper()]) if text[-1:].upper() in units else (text, 0)
     if not (digits.isascii() and digits.isdigit()) or int(digits) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256M")
     return int(digits) << unit
-
-
-def _parsers() -> tuple[Parser, dict[str, Parser]]:
-    """The parser of the whole command, and those of its commands."""
-    top = Parser(prog="fastmmap", description="Search, replace in and append to big files.",
-                 epilog="Options may stand anywhere; behind -- nothing is one.")  # fmt: skip
-    top.add_argument("--version", action="version", version=f"fastmmap {__version__}, kernel {kernel}")
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
-
-    escape = Parser(add_help=False)
-    escape.add_argument("-E", "--escape", action="store_true", help=r"\n, \t, \0, \xHH and \\ in what is looked for, "
-                        "put in its place or appended stand for those bytes")  # fmt: skip
-
-    needle = Parser(add_help=False, parents=[escape])
-    needle.add_argument("needle", metavar="NEEDLE", type=_bytes, help="what to look for, literally")
-    needle.add_argument("files", metavar="FILE", nargs="*", type=_plain, help="a file, or - for standard input, which "
-                        "is searched where none is given, unless it is a terminal")  # fmt: skip
-    needle.add_argument("-e", "--needle", metavar="NEEDLE", dest="given", help="the NEEDLE, which may begin with a "
-                        "dash then")  # fmt: skip
-    needle.add_argument("-i", "--ignore-case", action="store_true", help="ASCII letters match in either case")
-    needle.add_argument("--overlapping", action="store_true", help="matches may overlap")
-
-    find = commands.add_parser("find", parents=[needle], help="print the byte offset of every match")
-    find.add_argument("-m", "--max-count", metavar="N", type=whole, help="stop after N matches in a file")
-
-    commands.add_parser("count", parents=[needle], help="print the number of matches")
-
-    replace = commands.add_parser("replace", parents=[escape], help="replace OLD by NEW, of any length, in files")
-    replace.add_argument("old", metavar="OLD", type=_bytes, help="what to replace, literally")
-    replace.add_argument("new", metavar="NEW", type=_bytes, help="what to put in its place")
-    replace.add_argument("files", metavar="FILE", nargs="+", type=_plain)
-    replace.add_argument("-m", "--max-count", metavar="N", type=whole, default=-1, help="replace at most N in a file")
-    replace.add_argument("--no-sync", action="store_true", help="don't wait for the disk: faster, but a power loss "
-                         "may leave an empty file")  # fmt: skip
-    replace.add_argument("--backup", metavar="SUFFIX", type=_plain, help="keep the old file under its name "
-                         "and SUFFIX")  # fmt: skip
-    replace.add_argument("--force", action="store_true", help="edit files that are read-only, too")
-    replace.add_argument("-n", "--dry-run", action="store_true", help="change nothing, and show what would change: "
-                         f"the first {SHOWN} lines")  # fmt: skip
-
-    append = commands.add_parser("append", parents=[escape], help="append text, or standard input, to a file, which is "
-                                 "made if need be")  # fmt: skip
-    append.add_argument("file", metavar="FILE", type=_plain)
-    append.add_argument("text", metavar="TEXT", nargs="*", type=_bytes, help="standard input where none is given")
-    append.add_argument("-n", "--newline", action="store_true", help="end each TEXT with a newline")
-
-    recover = commands.add_parser("recover", help="take what killed writers have left in their stages to their logs",
-                                  description="Status 0: nothing is left to be done, whether there was something or "
-                                  "not. Writers that live are left alone.")  # fmt: skip
-    recover.add_argument("files", metavar="PATH", nargs="+", type=_plain, help="a log, or a directory: all logs with "
-                         "stages in it")  # fmt: skip
-
-    demo = commands.add_parser("demo", help="race this package against plain files and the mmap module")
-    demo.add_argument("file", metavar="FILE", nargs="?", type=_plain, help="a text to use, which isn't changed; made "
-                      "when not given")  # fmt: skip
-    demo.add_argument("--size", metavar="SIZE", type=size, default=256 << 20, help="of the text made, as in 256M")
-    return top, dict(commands.choices)

@@ -91,3 +91,14 @@ def keep_numbers() -> set[int]:
             closed.add(fd)
             os.open(os.devnull, flags)  # gets the lowest free number, which is this one
     return closed
+
+
+out = Output()
+
+
+def complain(error: Exception) -> None:
+    """One line for an error."""
+    if isinstance(error, OSError) and error.filename is not None:
+        name = "standard input" if error.filename == 0 else os.fsdecode(error.filename)
+        error = OSError(f"{name}: {error.strerror}")
+    say(str(error) or "out of memory")

@@ -26,6 +26,9 @@ class StageError(OSError):
         super().__init__(errno.ESTALE, f"{reason} ({os.path.basename(path)})", path)
 
 
+# Called under the lock. It is written in C, so that no signal handler runs there.
+_unlink = os.unlink
+
 # What is in a lock that isn't open.
 CLOSED = memoryview(bytearray(LOCK.size))
 
@@ -119,8 +122,7 @@ def settle(lock: Held, identity: bytes, path: str | None) -> None:
 
     A lock that can't be given back otherwise is closed.
     """
-    # os.unlink is written in C, and called under the lock: nothing of Python's runs there.
-    remove = None if path is None else partial(os.unlink, path)
+    remove = None if path is None else partial(_unlink, path)
     outcome = Outcome.KEPT
     try:
         while (outcome := chosen.settle(lock.fd, identity, remove)) is Outcome.AGAIN:

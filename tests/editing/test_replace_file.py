@@ -12,7 +12,7 @@ from support.oracle import SEEDS
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import system
+from fastmmap import beside, system
 
 
 @pytest.mark.parametrize(("old", "text"), SEEDS)
@@ -147,7 +147,7 @@ def test_refusals(make, tmp_path, path, old, new, error, words):
 
 
 STEPS = (
-    "create_beside_into",
+    "create_into",
     "keep_owner",
     "reserve",
     "write_at",
@@ -169,7 +169,7 @@ def test_every_step_fails(make, tmp_path, monkeypatch, step, code):
     def fail(*arguments):
         raise error
 
-    monkeypatch.setattr(system, step, fail)
+    monkeypatch.setattr(beside if step == "create_into" else system, step, fail)
     with pytest.raises(type(error)) as caught:
         fastmmap.replace_file(path, b"b", b"long")
     if isinstance(error, OSError):

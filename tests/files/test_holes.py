@@ -56,7 +56,7 @@ def test_storing_to_holes(sparse):
 
 def test_the_disk_s_fault_is_no_lack_of_space(sparse, monkeypatch):
     """A disk that can't be read may be full as well."""
-    monkeypatch.setattr("fastmmap.errors._next_data", lambda file, place: place)
+    monkeypatch.setattr("fastmmap.faults._next_data", lambda file, place: place)
     with pytest.raises(fastmmap.MappedFileError, match="can't be accessed") as caught:
         fastmmap.count(sparse, "x")
     assert caught.value.reason == "io"

@@ -16,7 +16,7 @@ import numpy
 import pytest
 
 import fastmmap
-from fastmmap import MappedFileError, _backend, errors
+from fastmmap import MappedFileError, _backend, faults
 
 pytestmark = pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")
 
@@ -284,13 +284,13 @@ def test_a_cut_within_a_page_shows_zeros_and_is_reported(path, mode):
 @pytest.mark.parametrize("stores", [False, True])
 def test_a_page_that_is_back_is_not_the_disks_fault(path, monkeypatch, stores):
     """The file is long enough again when it is asked what was the matter."""
-    reason_of = errors.reason_of
+    reason_of = faults.reason_of
 
     def grown(*question):
         os.truncate(path, SIZE)
         return reason_of(*question)
 
-    monkeypatch.setattr(errors, "reason_of", grown)
+    monkeypatch.setattr(faults, "reason_of", grown)
     with fastmmap.open(path, "r+") as m:
         os.truncate(path, 5 * PAGE)
         with pytest.raises(MappedFileError) as info:

@@ -215,8 +215,8 @@ def test_what_can_not_be(kernel, tmp_path):
     if kernel.name != "python":  # which reads memory unguarded
         with files.opened() as (fds, memory):
             os.truncate(fds["stage"], 0)
+            lock, stage = (fds["lock"], fds["names"]), (memory, HALF, OWN)
             with pytest.raises(OSError, match="handle"):
-                lock, stage = (fds["lock"], fds["names"]), (memory, HALF, OWN)
                 kernel.drain(lock, stage, fds["log"], 0, memoryview(b"record"), None)
     assert files.content()["log"] == b"x"
 

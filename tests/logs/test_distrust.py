@@ -12,7 +12,7 @@ from support.users import as_somebody
 from support.writers import ours, stage_file
 
 import fastmmap
-from fastmmap.logs import stage
+from fastmmap.logs import layout
 
 pytestmark = [linux, forking]
 
@@ -58,7 +58,7 @@ def test_a_planted_header(tmp_path, says):
     path.touch()
     planted = tmp_path / f".fastmmap-{path.stat().st_ino:x}-{'0' * 32}.stage"
     name = {"a path with NUL": b"/a\0b", "a relative path": b"log"}.get(says, os.fsencode(path))
-    header = stage.HEADER.pack(stage.MAGIC, stage.VERSION, 1, bytes(16), bytes(16), 0, 77, 0, 1, len(name))
+    header = layout.HEADER.pack(layout.MAGIC, layout.VERSION, 1, bytes(16), bytes(16), 0, 77, 0, 1, len(name))
     planted.write_bytes(header.ljust(4096, b"\0") + name.ljust(4096, b"\0") + bytes(2))
     os.chown(planted, 4321, 4321)
     ignored(path, "belongs to user 4321")
@@ -107,7 +107,7 @@ def test_a_stage_whose_word_is_damaged(tmp_path):
     path = tmp_path / "log"
     stage = stage_file(path)
     with open(stage, "r+b") as file:
-        file.seek(stage.WORD_AT[0])
+        file.seek(layout.WORD_AT[0])
         file.write(struct.pack("=Q", 1 << 30))
     refuses(path, stage, "damaged")
 

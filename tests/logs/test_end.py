@@ -80,7 +80,7 @@ def test_a_child_that_ends_leaves_its_parents_pipe_as_it_is(tmp_path):
     """What says whether a pipe is waited for is shared: the next write of the parent would be an error."""
     code = (
         "import os, sys, fastmmap\n"
-        "from fastmmap.logs import ending\\n"
+        "from fastmmap.logs import ending\n"
         "os.mkfifo(sys.argv[1])\n"
         "reader = os.open(sys.argv[1], os.O_RDONLY | os.O_NONBLOCK)\n"
         "log = fastmmap.Appender(sys.argv[1], interval=None)\n"

@@ -89,7 +89,7 @@ def test_what_goes_wrong_in_time_keeps_no_other_from_being_drained(tmp_path, mon
             raise RuntimeWarning("no OSError")
         return tick(self)
 
-    monkeypatch.setattr(fastmmap.Appender, "tick", fails)
+    monkeypatch.setattr(fastmmap.Appender, "_tick", fails)
     with (
         fastmmap.Appender(tmp_path / "first", interval=0.02) as first,
         fastmmap.Appender(tmp_path / "second", interval=0.04) as second,

@@ -25,7 +25,7 @@ def test_a_part_that_can_not_be_cut_off_stays(tmp_path, kernel):
         pytest.skip("nothing can be made append-only here")
     try:
         with pytest.MonkeyPatch.context() as patched:
-            for name in ("drain", "settle", "send"):
+            for name in ("drain", "settle"):
                 patched.setattr(fastmmap._backend.chosen, name, getattr(kernel, name))
             with fastmmap.Appender(path, interval=None) as log:
                 log.append(b"behind\n")
@@ -43,7 +43,7 @@ def test_what_others_wrote_behind_a_part_stays(tmp_path, kernel):
     if subprocess.run(["chattr", "+a", path], capture_output=True).returncode != 0:
         pytest.skip("nothing can be made append-only here")
     with pytest.MonkeyPatch.context() as patched, fastmmap.Appender(path, interval=None) as log:
-        for name in ("drain", "settle", "send"):
+        for name in ("drain", "settle"):
             patched.setattr(fastmmap._backend.chosen, name, getattr(kernel, name))
         log.append(b"two\n")
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, soft[1]))

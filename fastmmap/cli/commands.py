@@ -1,0 +1,81 @@
+"""The commands that there are, and the command line parsed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+
+from .. import __version__, kernel
+from . import append, count, demo, find, recover, replace
+from .options import MARK, Parser, literal, plain, unescaped
+
+# What runs each, and returns the status.
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "find": find.run,
+    "count": count.run,
+    "replace": replace.run,
+    "append": append.run,
+    "recover": recover.run,
+    "demo": demo.run,
+}
+
+# Those that write nothing to standard output, which may be closed then.
+SILENT = ("append",)
+
+
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line. What is wrong with it is one line, and the end with status 2."""
+    top, commands = _parsers()
+    name, others = top.split(arguments, commands)
+    command = commands[name]
+    options, more = top.parse_known_args([name, *command.arranged(others)])
+    if more:
+        command.error(f"one argument too many: {more[0].removeprefix(MARK)}")
+    if getattr(options, "files", None) == []:
+        if os.isatty(0):
+            command.error("a FILE is missing, or - for standard input")
+        options.files = ["-"]
+    if name == "append" and not options.text and (options.escape or options.newline):
+        option = "-E" if options.escape else "-n"
+        command.error(f"option {option} is for a TEXT that is an argument: standard input is appended as it is")
+    for name in ("needle", "old", "new", "text"):
+        given = getattr(options, name, None)
+        if given is not None and options.escape:
+            try:
+                given = [unescaped(text) for text in given] if name == "text" else unescaped(given)
+            except ValueError as error:
+                command.error(f"{name.upper()}: {error}")
+            setattr(options, name, given)
+        if given == b"" and name in ("needle", "old"):
+            command.error(f"{name.upper()} is empty; a NUL byte, which no argument can hold, is \\0 with --escape")
+    return options
+
+
+def _parsers() -> tuple[Parser, dict[str, Parser]]:
+    """The parser of the whole command, and those of its commands."""
+    top = Parser(prog="fastmmap", description="Search, replace in and append to big files.",
+                 epilog="Options may stand anywhere; behind -- nothing is one.")  # fmt: skip
+    top.add_argument("--version", action="version", version=f"fastmmap {__version__}, kernel {kernel}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
+
+    escape = Parser(add_help=False)
+    escape.add_argument("-E", "--escape", action="store_true", help=r"\n, \t, \0, \xHH and \\ in what is looked for, "
+                        "put in its place or appended stand for those bytes")  # fmt: skip
+
+    needle = Parser(add_help=False, parents=[escape])
+    needle.add_argument("needle", metavar="NEEDLE", type=literal, help="what to look for, literally")
+    needle.add_argument("files", metavar="FILE", nargs="*", type=plain, help="a file, or - for standard input, which "
+                        "is searched where none is given, unless it is a terminal")  # fmt: skip
+    needle.add_argument("-e", "--needle", metavar="NEEDLE", dest="given", help="the NEEDLE, which may begin with a "
+                        "dash then")  # fmt: skip
+    needle.add_argument("-i", "--ignore-case", action="store_true", help="ASCII letters match in either case")
+    needle.add_argument("--overlapping", action="store_true", help="matches may overlap")
+
+    find.add(commands, needle)
+    count.add(commands, needle)
+    replace.add(commands, escape)
+    append.add(commands, escape)
+    recover.add(commands)
+    demo.add(commands)
+    return top, dict(commands.choices)

@@ -1,0 +1,31 @@
+"""fastmmap recover: what killed writers have left in their stages, taken to their logs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..logs.recovering import recover
+from .files import on_each_file, prefix
+from .options import plain
+from .status import ERROR, FOUND
+
+
+def add(commands: Any) -> None:
+    """Its arguments."""
+    parser = commands.add_parser("recover", help="take what killed writers have left in their stages to their logs",
+                                 description="Status 0: nothing is left to be done, whether there was something or "
+                                 "not. Writers that live are left alone.")  # fmt: skip
+    parser.add_argument("files", metavar="PATH", nargs="+", type=plain, help="a log, or a directory: all logs with "
+                         "stages in it")  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> int:
+    """Nothing to be done is what a service manager hopes for: it is no failure."""
+    return FOUND if on_each_file(recover_in, options) != ERROR else ERROR
+
+
+def recover_in(options: argparse.Namespace, file: str) -> bool:
+    done = recover(file)
+    print(f"{prefix(options, file)}{'recovered' if done else 'nothing to recover'}")
+    return done
