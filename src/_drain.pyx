@@ -4,9 +4,7 @@
 All that is done under a lock is done without the interpreter: no signal handler of Python's can come in between. It is
 one step of the guard's: where a mapping was cut, that is ESTALE, and the lock is given back.
 """
-import os
-
-from fastmmap.logs import layout
+from fastmmap.logs import layout  # now: see src/package.pxd
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -157,7 +155,7 @@ cdef object run(Drain *job, object record, object counter, int (*writes)(Drain *
         if job.taken and extra.len:
             counter._count(extra.len)
         if outcome == FAILED and job.error == EFAULT:
-            raise_if_lost(record)  # raises if the memory that can't be read is the record's
+            check_memory(record)  # raises if the memory that can't be read is the record's
             job.error = ESTALE      # else the stage was cut
     finally:
         PyBuffer_Release(&extra)
@@ -172,7 +170,7 @@ cdef const char *name_in(bytes identity) except NULL:
 
 cdef object answer(const Drain *job, int outcome):
     if outcome == FAILED:
-        raise OSError(job.error, os.strerror(job.error))
+        raise system_error(job.error)
     return OUTCOMES[outcome]
 
 

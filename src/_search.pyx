@@ -42,6 +42,10 @@ cdef class Kernel:
     def __reduce__(self):
         return reduce_kernel(self, "search", self.name)
 
+    cdef object share(self, str verb, const Py_buffer *view, object hay, tuple arguments):
+        """Does a verb in blocks: in threads, where there are several, and by `sheltered` kernels, where it must be."""
+        return in_threads(verb)(sheltered(contested, self, view), hay, *arguments)
+
     def find(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None):
         """The offset of the first match in buffer[start:end], or -1.
 
@@ -61,8 +65,7 @@ cdef class Kernel:
             if not own:
                 return first if first <= last else -1
             if number > 1 or in_danger(contested, &view):
-                kernel = sheltered(contested, self, &view)
-                return in_threads("find")(kernel, haystack(buffer, first, last), own, fold, number)
+                return self.share("find", &view, haystack(buffer, first, last), (own, fold, number))
             begin(&walk, self.kernel, own, fold, True)  # one match overlaps none
             walk.out, walk.capacity = &offset, 1
             if over(&walk, &view, first, last):
@@ -90,8 +93,7 @@ cdef class Kernel:
             if not own:
                 return last if first <= last else -1
             if number > 1 or in_danger(contested, &view):
-                kernel = sheltered(contested, self, &view)
-                return in_threads("rfind")(kernel, haystack(buffer, first, last), own, fold, number)
+                return self.share("rfind", &view, haystack(buffer, first, last), (own, fold, number))
             begin(&walk, self.kernel, own, fold, True)  # one match overlaps none
             if over_backward(&walk, &view, first, last):
                 watch_walk(&watching, &walk, &view)
@@ -119,8 +121,7 @@ cdef class Kernel:
             if not own:
                 return last - first + 1 if first <= last else 0
             if number > 1 or in_danger(contested, &view):
-                kernel = sheltered(contested, self, &view)
-                return in_threads("count")(kernel, haystack(buffer, first, last), own, overlap, fold, number)
+                return self.share("count", &view, haystack(buffer, first, last), (own, overlap, fold, number))
             begin(&walk, self.kernel, own, fold, overlap)
             if over(&walk, &view, first, last):
                 search(&walk, &view)
@@ -149,8 +150,7 @@ cdef class Kernel:
             if not own:
                 return numpy.arange(first, last + 1 if last - first < most else first + most, dtype=numpy.int64)
             if number > 1 and limit is None or in_danger(contested, &view):
-                kernel = sheltered(contested, self, &view)
-                offsets = in_threads("find_all")(kernel, haystack(buffer, first, last), own, overlap, fold, number)
+                offsets = self.share("find_all", &view, haystack(buffer, first, last), (own, overlap, fold, number))
                 return offsets if limit is None else offsets[:most].copy()
             begin(&walk, self.kernel, own, fold, overlap)
             if not over(&walk, &view, first, last):

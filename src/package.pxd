@@ -159,6 +159,12 @@ cdef inline int gather_sheltered(object data, object buffer, object offsets, obj
     look_up("fastmmap.sheltered", "gather")(data, buffer, offsets, lengths)
     return 0
 
+# --- the system's words: the os module's ---
+
+cdef inline object system_error(int number):
+    """The OSError for an errno."""
+    return OSError(number, look_up("os", "strerror")(number))
+
 # --- faults: faults.py asks the system about files, errors.py has the error ---
 
 cdef inline int raise_fault(const Watch *watching) except -1:
@@ -170,8 +176,8 @@ cdef inline int raise_fault(const Watch *watching) except -1:
     raise look_up("fastmmap._guarded", "lost")(<object> watching.owner[i], <uintptr_t> watching.origin[i], fault,
                                                watching.stores[i])
 
-cdef inline int raise_if_lost(object buffer) except -1:
-    """After an error for memory that can't be read (EFAULT): raises if this has lost its file."""
+cdef inline int check_memory(object buffer) except -1:
+    """After a system call that couldn't read a buffer (EFAULT): raises if that is so because it has lost its file."""
     look_up("fastmmap._guarded", "check_readable")(buffer)
     return 0
 

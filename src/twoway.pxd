@@ -13,8 +13,9 @@ cdef struct TwoWay:
     size_t cut              # the left part's length, in reading direction
     size_t shift            # how far a window moves that agreed right of the cut
     bint periodic           # shift is the needle's period, so that what agreed still agrees after it
-    size_t memory           # how many bytes, in reading direction, of the window at `remembered` agree for certain
-    const uint8_t *remembered
+    size_t memory           # how many bytes, in reading direction, agree in a window that is `shift` on from one that
+                            # agreed right of the cut: none, unless the needle is periodic
+    const uint8_t *remembered   # that window: others remember nothing
 
 cdef inline uint8_t letter(const fm_needle *needle, size_t i, bint back) noexcept nogil:
     return needle.bytes[needle.length - 1 - i if back else i]
@@ -55,7 +56,8 @@ cdef inline void cut_needle(TwoWay *way, const fm_needle *needle, bint back) noe
             way.periodic = False
             break
     way.shift = period if way.periodic else max(way.cut, needle.length - way.cut) + 1
-    way.memory, way.remembered = 0, NULL
+    way.memory = needle.length - period if way.periodic else 0
+    way.remembered = NULL
 
 cdef inline bint window_matches(TwoWay *way, const uint8_t *window, const fm_needle *needle, bint back,
                                 size_t *shift) noexcept nogil:
@@ -67,7 +69,6 @@ cdef inline bint window_matches(TwoWay *way, const uint8_t *window, const fm_nee
         agreed = fm_agree_back(window + (length - known), needle.bytes + (length - known), length - known, needle.fold)
     else:
         agreed = fm_agree(window + known, needle.bytes + known, length - known, needle.fold)
-    way.memory = 0
     if agreed < length - known:
         shift[0] = known + agreed - way.cut + 1
         return False
@@ -79,7 +80,5 @@ cdef inline bint window_matches(TwoWay *way, const uint8_t *window, const fm_nee
     else:
         stands = fm_agree(window + left, needle.bytes + left, way.cut - left, needle.fold) == way.cut - left
     shift[0] = way.shift
-    if way.periodic:
-        way.memory = length - way.shift
-        way.remembered = window - way.shift if back else window + way.shift
+    way.remembered = window - way.shift if back else window + way.shift
     return stands

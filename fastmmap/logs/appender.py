@@ -82,6 +82,7 @@ class Appender(Staging):
                 finally:
                     self._say()
             except BaseException:
+                self._is_over = True
                 self._let_go(remove=True)
                 self._log.file.close()
                 raise
