@@ -1,9 +1,9 @@
 """Work on a large buffer by several threads: blocks that can be worked on apart, and what is done with them.
 
-A block is 8 MiB: half a millisecond of work and more, against microseconds for handing it out, and short enough that
+A block is 8 MiB: half a millisecond of work and more, against microseconds for handing it out. It is short enough that
 all threads end together, and stop soon after an interrupt or once `find` knows its answer. Between 4 and 64 MiB, blocks
-of any size were equally fast. What a match that lies across two blocks would spoil is
-avoided by putting the seam between them where no match is (`Seams`), so results are put together by adding.
+of any size were equally fast. The seam between two blocks lies where no match is (`Seams`), so results are put together
+by adding.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 
 from . import _backend, _imports, _system
 from .reference.arguments import check_threads
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 23
 
-# From this many bytes on, work is handed out. It is PARALLEL_BYTES in src/kernel.pxd, which says why.
+# From this many bytes on, work is handed out. It is PARALLEL_BYTES in src/arguments.pxd, which says why.
 WORTHWHILE = 1 << 24
 
 # More threads than this wait for memory, on every machine that was measured by others; none of ours has as many.
@@ -70,9 +70,9 @@ class Seams(Sequence[tuple[int, int]]):
     """[start, end) in blocks across whose bounds no match lies, overlapping ones included.
 
     What is found from left to right in each block, on its own, is then what is found from left to right in all. A
-    bound on which a match lies is moved to that match's end, and given up when that would go too far: the block to its
-    right is empty then. Bounds are looked for when a block is taken, because looking reads a file's pages, and the
-    system more around them. Two threads may look for the same one; what the first has found is what both take, even if
+    bound on which a match lies is moved to that match's end. It is given up when that would go too far: the block to
+    its right is empty then. Bounds are looked for when a block is taken, because looking reads a file's pages, and the
+    system more around them. Two threads may look for the same one: both take what the first has found, even if
     somebody writes to the file meanwhile.
     """
 
@@ -150,25 +150,35 @@ def _in_an_executor() -> bool:
     return target is not None and target is getattr(module, "_worker", None)
 
 
-def find(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool, threads: int) -> int:
+class Haystack(NamedTuple):
+    """What a call works on: [start, end) of a buffer."""
+
+    buffer: Any
+    start: int
+    end: int
+
+
+def find(kernel: Any, hay: Haystack, needle: bytes, ignorecase: bool, threads: int) -> int:
     """The first match. Blocks are of starts: the bytes they are searched in reach into the next block."""
 
     def work(view: Any, low: int, high: int) -> int:
         found: int = kernel.find(view, needle, low, high + len(needle) - 1, ignorecase=ignorecase, threads=1)
         return found
 
-    results = _backend.run(work, blocks(start, end - len(needle) + 1), threads, _is_found, buffer)
+    parts = blocks(hay.start, hay.end - len(needle) + 1)
+    results = _backend.run(work, parts, threads, _is_found, hay.buffer)
     return results[-1] if results else -1
 
 
-def rfind(kernel: Any, buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool, threads: int) -> int:
+def rfind(kernel: Any, hay: Haystack, needle: bytes, ignorecase: bool, threads: int) -> int:
     """The last match: the blocks are begun from the end."""
 
     def work(view: Any, low: int, high: int) -> int:
         found: int = kernel.rfind(view, needle, low, high + len(needle) - 1, ignorecase=ignorecase, threads=1)
         return found
 
-    results = _backend.run(work, blocks(start, end - len(needle) + 1)[::-1], threads, _is_found, buffer)
+    parts = blocks(hay.start, hay.end - len(needle) + 1)[::-1]
+    results = _backend.run(work, parts, threads, _is_found, hay.buffer)
     return results[-1] if results else -1
 
 
@@ -176,108 +186,111 @@ def _is_found(offset: int) -> bool:
     return offset >= 0
 
 
-def count(
-    kernel: Any, buffer: Any, needle: bytes, start: int, end: int, overlapping: bool, ignorecase: bool, threads: int
-) -> int:
+def count(kernel: Any, hay: Haystack, needle: bytes, overlapping: bool, ignorecase: bool, threads: int) -> int:
     """How many matches there are."""
-    seams = Seams(kernel.rfind, buffer, needle, start, end, ignorecase)
+    seams = Seams(kernel.rfind, hay.buffer, needle, hay.start, hay.end, ignorecase)
 
     def work(view: Any, block: int) -> int:
         low, high = seams.within(view, block)
         number: int = kernel.count(view, needle, low, high, overlapping=overlapping, ignorecase=ignorecase, threads=1)
         return number
 
-    return sum(_backend.run(work, seams.numbers(), threads, buffer=buffer))
+    return sum(_backend.run(work, seams.numbers(), threads, buffer=hay.buffer))
 
 
-def find_all(
-    kernel: Any, buffer: Any, needle: bytes, start: int, end: int, overlapping: bool, ignorecase: bool, threads: int
-) -> Offsets:
+def find_all(kernel: Any, hay: Haystack, needle: bytes, overlapping: bool, ignorecase: bool, threads: int) -> Offsets:
     """The offsets of all matches."""
-    seams = Seams(kernel.rfind, buffer, needle, start, end, ignorecase)
+    seams = Seams(kernel.rfind, hay.buffer, needle, hay.start, hay.end, ignorecase)
     find_into = functools.partial(kernel.find_into, overlapping=overlapping, ignorecase=ignorecase)
-    collected = _Collected(len(seams))
-
-    def work(view: Any, block: int) -> None:
-        low, high = seams.within(view, block)
-        step = 1 if overlapping else len(needle)
-        collected.put(block, lambda room, low: find_into(room, view, needle, low, high), low, step)
-
-    _backend.run(work, seams.numbers(), threads, buffer=buffer)
-    return collected.all()
+    collector = _BlockCollector(find_into, needle, 1 if overlapping else len(needle), seams)
+    _backend.run(collector.collect_block, seams.numbers(), threads, buffer=hay.buffer)
+    return collector.all()
 
 
-def line_starts(kernel: Any, buffer: Any, start: int, end: int, threads: int) -> Offsets:
+def line_starts(kernel: Any, hay: Haystack, threads: int) -> Offsets:
     """The offsets at which lines start: the first byte, and what follows a newline that isn't the last byte."""
-    parts = [(block, low, high) for block, (low, high) in enumerate(blocks(start, end - 1))]
-    collected = _Collected(len(parts), start)
-
-    def work(view: Any, block: int, low: int, high: int) -> None:
-        collected.put(block, lambda room, low: kernel.find_into(room, view, b"\n", low, high, added=1), low, 0)
-
-    _backend.run(work, parts, threads, buffer=buffer)
-    return collected.all()
+    parts = [(block, low, high) for block, (low, high) in enumerate(blocks(hay.start, hay.end - 1))]
+    find_into = functools.partial(kernel.find_into, added=1)
+    collector = _Collector(find_into, b"\n", 0, len(parts), hay.start)
+    _backend.run(collector.collect, parts, threads, buffer=hay.buffer)
+    return collector.all()
 
 
-class _Collected:
+class _Collector:
     """The offsets that the parts of a call find, put together in order in one array, behind `head`.
 
     A part's offsets are found into rooms that fit into a core's cache and are used again and again. The calling thread
     alone copies them to their place, after each of its own parts and at the end: so every offset goes to memory once,
     and nothing has to be locked.
+
+    find_into: a kernel's. step: how far behind an offset that was written the search goes on.
     """
 
-    def __init__(self, parts: int, *head: int) -> None:
+    def __init__(self, find_into: Callable[..., int], needle: bytes, step: int, parts: int, *head: int) -> None:
         numpy = _imports.load("numpy")
-        self._make = functools.partial(numpy.empty, ROOM, dtype=numpy.int64)
-        self._offsets = self._make()
+        self._find_into, self._needle, self._step = find_into, needle, step
+        self._make_room = functools.partial(numpy.empty, ROOM, dtype=numpy.int64)
+        self._spare_rooms: deque[Any] = deque()
+        self._offsets = self._make_room()
         self._offsets[: len(head)] = head
-        self._filled, self._turn = len(head), 0
-        self._ready: list[list[tuple[Any, int]] | None] = [None] * parts
-        self._spare: deque[Any] = deque()
+        self._filled = len(head)
+        self._ready: list[list[tuple[Any, int]] | None] = [None] * parts  # not yet found, or copied already
+        self._next_part = 0  # to be copied
         self._caller = get_ident()
 
-    def put(self, part: int, find_into: Callable[[Any, int], int], low: int, step: int) -> None:
-        """Finds a part's offsets from `low` on, by find_into(room, low): behind a full room, `step` beyond its last."""
-        pieces = []
+    def collect(self, view: Any, part: int, low: int, high: int) -> None:
+        """Does a part: finds its offsets in [low, high), a room full at a time."""
+        rooms = []
         found = ROOM
         while found == ROOM:
-            room = self._room()
-            found = find_into(room, low)
-            pieces.append((room, found))
+            room = self._take_room()
+            found = self._find_into(room, view, self._needle, low, high)
+            rooms.append((room, found))
             if found:
-                low = int(room[found - 1]) + step
-        self._ready[part] = pieces
+                low = int(room[found - 1]) + self._step
+        self._ready[part] = rooms
         if get_ident() == self._caller:
             self._store()
 
-    def _room(self) -> Any:
+    def _take_room(self) -> Any:
         try:
-            return self._spare.pop()
+            return self._spare_rooms.pop()
         except IndexError:
-            return self._make()
+            return self._make_room()
 
     def _store(self) -> None:
         """Copies what is ready and next in order."""
-        while self._turn < len(self._ready) and (pieces := self._ready[self._turn]) is not None:
-            self._ready[self._turn] = None
-            needed = self._filled + sum(found for _, found in pieces)
+        while self._next_part < len(self._ready) and (rooms := self._ready[self._next_part]) is not None:
+            self._ready[self._next_part] = None
+            needed = self._filled + sum(found for _, found in rooms)
             if needed > self._offsets.size:
                 # As many as there will be if they go on as before, with an eighth to spare.
-                expected = int(1.125 * needed * len(self._ready) / (self._turn + 1))
+                expected = int(1.125 * needed * len(self._ready) / (self._next_part + 1))
                 self._offsets = enlarged(self._offsets, expected + ROOM)
-            for room, found in pieces:
+            for room, found in rooms:
                 self._offsets[self._filled : self._filled + found] = room[:found]
                 self._filled += found
-                self._spare.append(room)
-            self._turn += 1
+                self._spare_rooms.append(room)
+            self._next_part += 1
 
     def all(self) -> Offsets:
-        """The array, when all parts are put."""
+        """The array, when all parts are done."""
         self._store()
         offsets: Offsets = self._offsets
         offsets.resize(self._filled, refcheck=False)
         return offsets
+
+
+class _BlockCollector(_Collector):
+    """A collector whose parts are the blocks between seams."""
+
+    def __init__(self, find_into: Callable[..., int], needle: bytes, step: int, seams: Seams) -> None:
+        super().__init__(find_into, needle, step, len(seams))
+        self._seams = seams
+
+    def collect_block(self, view: Any, block: int) -> None:
+        """Does a block, whose bounds are looked for now."""
+        self.collect(view, block, *self._seams.within(view, block))
 
 
 def enlarged(offsets: Any, room: int) -> Any:
@@ -294,13 +307,13 @@ def enlarged(offsets: Any, room: int) -> Any:
     return larger
 
 
-def replace(kernel: Any, buffer: Any, rfind: Any, old: bytes, new: bytes, start: int, end: int, threads: int) -> int:
+def replace(kernel: Any, hay: Haystack, rfind: Any, old: bytes, new: bytes, threads: int) -> int:
     """How many were replaced, all of them.
 
     A block that is done again could find matches among what it has stored. In a child that is forked in the middle,
     those of the parent's threads are an error.
     """
-    seams = Seams(rfind, buffer, old, start, end)
+    seams = Seams(rfind, hay.buffer, old, hay.start, hay.end)
     begun = bytearray(len(seams))
 
     def work(view: Any, block: int) -> int:
@@ -311,4 +324,4 @@ def replace(kernel: Any, buffer: Any, rfind: Any, old: bytes, new: bytes, start:
         number: int = kernel.replace(view, old, new, start=low, end=high, threads=1)
         return number
 
-    return sum(_backend.run(work, seams.numbers(), threads, buffer=buffer))
+    return sum(_backend.run(work, seams.numbers(), threads, buffer=hay.buffer))

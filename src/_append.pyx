@@ -1,14 +1,18 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """append to a buffer, and Stage. Their definition is fastmmap/reference/append.py."""
 cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_CheckBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.list cimport PyList_CheckExact
-from cpython.ref cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from cpython.tuple cimport PyTuple_CheckExact
 from libc.stdint cimport uint64_t
-from kernel cimport *
-
-cdef extern from "memory/publish.h" nogil:
-    void fm_publish(uint64_t *, uint64_t)
+from libc.string cimport memmove, memset
+from arguments cimport *
+from guard cimport *
+from memory cimport *
+from package cimport *
+from steps cimport *
 
 cdef fm_guard guarded = import_guard()
 

@@ -8,13 +8,17 @@ import os
 
 from fastmmap.reference.drain import LOCK, MAGIC, NO_NAME, VERSION
 
-from kernel cimport *
-from descriptor cimport *
-from libc.errno cimport EFAULT, ENOENT, EPERM
-
-cdef extern from "memory/publish.h" nogil:
-    void fm_publish(uint64_t *, uint64_t)
-    uint64_t fm_read_once(const uint64_t *)
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.errno cimport EFAULT, EINTR, ENOENT, EPERM, ESTALE, errno
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+from arguments cimport *
+from files cimport *
+from files cimport truncate as cut
+from guard cimport *
+from memory cimport *
+from package cimport *
 
 cdef fm_guard guarded = import_guard()
 

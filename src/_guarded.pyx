@@ -1,19 +1,20 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """Memory that may lose its file: copies of it that no fault ends, and after a fault, what was the matter."""
 cimport cython
-from kernel cimport *
-
-from fastmmap import _imports
-from fastmmap.errors import MappedFileError, behind, name_of, reason_of
-
-from cpython.buffer cimport PyBUF_STRIDED_RO
-
-cdef extern from "memory/pages.h" nogil:
-    void fm_touch(uint8_t *, int)
-
-cdef extern from "unistd.h" nogil:
-    long sysconf(int)
-    enum: _SC_PAGESIZE
+from cpython.buffer cimport (
+    PyBUF_SIMPLE, PyBUF_STRIDED_RO, PyBUF_WRITABLE, PyBuffer_Release, PyObject_CheckBuffer,
+)
+from cpython.bytearray cimport PyByteArray_CheckExact
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize
+from libc.stdint cimport uint8_t, uintptr_t
+from libc.string cimport memcpy
+from arguments cimport *
+from capi cimport *
+from guard cimport *
+from memory cimport *
+from package cimport *
+from steps cimport *
+from truncation cimport *
 
 cdef fm_guard guarded = import_guard()
 cdef fm_question contested = import_contested()
@@ -87,15 +88,10 @@ cdef class Export:
         self.exported = True
         if self.held.view.len >= STATUS_BYTES:
             watch_view(&self.watching, &self.held.view)
-            mapping = self.mapping()
-            if hasattr(mapping, "file_status") and mapping.descriptor >= 0:
-                self.witness = last_byte(guarded, &self.watching)
-                self.before = mapping.file_status()
+            self.before = status_before(guarded, &self.watching, self.mapping(), &self.witness)
 
     cdef object mapping(self):
-        """What owns the memory, if it is a mapping of ours."""
-        owner = <object> self.held.view.obj
-        return owner.obj if isinstance(owner, memoryview) else owner
+        return mapping_behind(<object> self.held.view.obj)
 
     cdef int check_held(self) except -1:
         if not self.exported:
@@ -278,7 +274,7 @@ def safe_numbers(numbers):
     """Numbers that numpy may read: arrays that may lose their file are copied by the guard, also those in lists."""
     if PyLong_CheckExact(numbers):
         return numbers
-    return safe_numbers_in(numbers, _imports.load("numpy"), 0)
+    return safe_numbers_in(numbers, load_numpy(), 0)
 
 
 # --- after a fault ---
@@ -335,7 +331,7 @@ def lost(owner, uintptr_t start, uintptr_t fault, bint stores):
     """
     cdef uintptr_t gone = page_of(fault)
     cdef int i
-    file = behind(owner)
+    file = file_behind(owner)
     reason = reason_of(file, fault, stores)
     for i in range(3):
         if reason == "truncated":
@@ -347,7 +343,7 @@ def lost(owner, uintptr_t start, uintptr_t fault, bint stores):
     with nogil:
         if not can_be_read(fault):
             gone = first_gone(start, fault)
-    return MappedFileError.because(reason, gone - start if gone > start else 0, name_of(file, fault))
+    return mapped_file_error(reason, gone - start if gone > start else 0, file, fault)
 
 
 def check_readable(buffer):

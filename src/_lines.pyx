@@ -1,12 +1,16 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """line_starts and gather: random access to lines and records. Their definition is fastmmap/reference/lines.py."""
-from kernel cimport *
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+from arguments cimport *
+from capi cimport *
+from guard cimport *
 from offsets cimport *
+from package cimport *
+from scan cimport *
+from steps cimport *
 from walk cimport *
-
-from fastmmap import _imports, parallel
-from fastmmap._search import Kernel as Search
-from fastmmap.reference.arguments import as_records, check_lengths, check_threads, check_within
 
 cdef fm_guard guarded = import_guard()
 cdef fm_question contested = import_contested()
@@ -44,7 +48,7 @@ cdef class Kernel:
         self.name = name
 
     def __reduce__(self):
-        return ours("fastmmap._backend", "reduced")(self, "lines", self.name)
+        return reduce_kernel(self, "lines", self.name)
 
     def line_starts(self, buffer, start=0, end=None, *, threads=None):
         """The offsets at which the lines of buffer[start:end] start, as an int64 ndarray.
@@ -52,7 +56,7 @@ cdef class Kernel:
         The first is start itself, then comes the offset after each newline that has a byte after it: a final newline
         opens no line. An empty range has none.
         """
-        numpy = _imports.load("numpy")
+        numpy = load_numpy()
         cdef Py_buffer view
         cdef Walk walk
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX), number
@@ -63,7 +67,8 @@ cdef class Kernel:
             if first >= last:
                 return numpy.empty(0, dtype=numpy.int64)
             if number > 1 or in_danger(contested, &view):
-                return parallel.line_starts(sheltered(contested, Search(self.name), &view), buffer, first, last, number)
+                kernel = sheltered(contested, search_kernel(self.name), &view)
+                return in_threads("line_starts")(kernel, haystack(buffer, first, last), number)
             begin(&walk, self.kernel, b"\n", False, False)
             walk.added = 1
             # The newline of the last byte opens no line, so the walk ends before it.
@@ -81,10 +86,9 @@ cdef class Kernel:
         record i is data[starts[i]:starts[i + 1]] and starts has n + 1 elements. The first record that isn't wholly in
         the buffer is an IndexError that names it, before anything is read.
         """
-        numpy = _imports.load("numpy")
+        numpy = load_numpy()
         cdef Py_buffer view
-        if threads is not None:
-            check_threads(threads)
+        check_threads(threads)
         offsets, lengths = as_records(offsets, length)
         if not are_within(offsets, lengths, PY_SSIZE_T_MAX, lengths_alone=True):
             check_lengths(lengths)
@@ -101,7 +105,7 @@ cdef class Kernel:
                 numpy.cumsum(lengths, out=starts[1:])
                 data = numpy.empty(int(starts[-1]), dtype=numpy.uint8)
             if data.size and in_danger(contested, &view):
-                ours("fastmmap.sheltered", "gather")(data, buffer, offsets, lengths)
+                gather_sheltered(data, buffer, offsets, lengths)
             elif data.size:
                 fill(data, &view, offsets, lengths)
             return data if uniform else (data, starts)

@@ -4,16 +4,27 @@
 Also the home of the process's one guard, which the other modules reach through a capsule.
 """
 cimport cython
-from kernel cimport *
+from cpython.buffer cimport (
+    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_SetFromErrno
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
-from posix.stat cimport fstat, struct_stat
+from libc.errno cimport ENODEV, errno
+from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memcpy
+from arguments cimport *
+from capi cimport *
+from files cimport fm_file, fm_look
+from guard cimport *
+from memory cimport *
+from package cimport *
+from steps cimport *
 
 cdef extern from *:
     """
-    #include <errno.h>
     #include <sys/mman.h>
     #include <unistd.h>
     """
@@ -22,10 +33,8 @@ cdef extern from *:
     int usleep(unsigned int) nogil
     int msync(void *, size_t, int) nogil
     int madvise(void *, size_t, int) nogil
-    long sysconf(int) nogil
-    int errno
     const void *MAP_FAILED
-    enum: PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANON, MS_SYNC, _SC_PAGESIZE, ENODEV
+    enum: PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANON, MS_SYNC
 
 cdef extern from "pythread.h":
     unsigned long PyThread_get_thread_ident()
@@ -183,10 +192,10 @@ cdef class Mapping:
 
         None without a descriptor. Another thread may close that at any time, so a caller compares device and inode too.
         """
-        cdef struct_stat status
-        if self.descriptor < 0 or fstat(self.descriptor, &status) != 0:
+        cdef fm_file file
+        if self.descriptor < 0 or fm_look(self.descriptor, &file) != 0:
             return None
-        return (status.st_dev, status.st_ino, status.st_size - self.offset, status.st_blocks)
+        return (file.device, file.inode, <int64_t> file.size - self.offset, file.blocks)
 
     def sync(self, start, length):
         """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""
@@ -248,7 +257,7 @@ cdef class Mapping:
         cdef Py_buffer view
         cdef Watch watching
         if fm_contested():
-            return ours("fastmmap.sheltered", "item")(self, index)
+            return sheltered_item(self, index)
         if isinstance(index, slice):
             PySlice_Unpack(index, &start, &stop, &step)
             take(self, &view, PyBUF_SIMPLE)

@@ -16,7 +16,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t
 from posix.unistd cimport getpid, pid_t
 
-from _thread import start_new_thread  # now, so that whoever replaces it later doesn't replace ours
+from _thread import start_new_thread  # now: see src/package.pxd
 
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() nogil

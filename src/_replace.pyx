@@ -1,26 +1,19 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """replace in a buffer, and Substitution for a new length. Their definition is fastmmap/reference/replace.py."""
 cimport cython
+from cpython.buffer cimport PyBuffer_Release
+from cpython.bytes cimport PyBytes_AS_STRING
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from kernel cimport *
+from libc.stdint cimport int64_t, uint8_t, uintptr_t
+from libc.string cimport memcpy
+from arguments cimport *
+from capi cimport *
+from guard cimport *
+from memory cimport *
+from package cimport *
+from scan cimport *
+from steps cimport *
 from walk cimport *
-
-from fastmmap import parallel
-from fastmmap._search import Kernel as Search
-from fastmmap.reference.arguments import check_old, check_same_length
-
-cdef extern from "memory/store.h" nogil:
-    enum: FM_SLACK
-    void fm_copy_loosely(uint8_t *, const uint8_t *, size_t)
-    void fm_store(uint8_t *, const uint8_t *, size_t)
-
-cdef extern from "memory/pages.h" nogil:
-    bint fm_can_make_writable()
-    void fm_make_writable(uintptr_t, uintptr_t, uintptr_t)
-
-cdef extern from "unistd.h" nogil:
-    long sysconf(int)
-    enum: _SC_PAGESIZE
 
 cdef fm_guard guarded = import_guard()
 
@@ -53,7 +46,7 @@ cdef inline void make_writable(const Replace *job) noexcept nogil:
     cdef uintptr_t hay = <uintptr_t> job.hay, length = job.walk.needle.length, address
     cdef uintptr_t first = hay + <uintptr_t> job.offsets[0], last = first
     cdef Py_ssize_t i
-    for i in range(job.walk.found):
+    for i in range(job.walk.matches):
         address = hay + <uintptr_t> job.offsets[i]
         # The bytes between this one's page and the last one's are fewer than a page has: it's the same or the next.
         if (address & ~(PAGE - 1)) > last + PAGE:
@@ -74,17 +67,17 @@ cdef int replace_step(void *context) noexcept nogil:
     cdef Replace *job = <Replace *> context
     cdef Py_ssize_t i, length = <Py_ssize_t> job.walk.needle.length
     cdef int answer
-    job.walk.out, job.walk.found = job.offsets, 0
+    job.walk.out, job.walk.matches = job.offsets, 0
     job.walk.capacity = min(job.left, job.room)
     answer = walk_step(&job.walk)
     # In a sparse batch no run of pages is worth a look.
-    if job.mapped and CAN_MAKE_WRITABLE and job.walk.found >= WRITABLE_PAGES:
-        if job.offsets[job.walk.found - 1] - job.offsets[0] < job.walk.found * <Py_ssize_t> PAGE:
+    if job.mapped and CAN_MAKE_WRITABLE and job.walk.matches >= WRITABLE_PAGES:
+        if job.offsets[job.walk.matches - 1] - job.offsets[0] < job.walk.matches * <Py_ssize_t> PAGE:
             make_writable(job)
-    for i in range(job.walk.found):
+    for i in range(job.walk.matches):
         fm_store(job.hay + job.offsets[i], job.new, length)
-    job.left -= job.walk.found
-    job.replaced += job.walk.found
+    job.left -= job.walk.matches
+    job.replaced += job.walk.matches
     if job.left == 0:
         return DONE
     return MORE if answer == FULL else answer
@@ -100,7 +93,7 @@ cdef class Kernel:
         self.name = name
 
     def __reduce__(self):
-        return ours("fastmmap._backend", "reduced")(self, "replace", self.name)
+        return reduce_kernel(self, "replace", self.name)
 
     def replace(self, buffer, old, new, count=-1, *, start=0, end=None, threads=None):
         """Replaces `old` by `new`, which is as long, in buffer[start:end], in place. Returns how many were replaced.
@@ -122,8 +115,8 @@ cdef class Kernel:
             clamp(&first, &last, view.len)
             number = workers(threads, &view, first, last)
             if number > 1 and most < 0 and own_old != own_new:
-                return parallel.replace(self, buffer, Search(self.name).rfind, own_old, own_new, first, last,
-                                        number)
+                rfind = search_kernel(self.name).rfind
+                return in_threads("replace")(self, haystack(buffer, first, last), rfind, own_old, own_new, number)
             begin(&job.walk, self.kernel, own_old, False, False)
             job.left = PY_SSIZE_T_MAX if most < 0 else most
             if job.left == 0 or not over(&job.walk, &view, first, last):
@@ -132,7 +125,7 @@ cdef class Kernel:
             if own_old == own_new:
                 job.walk.capacity = job.left
                 drive(guarded, walk_step, &job.walk, job.walk.stop - job.walk.position, &watching)
-                return job.walk.found
+                return job.walk.matches
             job.hay, job.new, job.replaced = <uint8_t *> view.buf, <const uint8_t *> PyBytes_AS_STRING(own_new), 0
             job.mapped = watching.stores[0] = watching.memory.ranges > 0
             job.room = min((job.walk.stop - job.walk.position - 1) // len(own_old) + 1, <Py_ssize_t> STORED)
@@ -171,7 +164,7 @@ cdef inline void give_matches(Fill *job) noexcept nogil:
     cdef Py_ssize_t last = job.end - FM_SLACK
     cdef uint8_t *out = job.out
     cdef Py_ssize_t room = job.room, copied = job.copied, given = job.given
-    while given < job.walk.found:
+    while given < job.walk.matches:
         until = job.offsets[given]
         length = until - copied
         if room < length + fixed or until > last:
@@ -194,19 +187,19 @@ cdef int fill_step(void *context) noexcept nogil:
     cdef Fill *job = <Fill *> context
     cdef Py_ssize_t until, length
     while True:
-        if job.given == job.walk.found and not job.searched:
-            job.walk.out, job.walk.found, job.given = job.offsets, 0, 0
+        if job.given == job.walk.matches and not job.searched:
+            job.walk.out, job.walk.matches, job.given = job.offsets, 0, 0
             job.walk.capacity = job.left if job.left < BATCH else BATCH
             job.searched = walk_step(&job.walk) == DONE if job.left else True
-            job.left -= job.walk.found
+            job.left -= job.walk.matches
         give_matches(job)
         # Bytes below the next match are certain not to be replaced; without one, those the walk has left behind.
-        if job.given < job.walk.found:
+        if job.given < job.walk.matches:
             until = job.offsets[job.given]
         elif job.searched:
             until = job.end
         else:
-            until = job.walk.position if job.walk.position > job.walk.allowed else job.walk.allowed
+            until = job.walk.position if job.walk.position > job.walk.next_start else job.walk.next_start
         length = until - job.copied
         if length > job.room:
             length = job.room
@@ -216,7 +209,7 @@ cdef int fill_step(void *context) noexcept nogil:
         job.copied += length
         if job.copied < until:
             return FULL
-        if job.given < job.walk.found:
+        if job.given < job.walk.matches:
             if job.room < job.new_length:
                 return FULL
             memcpy(job.out, job.new, job.new_length)

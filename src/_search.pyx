@@ -1,12 +1,16 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """find, rfind, count, find_all and iter_find on any buffer. Their definition is fastmmap/reference/search.py."""
 cimport cython
-from kernel cimport *
+from cpython.buffer cimport PyBuffer_Release
+from libc.stdint cimport int64_t
+from arguments cimport *
+from capi cimport *
+from guard cimport *
 from offsets cimport *
+from package cimport *
+from scan cimport *
+from steps cimport *
 from walk cimport *
-
-from fastmmap import _imports, parallel
-from fastmmap.reference.arguments import check_limit
 
 cdef fm_guard guarded = import_guard()
 cdef fm_question contested = import_contested()
@@ -36,7 +40,11 @@ cdef class Kernel:
         self.name = name
 
     def __reduce__(self):
-        return ours("fastmmap._backend", "reduced")(self, "search", self.name)
+        return reduce_kernel(self, "search", self.name)
+
+    cdef object share(self, str verb, const Py_buffer *view, object hay, tuple arguments):
+        """Does a verb in blocks: in threads, where there are several, and by `sheltered` kernels, where it must be."""
+        return in_threads(verb)(sheltered(contested, self, view), hay, *arguments)
 
     def find(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None):
         """The offset of the first match in buffer[start:end], or -1.
@@ -57,7 +65,7 @@ cdef class Kernel:
             if not own:
                 return first if first <= last else -1
             if number > 1 or in_danger(contested, &view):
-                return parallel.find(sheltered(contested, self, &view), buffer, own, first, last, fold, number)
+                return self.share("find", &view, haystack(buffer, first, last), (own, fold, number))
             begin(&walk, self.kernel, own, fold, True)  # one match overlaps none
             walk.out, walk.capacity = &offset, 1
             if over(&walk, &view, first, last):
@@ -85,13 +93,12 @@ cdef class Kernel:
             if not own:
                 return last if first <= last else -1
             if number > 1 or in_danger(contested, &view):
-                return parallel.rfind(sheltered(contested, self, &view), buffer, own, first, last, fold, number)
+                return self.share("rfind", &view, haystack(buffer, first, last), (own, fold, number))
             begin(&walk, self.kernel, own, fold, True)  # one match overlaps none
-            walk.found = -1
             if over_backward(&walk, &view, first, last):
                 watch_walk(&watching, &walk, &view)
                 drive(guarded, walk_back_step, &walk, walk.position - walk.stop, &watching)
-            return walk.found
+            return walk.match
         finally:
             PyBuffer_Release(&view)
 
@@ -114,11 +121,11 @@ cdef class Kernel:
             if not own:
                 return last - first + 1 if first <= last else 0
             if number > 1 or in_danger(contested, &view):
-                return parallel.count(sheltered(contested, self, &view), buffer, own, first, last, overlap, fold, number)
+                return self.share("count", &view, haystack(buffer, first, last), (own, overlap, fold, number))
             begin(&walk, self.kernel, own, fold, overlap)
             if over(&walk, &view, first, last):
                 search(&walk, &view)
-            return walk.found
+            return walk.matches
         finally:
             PyBuffer_Release(&view)
 
@@ -129,13 +136,13 @@ cdef class Kernel:
         Without overlapping they are those that bytes.count counts. limit stops after so many. An empty needle stands
         at every offset from start to end inclusive. ignorecase folds ASCII letters only.
         """
-        numpy = _imports.load("numpy")
+        numpy = load_numpy()
         cdef Py_buffer view
         cdef Walk walk
         cdef bint fold = ignorecase, overlap = overlapping
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
-        cdef Py_ssize_t most = check_limit(limit), number
+        cdef Py_ssize_t most = limit_or_all(limit), number
         buffer = take_within(buffer, &view, first, last)
         try:
             clamp(&first, &last, view.len)
@@ -143,8 +150,7 @@ cdef class Kernel:
             if not own:
                 return numpy.arange(first, last + 1 if last - first < most else first + most, dtype=numpy.int64)
             if number > 1 and limit is None or in_danger(contested, &view):
-                offsets = parallel.find_all(sheltered(contested, self, &view), buffer, own, first, last, overlap, fold,
-                                            number)
+                offsets = self.share("find_all", &view, haystack(buffer, first, last), (own, overlap, fold, number))
                 return offsets if limit is None else offsets[:most].copy()
             begin(&walk, self.kernel, own, fold, overlap)
             if not over(&walk, &view, first, last):
@@ -171,7 +177,7 @@ cdef class Kernel:
                 walk.added = added
                 if over(&walk, &view, start, end):
                     search(&walk, &view)
-                return walk.found
+                return walk.matches
             finally:
                 PyBuffer_Release(&view)
         finally:
@@ -231,7 +237,7 @@ cdef class Matches:
         with cython.critical_section(self):
             if self.running:
                 raise ValueError("iterator already executing")
-            if self.given == self.walk.found:
+            if self.given == self.walk.matches:
                 self.refill()
             given = self.given
             self.given += 1
@@ -244,13 +250,13 @@ cdef class Matches:
         self.running = True  # another thread may come while the walk has released the GIL
         self.given = 0
         try:
-            self.walk.out, self.walk.capacity, self.walk.found = self.batch, BATCH, 0
+            self.walk.out, self.walk.capacity, self.walk.matches = self.batch, BATCH, 0
             answer = search(&self.walk, &self.held.view)
         finally:
             self.running = False
             if answer == DONE:
                 self.release()  # after an error, too: there is no going on
-        if self.walk.found == 0:
+        if self.walk.matches == 0:
             raise StopIteration
         return 0
 

@@ -1,5 +1,9 @@
 """Offsets of matches in an array that grows while it is filled."""
-from kernel cimport *
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport int64_t
+from guard cimport *
+from package cimport *
+from steps cimport *
 from walk cimport *
 
 # Room for offsets at first: 4 KiB of them.
@@ -19,14 +23,14 @@ cdef inline object grow(fm_guard guarded, Walk *walk, const Py_buffer *view, obj
     while answer == FULL and filled < most:
         if filled == len(offsets):
             expect = min(most, expected(filled, walk.position - start, walk.stop - walk.position))
-            offsets = ours("fastmmap.parallel", "enlarged")(offsets, expect)
+            offsets = enlarge(offsets, expect)
         PyObject_GetBuffer(offsets, &room, PyBUF_WRITABLE)
         try:
-            walk.out, walk.found = <int64_t *> room.buf + filled, 0
+            walk.out, walk.matches = <int64_t *> room.buf + filled, 0
             walk.capacity = room.len // <Py_ssize_t> sizeof(int64_t) - filled
             watch_walk(&watching, walk, view)
             answer = drive(guarded, walk_step, walk, walk.stop - walk.position, &watching)
-            filled += walk.found
+            filled += walk.matches
         finally:
             PyBuffer_Release(&room)
     offsets.resize(filled, refcheck=False)

@@ -5,13 +5,17 @@ where that fails, no match can start before the failing byte has left the window
 whole needle is remembered from window to window. So no byte of the haystack is looked at more than a few times, in
 constant memory. Backwards, everything is mirrored: needle and haystack are read from their ends.
 """
-from kernel cimport *
+from libc.stdint cimport uint8_t
+from memory cimport *
+from scan cimport *
 
 cdef struct TwoWay:
-    size_t cut          # the left part's length, in reading direction
-    size_t shift        # how far a window moves that agreed right of the cut
-    bint periodic       # shift is the needle's period, so that what agreed still agrees after it
-    size_t memory       # how many bytes of the next window are known to agree, if it's the window exactly `shift` on
+    size_t cut              # the left part's length, in reading direction
+    size_t shift            # how far a window moves that agreed right of the cut
+    bint periodic           # shift is the needle's period, so that what agreed still agrees after it
+    size_t memory           # how many bytes, in reading direction, agree in a window that is `shift` on from one that
+                            # agreed right of the cut: none, unless the needle is periodic
+    const uint8_t *remembered   # that window: others remember nothing
 
 cdef inline uint8_t letter(const fm_needle *needle, size_t i, bint back) noexcept nogil:
     return needle.bytes[needle.length - 1 - i if back else i]
@@ -52,32 +56,29 @@ cdef inline void cut_needle(TwoWay *way, const fm_needle *needle, bint back) noe
             way.periodic = False
             break
     way.shift = period if way.periodic else max(way.cut, needle.length - way.cut) + 1
-    way.memory = 0
+    way.memory = needle.length - period if way.periodic else 0
+    way.remembered = NULL
 
 cdef inline bint window_matches(TwoWay *way, const uint8_t *window, const fm_needle *needle, bint back,
                                 size_t *shift) noexcept nogil:
-    """Whether the needle stands at `window`, and by how much at least the next window has to differ.
-
-    Precondition: way.memory is 0 unless this window is `shift` on from the one before.
-    """
-    cdef size_t length = needle.length, known = max(way.cut, way.memory), left = way.memory, agreed
-    cdef bint matches
+    """Whether the needle stands at `window`, and by how much at least the next window has to differ."""
+    cdef size_t length = needle.length, left = way.memory if window == way.remembered else 0
+    cdef size_t known = max(way.cut, left), agreed
+    cdef bint stands
     if back:
         agreed = fm_agree_back(window + (length - known), needle.bytes + (length - known), length - known, needle.fold)
     else:
         agreed = fm_agree(window + known, needle.bytes + known, length - known, needle.fold)
-    way.memory = 0
     if agreed < length - known:
         shift[0] = known + agreed - way.cut + 1
         return False
     if left >= way.cut:
-        matches = True
+        stands = True
     elif back:
-        matches = fm_agree(window + (length - way.cut), needle.bytes + (length - way.cut), way.cut - left,
-                           needle.fold) == way.cut - left
+        stands = fm_agree(window + (length - way.cut), needle.bytes + (length - way.cut), way.cut - left,
+                          needle.fold) == way.cut - left
     else:
-        matches = fm_agree(window + left, needle.bytes + left, way.cut - left, needle.fold) == way.cut - left
+        stands = fm_agree(window + left, needle.bytes + left, way.cut - left, needle.fold) == way.cut - left
     shift[0] = way.shift
-    if way.periodic:
-        way.memory = length - way.shift
-    return matches
+    way.remembered = window - way.shift if back else window + way.shift
+    return stands

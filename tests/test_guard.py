@@ -363,12 +363,13 @@ def test_a_cut_within_the_last_page_that_is_read(kernel, make, meanwhile, buffer
 @pytest.mark.parametrize("stores", [False, True])
 def test_a_page_that_is_back_is_not_the_disks_fault(path, monkeypatch, stores):
     """The file is long enough again when it is asked what was the matter."""
+    reason_of = errors.reason_of
 
     def grown(*question):
         os.truncate(path, SIZE)
-        return errors.reason_of(*question)
+        return reason_of(*question)
 
-    monkeypatch.setattr(fastmmap._guarded, "reason_of", grown)
+    monkeypatch.setattr(errors, "reason_of", grown)
     with fastmmap.open(path, "r+") as m:
         os.truncate(path, 5 * PAGE)
         with pytest.raises(MappedFileError) as info:

@@ -56,7 +56,7 @@ def same_as_serial(kernel, text, needle, start, end, ignorecase=False, threads=2
     """Every parallel function against the serial one, on text[start:end]. The seams are the same for all threads."""
     case = {"ignorecase": ignorecase}
     own = needle.lower() if ignorecase else needle
-    arguments = (kernel, text, own, start, end)
+    arguments = (kernel, parallel.Haystack(text, start, end), own)
     assert parallel.find(*arguments, ignorecase, threads) == kernel.find(text, needle, start, end, **case)
     assert parallel.rfind(*arguments, ignorecase, threads) == kernel.rfind(text, needle, start, end, **case)
     for overlapping in (False, True):
@@ -75,7 +75,8 @@ def test_needles_that_overlap_themselves_across_seams(kernel):
                 same_as_serial(kernel, text, needle, 0, length, threads=1)
                 new = b"xyzw"[: len(needle)]
                 buffer = bytearray(text)
-                replaced = parallel.replace(kernel, buffer, kernel.rfind, needle, new, 0, length, 1)
+                hay = parallel.Haystack(buffer, 0, length)
+                replaced = parallel.replace(kernel, hay, kernel.rfind, needle, new, 1)
                 assert (replaced, buffer) == (text.count(needle), text.replace(needle, new))
 
 
@@ -90,7 +91,7 @@ def test_random_text_across_seams(kernel):
             same_as_serial(kernel, text, needle, start, end, ignorecase=True)
         if start < end:
             expected = kernel.line_starts(text, start, end).tolist()
-            assert parallel.line_starts(kernel, text, start, end, 2).tolist() == expected
+            assert parallel.line_starts(kernel, parallel.Haystack(text, start, end), 2).tolist() == expected
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -217,7 +218,8 @@ def test_a_child_forked_in_a_replacement_replaces_nothing_twice(monkeypatch):
     slow = SimpleNamespace(replace=replace)
     buffer = bytearray(b"aab" * 20)
     try:
-        replaced = parallel.replace(slow, buffer, kernel.rfind, b"ab", b"ba", 0, len(buffer), 2)
+        hay = parallel.Haystack(buffer, 0, len(buffer))
+        replaced = parallel.replace(slow, hay, kernel.rfind, b"ab", b"ba", 2)
     except RuntimeError as error:
         os._exit(0 if "forked" in str(error) and children == [0] else 1)
     if children == [0]:

@@ -59,16 +59,20 @@ def check(condition: object, text: str) -> None:
 def searches() -> dict[str, Callable[[bytearray], object]]:
     """Calls in several threads, by name: each answers True where its answer is right."""
     kernel, end = _backend.chosen, len(TEXT)
+
+    def hay(buffer: bytearray) -> parallel.Haystack:
+        return parallel.Haystack(buffer, 0, end)
+
     return {
-        "find": lambda b: parallel.find(kernel, b, b"absent", 0, end, False, THREADS) == -1,
-        "rfind": lambda b: parallel.rfind(kernel, b, b"dog", 0, end, False, THREADS) == TEXT.rfind(b"dog"),
-        "count": lambda b: parallel.count(kernel, b, b"cat", 0, end, False, False, THREADS) == 2000,
+        "find": lambda b: parallel.find(kernel, hay(b), b"absent", False, THREADS) == -1,
+        "rfind": lambda b: parallel.rfind(kernel, hay(b), b"dog", False, THREADS) == TEXT.rfind(b"dog"),
+        "count": lambda b: parallel.count(kernel, hay(b), b"cat", False, False, THREADS) == 2000,
         "find_all": lambda b: (
-            parallel.find_all(kernel, b, b"dog", 0, end, False, False, THREADS).tolist()
+            parallel.find_all(kernel, hay(b), b"dog", False, False, THREADS).tolist()
             == list(range(LINE.index(b"dog"), end, len(LINE)))
         ),
         "line_starts": lambda b: (
-            parallel.line_starts(kernel, b, 0, end, THREADS).tolist() == list(range(0, end, len(LINE)))
+            parallel.line_starts(kernel, hay(b), THREADS).tolist() == list(range(0, end, len(LINE)))
         ),
     }
 

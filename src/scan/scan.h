@@ -149,15 +149,15 @@ INLINE uint64_t FN(comb)(size_t length)
 }
 
 /* Clears the lanes of candidates that overlap a chosen one, left to right. Needles are short here: length <= FM_PROBES
- * lanes, so a start below *allowed is fewer than that from base. A round chooses all lanes that none of the rest
+ * lanes, so a start below *next_start is fewer than that from base. A round chooses all lanes that none of the rest
  * overlaps. Two rounds are enough for nearly all text; doing the second always is cheaper than guessing about it.
  * One byte repeated would take many rounds, and is common: zeros, spaces. A word full of it gets a comb instead. */
-INLINE uint64_t FN(apart)(uint64_t mask, size_t base, const fm_needle *needle, size_t *allowed)
+INLINE uint64_t FN(apart)(uint64_t mask, size_t base, const fm_needle *needle, size_t *next_start)
 {
-    const size_t below = *allowed > base ? *allowed - base : 0;
+    const size_t below = *next_start > base ? *next_start - base : 0;
     if (mask == EVERY_LANE && needle->period[0] == 1) {
         const uint64_t chosen = FN(comb)(needle->length) << (below << LANE_SHIFT);
-        *allowed = base + FN(highest)(chosen) + needle->length;
+        *next_start = base + FN(highest)(chosen) + needle->length;
         return chosen;
     }
     const uint64_t excluded = mask & LANES_BELOW(below);
@@ -173,7 +173,7 @@ INLINE uint64_t FN(apart)(uint64_t mask, size_t base, const fm_needle *needle, s
         chosen |= first;
         rest = later & ~FN(overlapped)(first, needle);
     }
-    *allowed = chosen ? base + FN(highest)(chosen) + needle->length : *allowed;
+    *next_start = chosen ? base + FN(highest)(chosen) + needle->length : *next_start;
     return chosen;
 }
 
@@ -196,14 +196,14 @@ INLINE uint32_t *FN(emit)(uint32_t *out, uint64_t mask, size_t base)
 typedef struct {
     uint32_t *end;
     size_t number;
-    size_t allowed; /* with needle->apart: the first start that overlaps no candidate taken before */
+    size_t next_start; /* with needle->apart: the first start that overlaps no candidate taken before */
 } FN(taken);
 
 INLINE void FN(take)(FN(taken) *taken, uint64_t mask, size_t base, const fm_needle *needle, const int list,
                      const int single)
 {
     if (!single && needle->apart)
-        mask = FN(apart)(mask, base, needle, &taken->allowed);
+        mask = FN(apart)(mask, base, needle, &taken->next_start);
     if (list)
         taken->end = FN(emit)(taken->end, mask, base);
     else
@@ -246,7 +246,7 @@ INLINE size_t FN(scan)(const uint8_t *hay, size_t starts, const fm_needle *needl
         FN(take_any)(&taken, mask, i, needle, list, single);
         i = starts;
     }
-    *scanned = i > taken.allowed ? i : taken.allowed;
+    *scanned = i > taken.next_start ? i : taken.next_start;
     return list ? (size_t)(taken.end - out) : taken.number;
 }
 

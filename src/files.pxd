@@ -1,9 +1,11 @@
-"""Files by their descriptors, without the interpreter: each call goes on until all is done, whatever signals come.
+"""Files by their descriptors, without the interpreter: the native half of the seam to the system.
 
-They answer 0, or -1 and errno says why.
+Every system call of native code that is about a file is declared here, and used through the functions below where one
+call may do less than was asked. Such a function goes on until all is done, whatever signals come, and answers 0, or -1
+and errno says why. (Memory that a file is mapped to is src/memory/pages.h's and _mapping's.)
 """
 from libc.errno cimport EINTR, EIO, ESTALE, errno
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp
 
 cdef extern from *:
@@ -16,8 +18,11 @@ cdef extern from *:
 
     /* What struct stat says, in types that are the same on all systems. */
     typedef struct {
+        unsigned long long device;
+        unsigned long long inode;
         unsigned long long size;
-        unsigned long names;
+        long long blocks;    /* of 512 bytes */
+        unsigned long names; /* the link count */
         int regular;
     } fm_file;
 
@@ -26,7 +31,10 @@ cdef extern from *:
         struct stat status;
         if (fstat(fd, &status) != 0)
             return -1;
+        file->device = (unsigned long long)status.st_dev;
+        file->inode = (unsigned long long)status.st_ino;
         file->size = (unsigned long long)status.st_size;
+        file->blocks = (long long)status.st_blocks;
         file->names = (unsigned long)status.st_nlink;
         file->regular = S_ISREG(status.st_mode);
         return 0;
@@ -37,7 +45,10 @@ cdef extern from *:
         void *iov_base
         size_t iov_len
     ctypedef struct fm_file:
+        uint64_t device
+        uint64_t inode
         uint64_t size
+        int64_t blocks
         unsigned long names
         bint regular
     enum: LOCK_EX
@@ -51,13 +62,13 @@ cdef extern from *:
     Py_ssize_t writev(int, const iovec *, int) nogil
 
 cdef inline int give_up(int number) noexcept nogil:
-    """An error of our own."""
+    """Answers as a call that fails with this errno."""
     global errno
     errno = number
     return -1
 
 cdef inline Py_ssize_t read_some(int fd, void *data, size_t size, uint64_t offset) noexcept nogil:
-    """How many bytes there are, at most `size`."""
+    """Reads at most `size` bytes, and answers how many there are."""
     cdef size_t done = 0
     cdef Py_ssize_t number
     while done < size:
@@ -71,7 +82,7 @@ cdef inline Py_ssize_t read_some(int fd, void *data, size_t size, uint64_t offse
     return done
 
 cdef inline int read_at(int fd, void *data, size_t size, uint64_t offset) noexcept nogil:
-    """ESTALE where the file has less."""
+    """Reads all `size` bytes; ESTALE where the file has less."""
     cdef Py_ssize_t number = read_some(fd, data, size, offset)
     if number < 0:
         return -1
@@ -90,7 +101,7 @@ cdef inline int write_at(int fd, const void *data, size_t size, uint64_t offset)
             return -1
     return 0
 
-cdef inline int cut(int fd, uint64_t size) noexcept nogil:
+cdef inline int truncate(int fd, uint64_t size) noexcept nogil:
     while ftruncate(fd, size) != 0:
         if errno != EINTR:
             return -1
@@ -101,7 +112,7 @@ cdef enum:
     BLOCK = 1 << 12
 
 cdef inline int compare(int fd, uint64_t offset, const char *memory, uint64_t length) noexcept nogil:
-    """1 or 0: whether the file has the same as the memory."""
+    """Answers 1 or 0: whether the file has the same as the memory."""
     cdef char block[BLOCK]
     cdef size_t part
     while length:
@@ -121,8 +132,8 @@ cdef inline void set_piece(iovec *piece, const void *data, uint64_t length) noex
 cdef inline int append(int fd, iovec *pieces, bint patient, uint64_t *written, uint64_t *progress) noexcept nogil:
     """Appends two pieces; `written` says how much of them there is, also after an error.
 
-    `progress`, where there is one, is told of a part before there is more. Where that isn't `patient`, a signal ends it
-    with EINTR, unless the second piece has been begun. It may be known by nothing but a write that ends half-way.
+    `progress`, where there is one, is told of a part before there is more. A signal ends what isn't `patient` with
+    EINTR, unless the second piece has been begun. Nothing may tell of that signal but a write that ends half-way.
     """
     cdef uint64_t first = pieces[0].iov_len
     cdef Py_ssize_t number
@@ -150,8 +161,8 @@ cdef inline int append(int fd, iovec *pieces, bint patient, uint64_t *written, u
     return 0
 
 cdef inline bint take_back(int fd, uint64_t offset, uint64_t written) noexcept nogil:
-    """Cuts off what was appended from `offset` on, if nothing stands behind it; whether nothing of it is left."""
+    """Truncates what was appended from `offset` on, if nothing stands behind it. True where nothing of it is left."""
     cdef fm_file file
     if written == 0:
         return True
-    return fm_look(fd, &file) == 0 and file.regular and file.size == offset + written and cut(fd, offset) == 0
+    return fm_look(fd, &file) == 0 and file.regular and file.size == offset + written and truncate(fd, offset) == 0
