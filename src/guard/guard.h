@@ -1,4 +1,4 @@
-/* The one way into a kernel: fm_guarded runs a step over memory that may stop existing while it is read.
+/* The guard: fm_guarded runs a step over memory that may stop existing while it is read.
  *
  * The state behind it must exist once in a process, so guard.c and earlier.c are linked into _mapping alone; the other
  * modules take the function's address from a capsule (import_guard in src/package.pxd).
@@ -28,8 +28,8 @@ typedef struct {
 /* What fm_guarded answers when there was a fault. Steps answer 0 and more. */
 #define FM_FAULT -1
 
-/* A step of a kernel. It holds no Python object, lock or allocation, because a fault leaves it where it stands; all
- * that is wanted of it afterwards is in its context. */
+/* A step. It holds no Python object, lock or allocation, because a fault leaves it where it stands. All that is wanted
+ * of it afterwards is in its context. */
 typedef int (*fm_step)(void *context);
 
 typedef int (*fm_guard)(fm_step step, void *context, fm_watch *watch);

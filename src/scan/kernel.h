@@ -1,8 +1,8 @@
-/* What an instruction set offers to the Cython kernels: the candidates of a needle in a block of memory.
+/* A kernel: the search by one instruction set. It tells the candidates of a needle in a block of memory.
  *
  * A candidate is a start at which the needle's probe bytes stand. A needle of at most FM_PROBES bytes is all probes, so
- * its candidates are its matches. Whether the rest of a longer one stands there too, and how many are wanted, is
- * Cython's (src/walk.pxd).
+ * its candidates are its matches. src/walk.pxd finds out whether the rest of a longer one stands there too, and how many
+ * are wanted.
  */
 #ifndef FASTMMAP_KERNEL_H
 #define FASTMMAP_KERNEL_H
