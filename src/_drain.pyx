@@ -4,9 +4,7 @@
 All that is done under a lock is done without the interpreter: no signal handler of Python's can come in between. It is
 one step of the guard's: where a mapping was cut, that is ESTALE, and the lock is given back.
 """
-import os
-
-from fastmmap.reference.drain import LOCK, MAGIC, NO_NAME, VERSION
+from fastmmap.reference.drain import LOCK, MAGIC, NO_NAME, VERSION  # now: see src/package.pxd
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -119,7 +117,7 @@ def settle(int lock, bytes identity, path):
     """
     cdef Drain job
     cdef int outcome
-    cdef bytes place = b"" if path is None else os.fsencode(path)
+    cdef bytes place = b"" if path is None else encode_path(path)
     memset(&job, 0, sizeof(job))
     job.lock, job.work, job.identity = lock, settle_held, name_in(identity)
     job.record, job.extra = PyBytes_AS_STRING(place), len(place)
@@ -169,8 +167,7 @@ cdef object run(Drain *job, object record, object counter, int (*writes)(Drain *
 
 cdef int check_readable(Drain *job, object record) except -1:
     """After an error for memory that can't be read: raises if it is the record's. Else it is the stage that was cut."""
-    from fastmmap._guarded import check_readable as check
-    check(record)
+    check_memory(record)
     job.error = ESTALE
     return 0
 
@@ -190,7 +187,7 @@ cdef int take_halves(Drain *job, const Py_buffer *staged, Py_ssize_t half, Py_ss
 
 cdef object answer(const Drain *job, int outcome):
     if outcome == FAILED:
-        raise OSError(job.error, os.strerror(job.error))
+        raise system_error(job.error)
     return outcome
 
 

@@ -159,6 +159,15 @@ cdef inline int gather_sheltered(object data, object buffer, object offsets, obj
     look_up("fastmmap.sheltered", "gather")(data, buffer, offsets, lengths)
     return 0
 
+# --- the system's words, and paths as it wants them: the os module's, which _drain passes on ---
+
+cdef inline bytes encode_path(object path):
+    return look_up("os", "fsencode")(path)
+
+cdef inline object system_error(int number):
+    """The OSError for an errno."""
+    return OSError(number, look_up("os", "strerror")(number))
+
 # --- faults: errors.py has the error, and asks the system about files ---
 
 cdef inline int raise_fault(const Watch *watching) except -1:
@@ -169,6 +178,11 @@ cdef inline int raise_fault(const Watch *watching) except -1:
     cdef uintptr_t fault = min(max(<uintptr_t> watching.memory.fault, start), start + watching.memory.range[i].length - 1)
     raise look_up("fastmmap._guarded", "lost")(<object> watching.owner[i], <uintptr_t> watching.origin[i], fault,
                                                watching.stores[i])
+
+cdef inline int check_memory(object buffer) except -1:
+    """After a system call that couldn't read a buffer (EFAULT): raises if that is so because it has lost its file."""
+    look_up("fastmmap._guarded", "check_readable")(buffer)
+    return 0
 
 cdef inline object file_behind(object owner):
     """What has the file that was mapped, behind views and arrays."""
