@@ -1,12 +1,13 @@
 """Every call that src/ makes up into Python code: by a name of its own, with the reason for it.
 
-Native code is given memory and returns numbers. What needs a path, numpy, the environment, a thread's turn or the words
+Native code is given memory and returns numbers. What needs a path, numpy, the environment, several threads or the words
 of an error stands in the package, and is reached by this file alone. (Objects that a call is given are asked as well:
 a mapping for its file's status, a subclass of Stage for its overflow, a counter of records.)
 
 No module is imported here. In a function, a fork in another thread could leave half of it; at import, modules would
 import each other. The package imports all of these when it is imported itself, before a kernel is called, and `look_up`
-takes what sys.modules has at each call. That takes some 50 ns: a call on few bytes with usual arguments makes none.
+takes what sys.modules has at each call. That takes some 50 ns: a call on few bytes with usual arguments makes none, but
+for gather, whose arrays take microseconds.
 
 What an extension does when it is imported itself, and what must be imported by then:
 
