@@ -6,43 +6,50 @@ that they run on, `kernels()` those that can be had here; FASTMMAP_KERNEL demand
 
 from . import _starting
 
-with _starting.Answering():
-    from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # typing itself takes milliseconds to import
 
-    from . import _backend
+with _starting.Answering():
+    from . import _backend, _imports
     from . import searching as searching  # teaches the kernels to take paths
     from ._backend import usable as kernels
-    from .editing.edit import Plan, Replacement, plan_replace, replace_file
-    from .editing.preview import Change
     from .errors import MappedFileError
     from .lines import Lines
-    from .logs.appender import Appender
-    from .logs.recovering import recover
+    from .logs import ending as ending  # has stages drained when this process ends, whoever has made them by then
     from .mapped import MappedFile, open
-    from .shared import open_shared
 
     if TYPE_CHECKING:
+        from typing import Any
+
+        from .editing.edit import Plan, Replacement, plan_replace, replace_file
+        from .editing.preview import Change
+        from .logs.appender import Appender
+        from .logs.recovering import recover
         from .reference.append import append
         from .reference.lines import gather, line_starts
         from .reference.replace import replace
         from .reference.search import count, find, find_all, iter_find, rfind
+        from .shared import open_shared
     else:
-        append = _backend.chosen.append
-        count = _backend.chosen.count
-        find = _backend.chosen.find
-        find_all = _backend.chosen.find_all
-        gather = _backend.chosen.gather
-        iter_find = _backend.chosen.iter_find
-        line_starts = _backend.chosen.line_starts
-        replace = _backend.chosen.replace
-        rfind = _backend.chosen.rfind
-        for _function in (append, count, find, find_all, gather, iter_find, line_starts, replace, rfind):
+        for _name in _backend.PUBLIC:
+            _function = globals()[_name] = getattr(_backend.chosen, _name)
             _function.__module__ = __name__  # by which a pickle names those that are no methods: see _backend.reduced
-        del _function
+        del _name, _function
 
 __version__ = "0.1.0"
 
 kernel: str = _backend.chosen.name
+
+# Where the rest is, which is imported when it is first asked for.
+_WINGS = {
+    "Appender": "logs.appender",
+    "Change": "editing.preview",
+    "Plan": "editing.edit",
+    "Replacement": "editing.edit",
+    "open_shared": "shared",
+    "plan_replace": "editing.edit",
+    "recover": "logs.recovering",
+    "replace_file": "editing.edit",
+}
 
 __all__ = [
     "Appender",
@@ -69,3 +76,14 @@ __all__ = [
     "replace_file",
     "rfind",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> "Any":
+        if name not in _WINGS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(_imports.load(f"{__name__}.{_WINGS[name]}"), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_WINGS})

@@ -9,9 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
 
 from . import _extensions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 # Whether the extensions are built.
 NATIVE = _extensions.load()
@@ -39,6 +43,9 @@ FUNCTIONS = {
     "append": ("append", "Stage"),
     "drain": ("drain", "settle"),
 }
+
+# Those that users call.
+PUBLIC = ("append", "count", "find", "find_all", "gather", "iter_find", "line_starts", "replace", "rfind")
 
 
 def load(name: str) -> SimpleNamespace:
@@ -69,23 +76,24 @@ def _reference(verb: str) -> Any:
 
 def usable() -> list[str]:
     """The names of the kernels that can be had here, best first."""
-    names = []
+    return [kernel.name for kernel in _usable()]
+
+
+def _usable() -> Iterator[SimpleNamespace]:
+    """The kernels that can be had here, best first."""
     for name in NAMES:
         try:
-            load(name)
+            kernel = load(name)
         except (ImportError, RuntimeError):
             continue
-        names.append(name)
-    return names
+        yield kernel
 
 
 def _choose() -> SimpleNamespace:
     """The kernel that FASTMMAP_KERNEL demands, or else the best."""
     demand = os.environ.get("FASTMMAP_KERNEL")
-    if not demand:
-        return load(usable()[0])
     try:
-        return load(demand)
+        return load(demand) if demand else next(_usable())
     except (ValueError, ImportError, RuntimeError) as error:
         raise type(error)(f"FASTMMAP_KERNEL: {error}") from None
 

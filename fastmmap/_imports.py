@@ -11,12 +11,15 @@ from __future__ import annotations
 import os
 import sys
 from _thread import RLock, allocate_lock, get_ident, stack_size, start_new_thread
-from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from .blame import ours
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 if TYPE_CHECKING:  # whoever gathers what a program imports finds it here
     import ctypes as ctypes

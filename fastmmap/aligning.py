@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
 
 from .parallel import number_of_ranges
 from .reference.arguments import data_bytes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .reference.arguments import Data
 
 # How many marks are stepped over backwards for a place that none lies across, before all are counted instead.

@@ -10,12 +10,15 @@ a system call, as eventlet does with os.open, is that call: what comes of it is 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from types import CodeType
-from typing import Any, TypeVar
 
-Result = TypeVar("Result")
-Error = TypeVar("Error", bound=BaseException)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    Result = TypeVar("Result")
+    Error = TypeVar("Error", bound=BaseException)
 
 # Modules of the standard library's whose functions we call, and which hand errors through.
 _BETWEEN = frozenset((

@@ -6,9 +6,12 @@ import errno
 import sys
 import warnings
 from types import FrameType
-from typing import Any
 
 from .blame import is_ours
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MEANING = {
     "truncated": (errno.ESTALE, "the file was truncated while it was mapped, and byte {} of the mapping is gone"),

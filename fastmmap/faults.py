@@ -5,21 +5,25 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-from typing import Any, NamedTuple
 
 from . import system
 from .blame import ours
 from .descriptors import Open
 from .errors import MappedFileError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-class Read(NamedTuple):
+
+class Read:
     """What of a mapping a call has read, by way of a buffer that shows all of it or a part."""
 
-    skipped: int  # bytes that the buffer leaves out at the mapping's start
-    size: int  # the buffer's
-    end: int  # up to which of the buffer's bytes it was read
-    witness: int  # which of them was there before, and not zero; -1 for none
+    def __init__(self, skipped: int, size: int, end: int, witness: int) -> None:
+        self.skipped = skipped  # bytes that the buffer leaves out at the mapping's start
+        self.size = size  # the buffer's
+        self.end = end  # up to which of the buffer's bytes it was read
+        self.witness = witness  # which of them was there before, and not zero; -1 for none
 
 
 def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...], read: Read) -> None:

@@ -10,15 +10,18 @@ import errno
 import os
 import sys
 import time
-from collections.abc import Callable
 
 from . import system
 from ._backend import NATIVE
 from .blame import ignoring
 from .errors import reading
 
-# What maps a file that grows, given what makes it longer.
-Body = Callable[[Callable[[], None]], None]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    # What maps a file that grows, given what makes it longer.
+    Body = Callable[[Callable[[], None]], None]
 
 # Zeros that are appended at a time where blocks can't be allocated.
 _ZEROS = bytes(1 << 16)

@@ -7,12 +7,14 @@ the error says so.
 
 from __future__ import annotations
 
-from typing import Any
-
 from . import errors
 from ._guarded import Export, check_readable, safe_numbers  # type: ignore[import-not-found]
 from .reference import arguments
 from .reference.arguments import memory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @memory.register(object)

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from _thread import RLock
 
 from . import _imports
+from ._backend import chosen
 from .reference import arguments
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .mapped import MappedFile
+    from collections.abc import Iterator
+    from typing import Any
+
     from .reference.arguments import Offsets
+
+
+class LineIndex:
+    """Where the lines of a buffer start: found at the first use, and again when it was told to forget."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._starts: Offsets | None = None
+
+    def starts(self, buffer: Any) -> Offsets:
+        """The offsets at which the lines start, as int64."""
+        with self._lock:
+            if self._starts is None:
+                self._starts = chosen.line_starts(buffer)
+            return self._starts
+
+    def forget(self) -> None:
+        """What the buffer holds has changed, or will."""
+        self._starts = None
 
 
 class Lines:
@@ -21,12 +43,12 @@ class Lines:
     again after `append`, `resize` and `replace`; newlines that are stored otherwise are not noticed.
     """
 
-    def __init__(self, mapped: MappedFile) -> None:
-        self._mapped = mapped
+    def __init__(self, buffer: Any, index: LineIndex | None = None) -> None:
+        self._buffer, self._index = buffer, LineIndex() if index is None else index
 
     @property
     def _starts(self) -> Offsets:
-        return self._mapped.line_index()
+        return self._index.starts(self._buffer)
 
     def __len__(self) -> int:
         return int(self._starts.size)
@@ -40,7 +62,7 @@ class Lines:
         return [self._line(self._number(i)) for i in number]
 
     def __iter__(self) -> Iterator[memoryview]:
-        view = self._mapped.view()
+        view = self._buffer.view()
         for i in range(len(self)):
             yield view[slice(*self._span(i))]
 
@@ -48,7 +70,7 @@ class Lines:
         """The numbers of the lines that hold the bytes at `offsets`, as int64, or an int for one offset."""
         numpy = _imports.load("numpy")
         at = numpy.asarray(arguments.safe_numbers(offsets))
-        size = len(self._mapped)
+        size = len(self._buffer)
         outside = (at < 0) | (at >= size)
         if outside.any():
             raise IndexError(f"offset {at[outside].ravel()[0]} is outside the mapping of {size} bytes")
@@ -74,10 +96,10 @@ class Lines:
         start = int(self._starts[number])
         if number + 1 < len(self):
             return start, int(self._starts[number + 1]) - 1
-        end = len(self._mapped)
-        return start, end - 1 if self._mapped[end - 1] == 10 else end
+        end = len(self._buffer)
+        return start, end - 1 if self._buffer[end - 1] == 10 else end
 
     def _line(self, number: int) -> bytes:
         start, end = self._span(number)
-        line: bytes = self._mapped[start:end]
+        line: bytes = self._buffer[start:end]
         return line

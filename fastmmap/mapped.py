@@ -8,8 +8,6 @@ import os
 import stat
 import sys
 from _thread import RLock
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import growing, system, unmapped
 from ._backend import Mapping, chosen
@@ -17,15 +15,19 @@ from .aligning import aligned_ranges
 from .blame import ours
 from .descriptors import Open
 from .errors import add_name, naming
-from .lines import Lines
+from .lines import LineIndex, Lines
 from .reading import Reading
 from .resizing import Resizing
 from .verbs import Verbs
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, SupportsIndex
+
     from typing_extensions import Self
 
-    from .reference.arguments import Data, Index, Offsets
+    from .reference.arguments import Data, Index
 
     Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -70,7 +72,7 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
         self.mode = mode
         self.backend = "mmap"
         self.offset = offset
-        self._starts: Offsets | None = None
+        self._index = LineIndex()  # of the lines
         self._lock = RLock()  # of what changes the size, the descriptor or the index of the lines
         self._file = Open()
         self._closed = False  # set last of what `close` needs
@@ -261,14 +263,7 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
     @property
     def lines(self) -> Lines:
         """The lines, by number: m.lines[1_000_000]."""
-        return Lines(self)
-
-    def line_index(self) -> Offsets:
-        """The offsets at which the lines start, found once and again after `append`, `resize` and `replace`."""
-        with self._lock:
-            if self._starts is None:
-                self._starts = self.line_starts()
-            return self._starts
+        return Lines(self, self._index)
 
     def line_at(self, offset: SupportsIndex) -> tuple[int, int]:
         """Start and end of the line that holds the byte at `offset`, its newline not included."""
@@ -297,11 +292,11 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
         """fastmmap.replace in this mapping."""
         if self.mode == "r":
             raise BufferError(f"{self.name!r} is mapped read-only: open it with mode 'r+' or 'c' to replace in it")
-        self._starts = None
+        self._index.forget()
         try:
             replaced: int = chosen.replace(self, old, new, count, start=start, end=end, threads=threads)
         finally:
-            self._starts = None
+            self._index.forget()
         return replaced
 
 

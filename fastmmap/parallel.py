@@ -13,16 +13,18 @@ import itertools
 import operator
 import os
 import sys
-import threading
 from _thread import get_ident
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
+from collections.abc import Sequence
 
 from . import _backend, _imports, system
 from .reference.arguments import check_threads
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, SupportsIndex
+
     from .reference.arguments import Offsets
 
 BLOCK = 1 << 23
@@ -146,16 +148,19 @@ def workers(threads: SupportsIndex | None) -> int:
 
 def _in_an_executor() -> bool:
     module = sys.modules.get("concurrent.futures.thread")
-    target = getattr(threading.current_thread(), "_target", None)
+    if module is None:
+        return False
+    target = getattr(sys.modules["threading"].current_thread(), "_target", None)
     return target is not None and target is getattr(module, "_worker", None)
 
 
-class Haystack(NamedTuple):
+class Haystack:
     """What a call works on: [start, end) of a buffer."""
 
-    buffer: Any
-    start: int
-    end: int
+    __slots__ = ("buffer", "end", "start")
+
+    def __init__(self, buffer: Any, start: int, end: int) -> None:
+        self.buffer, self.start, self.end = buffer, start, end
 
 
 def find(kernel: Any, hay: Haystack, needle: bytes, ignorecase: bool, threads: int) -> int:

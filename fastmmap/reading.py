@@ -7,9 +7,7 @@ import io
 import operator
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from . import system
 from ._backend import chosen
@@ -17,8 +15,11 @@ from .blame import ours
 from .descriptors import Open
 from .reference.arguments import held, storage
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from threading import RLock
+    from typing import Any, SupportsIndex
 
     from typing_extensions import Buffer
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from . import growing, system
 from ._backend import chosen
@@ -13,10 +11,14 @@ from .blame import ignoring, is_ours
 from .errors import naming
 from .reference.arguments import export_data
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from threading import RLock
+    from typing import Any
 
-    from .reference.arguments import Data, Offsets
+    from .lines import LineIndex
+    from .reference.arguments import Data
 
 
 class Resizing:
@@ -27,7 +29,7 @@ class Resizing:
 
     if TYPE_CHECKING:
         _lock: RLock
-        _starts: Offsets | None
+        _index: LineIndex
         _is_device: bool
         _to_end: bool
         descriptor: int
@@ -50,7 +52,7 @@ class Resizing:
             raise ValueError(f"size must not be negative: {size}")
         with self._lock, naming(self.name):
             before, end = self._check_resizable()
-            self._starts = None  # before, lest an interrupt keep it, and behind, lest a handler have asked meanwhile
+            self._index.forget()  # before, lest an interrupt keep it, and behind, lest a handler have asked meanwhile
             try:
                 if self.descriptor < 0:
                     self.remap(-1, 0, size)
@@ -61,7 +63,7 @@ class Resizing:
                 elif size < before:
                     self._shrink(before, size)
             finally:
-                self._starts = None
+                self._index.forget()
 
     def _grow(self, before: int, size: int) -> None:
         """Makes the file longer, and maps it to its new end."""
@@ -104,7 +106,7 @@ class Resizing:
         """
         with self._lock, naming(self.name), export_data(data) as view:
             before, end = self._check_resizable()
-            self._starts = None  # before, lest an interrupt keep it, and behind, lest a handler have asked meanwhile
+            self._index.forget()  # before, lest an interrupt keep it, and behind, lest a handler have asked meanwhile
             try:
                 if self.descriptor < 0:
                     self._append_to_memory(view, before)
@@ -113,7 +115,7 @@ class Resizing:
                 else:
                     self._append_to_file(view, end)
             finally:
-                self._starts = None
+                self._index.forget()
             return len(self)
 
     def _append_to_memory(self, view: memoryview, before: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from . import unmapped
 from .blame import ours
@@ -11,6 +10,10 @@ from .descriptors import Open
 from .errors import add_name
 from .mapped import MappedFile
 from .reference.arguments import END, as_buffer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Files below this many bytes are read, which takes fewer system calls than mapping and unmapping.
 # `python -m bench.small` shows where the two meet.

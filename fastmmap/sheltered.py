@@ -7,12 +7,15 @@ the speed and less, but a truncated file is a MappedFileError still.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
-from typing import Any
 
 from . import _imports
 from ._guarded import read  # type: ignore[import-not-found]
 from .parallel import Seams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 
 class Sheltered:

@@ -6,10 +6,13 @@ import errno
 import mmap
 import os
 import stat
-from collections.abc import Iterator
 
 from . import system
 from .blame import ours
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # How much is read at a time.
 BLOCK = 1 << 20

@@ -8,11 +8,13 @@ import sys
 import time
 import weakref
 from _thread import get_ident
-from typing import TYPE_CHECKING, Any
 
 from ..descriptors import let_go_in_child
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .appender import Appender
 
 # Those of this process that are open, or were.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 import sys
 from _thread import RLock
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from .arguments import data_bytes, index_or, storage, writable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, SupportsIndex
+
     from typing_extensions import Buffer
 
     from .arguments import Data

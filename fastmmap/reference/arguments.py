@@ -9,17 +9,16 @@ from __future__ import annotations
 import functools
 import operator
 import sys
-from collections.abc import Iterator
+from _pickle import PickleBuffer
 from contextlib import contextmanager, suppress
-from pickle import PickleBuffer
-from typing import TYPE_CHECKING, Any
 
 from .. import _imports
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
-    from typing import SupportsIndex, TypeAlias
+    from collections.abc import Iterator, Sequence
+    from typing import Any, SupportsIndex, TypeAlias
 
     import numpy
     from typing_extensions import Buffer
@@ -44,7 +43,7 @@ def as_buffer(source: Any, end: int = END) -> Any:
     raise TypeError(f"a buffer or an os.PathLike is needed, not {type(source).__name__!r}")
 
 
-@as_buffer.register
+@as_buffer.register(str)
 def _(source: str, end: int = END) -> Any:
     raise TypeError("a buffer or an os.PathLike is needed, not 'str': use pathlib.Path or fastmmap.open")
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
 
 from .. import _imports
 from .arguments import END, as_records, check_lengths, check_threads, check_within, clamp, index_or, readable
 from .search import matches
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from .arguments import Index, Integers, Offsets, Readable
 
 

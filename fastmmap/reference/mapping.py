@@ -8,11 +8,14 @@ from __future__ import annotations
 import mmap
 import operator
 import os
-from collections.abc import Callable
-from typing import Any
 
 from ..blame import ours
 from .arguments import data_bytes, export, index_or
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 _ACCESS = {"read": mmap.ACCESS_READ, "write": mmap.ACCESS_WRITE, "copy": mmap.ACCESS_COPY}
 
@@ -181,6 +184,6 @@ class Mapping:
         return position
 
 
-@export.register
+@export.register(Mapping)
 def _(source: Mapping) -> memoryview:
     return source.view()

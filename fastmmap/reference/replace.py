@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from .arguments import (
     END,
@@ -18,7 +17,10 @@ from .arguments import (
 )
 from .search import matches
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, SupportsIndex
+
     from typing_extensions import Buffer
 
     from .arguments import Data, Index, Readable

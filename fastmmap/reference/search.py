@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from .. import _imports
 from .arguments import END, check_limit, check_threads, clamp, haystack, index_or, needle_bytes, readable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
     from typing import SupportsIndex
 
     from .arguments import Index, Needle, Offsets, Readable

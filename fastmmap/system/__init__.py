@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any
 
 from .. import _imports
 from ..blame import ours
@@ -30,6 +29,10 @@ from .metadata import give_to_group, keep_attributes, keep_owner, set_mode
 from .names import link, make_names_durable, open_directory, open_directory_into, open_into, remove, rename
 from .native import native
 from .shared_memory import open_shared, remove_shared
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "ADVICE", "acts_as_owner", "advice", "allocate", "allows", "append_some", "attributes", "birth", "boot", "cpus",

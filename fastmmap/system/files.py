@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import select
-from typing import Any
 
 from ..blame import ours
 from ..errors import reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # How much of a file is written at a time where blocks have to be allocated by writing zeros. Linux keeps in one large
 # page what is written in one piece, and the first store to each 4 KiB of a mapping of it walks all of it: the 512 such

@@ -5,11 +5,8 @@ from __future__ import annotations
 import errno
 import functools
 import os
-import re
 import struct
 import sys
-from collections.abc import Callable
-from typing import Any
 
 from .. import _imports
 from ..blame import ours
@@ -19,6 +16,11 @@ from . import generic
 from .files import write_zeros
 from .generic import REFUSED, ioctl, lock, make_durable, path_of, unlock
 from .names import open_into
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 __all__ = [
     "REFUSED", "acts_as_owner", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate", "is_local",
@@ -191,7 +193,13 @@ def _mount_points() -> set[str]:
             places = [line.split(b" ")[4] for line in file]
     except ours(OSError):
         return set()
-    return {os.fsdecode(re.sub(rb"\\(\d{3})", lambda code: bytes([int(code[1], 8)]), place)) for place in places}
+    return {os.fsdecode(_unescaped(place)) for place in places}
+
+
+def _unescaped(place: bytes) -> bytes:
+    """A path of mountinfo, in which spaces and the like are backslashes with three octal digits."""
+    head, *pieces = place.split(b"\\")
+    return head + b"".join(bytes([int(piece[:3], 8)]) + piece[3:] for piece in pieces)
 
 
 def _flags(path: str) -> set[str]:
