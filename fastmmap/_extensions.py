@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from .blame import ours
 from .paths import is_directory
+
+TYPE_CHECKING = False
 
 NAMES = ("_mapping", "_append", "_drain", "_guarded", "_lines", "_parallel", "_replace", "_search")
 

@@ -10,17 +10,7 @@ from __future__ import annotations
 from . import errors
 from ._guarded import Export, check_readable, safe_numbers  # type: ignore[import-not-found]
 from .reference import arguments
-from .reference.arguments import memory
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
-
-@memory.register(object)
-def _(source: Any, writable: bool = False) -> Any:
-    return Export(source, writable)
-
 
 errors.check_readable = check_readable
 arguments.safe_numbers = safe_numbers
+arguments.unsafe_memory = Export

@@ -9,7 +9,8 @@ from .blame import ours
 from .descriptors import Open
 from .errors import add_name
 from .mapped import MappedFile
-from .reference.arguments import END, as_buffer
+from .reference import arguments
+from .reference.arguments import END
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 READ_BELOW = 1 << 17
 
 
-@as_buffer.register(os.PathLike)
-def _(source: os.PathLike[Any], end: int = END) -> Any:
+def _open_path(source: os.PathLike[Any], end: int) -> Any:
     name = os.fspath(source)
     file = Open()
     try:  # naming and a with statement would take half a microsecond
@@ -48,3 +48,6 @@ def _read(fd: int) -> bytes:
     while block := os.read(fd, READ_BELOW):
         blocks.append(block)
     return b"".join(blocks)
+
+
+arguments.open_path = _open_path

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import operator
 import os
-from typing import Any
 
 from . import system
 from .errors import naming
 from .mapped import MappedFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class SharedFile(MappedFile):

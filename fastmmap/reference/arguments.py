@@ -6,8 +6,8 @@ a conversion may run Python code that resizes a mapping.
 
 from __future__ import annotations
 
-import functools
 import operator
+import os
 import sys
 from _pickle import PickleBuffer
 from contextlib import contextmanager, suppress
@@ -34,18 +34,21 @@ if TYPE_CHECKING:
 END = sys.maxsize
 
 
-@functools.singledispatch
+def open_path(source: os.PathLike[Any], end: int) -> Any:
+    """A buffer of what is at a path. The file layer puts its own in the place of this."""
+    raise TypeError(f"a buffer is needed, not {type(source).__name__!r}")
+
+
 def as_buffer(source: Any, end: int = END) -> Any:
-    """Makes a buffer of something that isn't one. The file layer registers what it can open.
+    """Makes a buffer of something that isn't one.
 
     Nothing from `end` on is looked at, and so it may be left out.
     """
+    if isinstance(source, str):
+        raise TypeError("a buffer or an os.PathLike is needed, not 'str': use pathlib.Path or fastmmap.open")
+    if isinstance(source, os.PathLike):
+        return open_path(source, end)
     raise TypeError(f"a buffer or an os.PathLike is needed, not {type(source).__name__!r}")
-
-
-@as_buffer.register(str)
-def _(source: str, end: int = END) -> Any:
-    raise TypeError("a buffer or an os.PathLike is needed, not 'str': use pathlib.Path or fastmmap.open")
 
 
 def buffer_within(source: Any, start: int, end: int) -> Any:
@@ -53,9 +56,15 @@ def buffer_within(source: Any, start: int, end: int) -> Any:
     return as_buffer(source, end if start >= 0 and end >= 0 else END)
 
 
-@functools.singledispatch
+# Our own classes that have a `view` and no buffer protocol: the reference's Mapping.
+viewed: tuple[type[Any], ...] = ()
+
+
 def export(source: Any) -> memoryview:
     """The memory of a C-contiguous buffer as bytes, whatever its items are. What isn't a buffer is a TypeError."""
+    if isinstance(source, viewed):
+        view: memoryview = source.view()
+        return view
     buffer = PickleBuffer(source)
     with memoryview(buffer) as items:
         if not items.c_contiguous:
@@ -63,20 +72,17 @@ def export(source: Any) -> memoryview:
     return buffer.raw()
 
 
-@functools.singledispatch
-def memory(source: Any, writable: bool = False) -> Any:
-    """The memory of a buffer, for the reference to read and store to, in a with statement.
-
-    It is used as a memoryview of bytes is, but for one thing: a slice may be bytes. What isn't private bytes may be a
-    mapping that loses its file; a build that can have that be an error has registered here how.
-    """
+def unsafe_memory(source: Any, writable: bool) -> Any:
+    """The memory of what may be a mapping that loses its file: guarded.py puts its own in the place of this."""
     return export(source)
 
 
-@memory.register(bytes)
-@memory.register(bytearray)
-def _(source: bytes | bytearray, writable: bool = False) -> Any:
-    return memoryview(source)
+def memory(source: Any, writable: bool = False) -> Any:
+    """The memory of a buffer, for the reference to read and store to, in a with statement.
+
+    It is used as a memoryview of bytes is, but for one thing: a slice may be bytes.
+    """
+    return memoryview(source) if isinstance(source, (bytes, bytearray)) else unsafe_memory(source, writable)
 
 
 def export_data(data: Data) -> memoryview:

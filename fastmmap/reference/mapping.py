@@ -10,7 +10,8 @@ import operator
 import os
 
 from ..blame import ours
-from .arguments import data_bytes, export, index_or
+from . import arguments
+from .arguments import data_bytes, index_or
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,6 +185,4 @@ class Mapping:
         return position
 
 
-@export.register(Mapping)
-def _(source: Mapping) -> memoryview:
-    return source.view()
+arguments.viewed = (Mapping,)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any
 
 from .. import _imports
 from ..blame import ours
 from .native import native
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def _shm() -> Any:
