@@ -17,6 +17,9 @@ with _starting.Answering():
     from .logs import ending as ending  # has stages drained when this process ends, whoever has made them by then
     from .mapped import MappedFile, open
 
+    if _backend.NATIVE:
+        from . import faults, sheltered  # noqa: F401  # what kernels come to when they need it, as src/package.pxd says
+
     if TYPE_CHECKING:
         from typing import Any
 

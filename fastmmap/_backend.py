@@ -110,7 +110,3 @@ def home(verb: str) -> Any:
 def reduced(kernel: Any, verb: str, name: str) -> tuple[Any, tuple[str]]:
     """How a kernel's object for a verb is pickled: the chosen one as whichever is chosen where the pickle is read."""
     return (home, (verb,)) if name == chosen.name else (type(kernel), (name,))
-
-
-if NATIVE:
-    from . import sheltered as sheltered  # what kernels come to when they need it, which is no time for an import

@@ -16,6 +16,7 @@ from files cimport *
 from guard cimport *
 from memory cimport *
 from package cimport *
+from stages cimport *
 
 cdef extern from *:
     """
@@ -25,57 +26,13 @@ cdef extern from *:
 
 cdef fm_guard guarded = import_guard()
 
-# What is where in a stage and in a lock, from the one place where that is written down.
-cdef Py_ssize_t OWN_LOCK_AT = layout.OWN_LOCK_AT, INTENT_AT = layout.INTENT_AT, HEAD_AT = layout.HEAD_AT
-cdef Py_ssize_t WORD_AT = layout.WORD_AT[0], WORDS_APART = layout.WORD_AT[1] - layout.WORD_AT[0]
-cdef Py_ssize_t HALVES_AT = layout.HALVES_AT, NAME_AT = layout.NAME_AT
-cdef uint64_t HEAD_SIZE = layout.HEAD_SIZE
+read_layout(layout)
 
-# The number of a drain, and its bytes, are the two halves of a word.
-cdef uint64_t LOW = layout.DRAINS - 1
-
-# A lock that names nobody.
-cdef bytes _unnamed = layout.LOCK.pack(layout.LOCK_MAGIC, layout.LOCK_VERSION, layout.NO_NAME)
-cdef const char *UNNAMED = PyBytes_AS_STRING(_unnamed)
-
-cdef enum:
-    NAME = 16
-    LOCK_SIZE = 32
-    PAGE = 4096   # with which the write of a process that is killed ends
-
-cdef struct Intent:
-    uint64_t offset
-    uint64_t length
-    uint64_t extra
-    uint64_t number
-    uint64_t progress
-
-assert (len(layout.NO_NAME), len(_unnamed), layout.INTENT.size) == (NAME, LOCK_SIZE, sizeof(Intent))
-
-cdef int DONE_ = layout.Outcome.DONE
 cdef int KEPT = layout.Outcome.KEPT, AGAIN = layout.Outcome.AGAIN, GONE = layout.Outcome.GONE
 cdef int OTHER = layout.Outcome.OTHER, NAMELESS = layout.Outcome.NAMELESS
 cdef int FAILED = -1    # no outcome: `error` says why
 cdef tuple OUTCOMES = tuple(layout.Outcome)
-assert DONE_ == DONE and OUTCOMES == tuple(range(len(OUTCOMES)))
-
-cdef struct Drain:
-    int outcome
-    int lock                # its descriptor, -1 where the stage has it in itself
-    char *block             # the lock's memory
-    int log
-    int error
-    char *memory            # the stage's
-    uint64_t size           # of the memory
-    uint64_t half
-    int64_t number          # of the drain, -1 for none
-    const char *identity
-    bint locked
-    const char *record
-    uint64_t extra          # bytes of the record
-    bint settled            # by settle: nobody is named
-    bint taken              # the record is in the log,
-    bint ended              # and the half is empty
+assert OUTCOMES[DONE] is layout.Outcome.DONE and OUTCOMES == tuple(range(len(OUTCOMES)))
 
 
 def drain(lock, stage, int log, int64_t number, record, counter):
@@ -404,26 +361,6 @@ cdef int write_rest(Drain *job, const Intent *intent, uint64_t present) noexcept
     return 0
 
 
-# --- what they are made of ---
-
-cdef inline Intent *intent_of(Drain *job) noexcept nogil:
-    return <Intent *> (job.memory + INTENT_AT)
-
-
-cdef inline char *half_of(Drain *job, uint64_t number) noexcept nogil:
-    return job.memory + HALVES_AT + number % 2 * job.half
-
-
-cdef inline uint64_t *word_of(Drain *job, uint64_t number) noexcept nogil:
-    return <uint64_t *> (job.memory + WORD_AT + number % 2 * WORDS_APART)
-
-
-cdef uint64_t length_of(Drain *job, uint64_t number) noexcept nogil:
-    """How many bytes a drain has: none, if its half has another; more than a half if that is damaged."""
-    cdef uint64_t word = fm_read_once(word_of(job, number))
-    return word & LOW if word >> 32 == number & LOW else 0
-
-
 cdef int unread(Drain *job) noexcept nogil:
     """What the write of the record would have said."""
     give_up(EFAULT)
@@ -433,8 +370,3 @@ cdef int unread(Drain *job) noexcept nogil:
 cdef int stale(Drain *job) noexcept nogil:
     give_up(ESTALE)
     return failed(job)
-
-
-cdef void empty(Drain *job, uint64_t number) noexcept nogil:
-    """Ends a drain, in one store: its half has another number, and no bytes."""
-    fm_publish(word_of(job, number), (number + 2 & LOW) << 32)
