@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import beside, parallel, system
 from .._backend import check_wanted, chosen, run
+from .._imports import get_ident
 from ..blame import call, ignoring, is_ours, ours
 from ..descriptors import Open
 from ..logs.recovering import refuse_open_log

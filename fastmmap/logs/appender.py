@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import operator
 import os
-import threading
-from _thread import RLock
+from _thread import TIMEOUT_MAX
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import paths
+from .._imports import RLock
 from ..blame import ignoring, ours
 from ..errors import naming
 from ..reference.arguments import export, export_data
@@ -66,9 +66,10 @@ class Appender(Staging):
             raise ValueError(f"stage_size must be from 1 to {LARGEST_HALF}, not {stage_size}")
         if sync not in SYNCS:
             raise ValueError(f"sync must be one of {', '.join(map(repr, SYNCS))}, not {sync!r}")
-        if interval is not None and not (0 < interval <= threading.TIMEOUT_MAX):
-            most = threading.TIMEOUT_MAX
-            raise ValueError(f"interval must be None or seconds above 0 and at most {most:.0f}, not {interval!r}")
+        if interval is not None and not (0 < interval <= TIMEOUT_MAX):
+            raise ValueError(
+                f"interval must be None or seconds above 0 and at most {TIMEOUT_MAX:.0f}, not {interval!r}"
+            )
         if sync == "interval" and interval is None:
             raise ValueError("sync='interval' needs an interval")
         super().__init__()

@@ -11,11 +11,11 @@ import enum
 import errno
 import os
 import sys
-from _thread import RLock
 from typing import TYPE_CHECKING, Any
 
 from .. import system
 from .._backend import chosen
+from .._imports import RLock
 from ..beside import Untrusted
 from ..blame import ignoring, is_ours, ours
 from ..descriptors import Descriptor

@@ -2,8 +2,8 @@
 
 A tick may stand still, as one to a pipe does whose reader has stopped. So whoever takes what is due next first sees to
 it that another thread waits for what comes after it; and whoever comes back from a tick and finds one waiting ends.
-The primitives are those that the interpreter had when this was imported, whatever gevent and its like put in the place
-of the modules `threading` and `queue` later.
+The primitives are those that the interpreter had when the package was imported, whatever gevent and its like put in
+their place later.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import sys
 import threading
 import time
 import weakref
-from _thread import allocate_lock, start_new_thread
 from collections import deque
 from contextlib import suppress
 from typing import Protocol
+
+from .._imports import allocate_lock, start_new_thread
 
 monotonic = time.monotonic
 

@@ -32,7 +32,7 @@ def test_records_are_visible_after_an_interval(tmp_path):
 def test_no_interval_starts_no_thread(tmp_path):
     code = (
         "import _thread, sys, fastmmap\n"
-        "from fastmmap.logs import ticker\\n"
+        "from fastmmap.logs import ticker\n"
         "with fastmmap.Appender(sys.argv[1], interval=None) as log:\n"
         "    log.append_many([b'x'] * 100)\n"
         "    print(_thread._count(), end=' ')\n"
