@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # whoever gathers what a program imports finds it here
 
     import numpy as numpy
 
+__all__ = ["RLock", "allocate_lock", "get_ident", "load", "start_new_thread"]
+
 # How many seconds a fork waits, and who needs a module: what the import waits for may be a lock that they have.
 PATIENCE = 10
 

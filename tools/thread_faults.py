@@ -22,109 +22,31 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from thread_calls import (
+    CALLS,
+    LINE,
+    SIZES,
+    TEXT,
+    USER,
+    Interrupt,
+    Timeout,
+    Wrong,
+    a_call,
+    attempt,
+    check,
+    check_quiet,
+    edit,
+    edited,
+    searches,
+)
+from thread_forks import forks, forks_of_others, forks_of_progress, nested
+
 import fastmmap
-from fastmmap import _backend, _imports, parallel
+from fastmmap import _imports, parallel
 from fastmmap.editing import edit as editing
 from fastmmap.editing import rewrite
-
-LINE = b"the cat and the other cat, the dog \n"
-TEXT = LINE * 1000
-NEW = TEXT.replace(b"cat", b"horse")
-THREADS = 4
-USER = 4321
-
-
-class Interrupt(KeyboardInterrupt):
-    """Ctrl-C, but of ours."""
-
-
-class Timeout(Exception):
-    """What a signal handler may raise just as well."""
-
-
-class Wrong(Exception):
-    """A promise that wasn't kept."""
-
-
-def check(condition: object, text: str) -> None:
-    if not condition:
-        raise Wrong(text)
-
-
-# --- what is tried ---
-
-
-def searches() -> dict[str, Callable[[bytearray], object]]:
-    """Calls in several threads, by name: each answers True where its answer is right."""
-    kernel, end = _backend.chosen, len(TEXT)
-
-    def hay(buffer: bytearray) -> parallel.Haystack:
-        return parallel.Haystack(buffer, 0, end)
-
-    return {
-        "find": lambda b: parallel.find(kernel, hay(b), b"absent", False, THREADS) == -1,
-        "rfind": lambda b: parallel.rfind(kernel, hay(b), b"dog", False, THREADS) == TEXT.rfind(b"dog"),
-        "count": lambda b: parallel.count(kernel, hay(b), b"cat", False, False, THREADS) == 2000,
-        "find_all": lambda b: (
-            parallel.find_all(kernel, hay(b), b"dog", False, False, THREADS).tolist()
-            == list(range(LINE.index(b"dog"), end, len(LINE)))
-        ),
-        "line_starts": lambda b: (
-            parallel.line_starts(kernel, hay(b), THREADS).tolist() == list(range(0, end, len(LINE)))
-        ),
-    }
-
-
-SIZES = parallel.BLOCK, parallel.WORTHWHILE, parallel.ROOM
-CALLS = (*searches(), "replace_file")
-
-
-@contextmanager
-def edited(folder: Path) -> Iterator[Path]:
-    """A file to be edited, which is old or new afterwards."""
-    path = folder / "file"
-    path.write_bytes(TEXT)
-    yield path
-    check(path.read_bytes() in (TEXT, NEW), "the file is neither old nor new")
-
-
-def edit(path: Path, progress: Callable[[int, int], object] | None = None) -> bool:
-    done = fastmmap.replace_file(path, b"cat", b"horse", threads=THREADS, progress=progress, durable=False)
-    return int(done) == 2000 and path.read_bytes() == NEW
-
-
-def check_quiet(folder: Path) -> None:
-    """Nobody writes to a descriptor that the call has closed: other files get its number at once."""
-    others = [open(folder / f"other{i}", "w+b") for i in range(4)]
-    deadline = time.monotonic() + 60
-    while _thread._count() > 0:
-        check(time.monotonic() < deadline, "threads go on when the call is over")
-        time.sleep(0.0005)
-    for other in others:
-        check(os.fstat(other.fileno()).st_size == 0, "a thread has written into somebody else's file")
-        other.close()
-
-
-def a_call(name: str, path: Path, buffer: bytearray) -> Callable[[], bool]:
-    return (lambda: edit(path)) if name == "replace_file" else (lambda: searches()[name](buffer))
-
-
-def attempt(call: Callable[[], bool], error: BaseException, buffer: bytearray) -> bool:
-    """Whether the call ended with this error; it must have, or be right. The buffer is free even while it is held."""
-    try:
-        check(call(), "a wrong answer")
-    except (Interrupt, Timeout) as caught:
-        check(caught is error, "another error than was raised")
-        if fastmmap.kernel != "python":  # whose own frames hold on to it
-            buffer.append(0)
-            buffer.pop()
-        return True
-    return False
-
 
 # --- interrupts ---
 
@@ -306,142 +228,6 @@ def limited(kind: str, folder: str) -> None:
     with edited(path) as file:
         check(edit(file), "replace_file")
     print("fine")
-
-
-# --- forks and nested calls ---
-
-
-def join(child: int) -> None:
-    check(os.waitpid(child, 0)[1] == 0, "a forked child's answer is wrong, or it hung")
-
-
-def in_child(call: Callable[[], bool]) -> None:
-    """Ends a forked child with what the call answers, or as hung."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(60)
-    status = 1
-    try:
-        status = 0 if call() else 2
-    finally:
-        os._exit(status)
-
-
-def forks(folder: Path, cases: int) -> int:
-    """A signal handler forks in the middle of a call: parent and child both come to its end."""
-    rng, parent, children = random.Random(2), os.getpid(), []
-
-    def handler(number, frame):
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        children.append(os.fork())
-        if children[-1] == 0:
-            signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(60)
-
-    signal.signal(signal.SIGALRM, handler)
-    hit = 0
-    for _ in range(cases):
-        name = rng.choice(list(searches()))
-        inside, right = True, False
-        signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.00002, 0.003))
-        try:
-            right = searches()[name](bytearray(TEXT))
-            hit += len(children)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            inside = False
-        finally:
-            if os.getpid() != parent:
-                os._exit(0 if right else 1)
-        check(right and not inside, f"{name}: wrong after a fork")
-        while children:
-            join(children.pop())
-    check(hit, "no fork came in the middle of a call")
-    return cases
-
-
-def forks_of_progress(folder: Path, cases: int) -> int:
-    """`progress` forks, and the child alone comes to the end of the edit: nothing is left out."""
-    parent = os.getpid()
-
-    class Enough(Exception):
-        pass
-
-    calls = fork_at = 0
-
-    def progress(done, total):
-        nonlocal calls
-        calls += 1
-        if calls == fork_at and os.getpid() == parent:
-            child = os.fork()
-            if child:
-                join(child)
-                raise Enough
-            signal.alarm(60)
-
-    for case in range(cases):
-        calls, fork_at = 0, 1 + case % 5
-        path = folder / "file"
-        path.write_bytes(TEXT)
-        try:
-            right = edit(path, progress)
-        except Enough:
-            right = path.read_bytes() == NEW
-        finally:
-            if os.getpid() != parent:
-                os._exit(0 if path.read_bytes() == NEW else 1)
-        check(right and calls, "the child has left something out")
-        check_quiet(folder)
-    return cases
-
-
-def forks_of_others(folder: Path, cases: int) -> int:
-    """Another thread forks in the middle of a call; its child makes calls of its own."""
-    stop = threading.Event()
-    wrong = []
-
-    def work():
-        while not stop.is_set():
-            wrong.extend(name for name, search in searches().items() if not search(bytearray(TEXT)))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        for case in range(cases):
-            name = list(searches())[case % len(searches())]
-            child = os.fork()
-            if child == 0:
-                in_child(lambda name=name: searches()[name](bytearray(TEXT)))
-            join(child)
-    finally:
-        stop.set()
-        thread.join()
-    check(not wrong, f"{wrong} gave wrong answers")
-    return cases
-
-
-def nested(folder: Path, cases: int) -> int:
-    """A signal handler that makes a call, in the middle of a call, and of such a handler's."""
-    rng, wrong, depth, hit = random.Random(3), [], 0, 0
-
-    def handler(number, frame):
-        nonlocal depth, hit
-        hit, depth = hit + 1, depth + 1
-        if depth < 4:
-            signal.setitimer(signal.ITIMER_REAL, 0.0003)
-        name = rng.choice(list(searches()))
-        if not searches()[name](bytearray(TEXT)):
-            wrong.append(name)
-        depth -= 1
-
-    signal.signal(signal.SIGALRM, handler)
-    for _ in range(cases):
-        name = rng.choice(CALLS)
-        with edited(folder) as path:
-            signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.00002, 0.003))
-            check(a_call(name, path, bytearray(TEXT))(), f"{name}: wrong")
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    check(not wrong, f"{wrong} gave wrong answers in a handler")
-    check(hit, "no signal came")
-    return cases
 
 
 KINDS = {  # and how many cases of each are tried
