@@ -129,7 +129,30 @@ cdef class Stage:
         return switches
 
     def append(self, data):
-        """Stores one record, bytes-like or str; nothing is added to it."""
+        r"""Stores one record behind those before it. Nothing is added to it.
+
+        Parameters
+        ----------
+        data : bytes-like or str
+            The record. A str is encoded as UTF-8.
+
+        Raises
+        ------
+        TypeError
+            The record is neither bytes-like nor a str.
+        ValueError
+            There is no room for it: an Appender makes room, and raises this only when it is closed.
+        OSError
+            An Appender can't write to its file. The record isn't taken; those before it wait for the next flush.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.Appender("app.log") as log:
+        ...     log.append("one\n")
+        ...     log.position
+        4
+        """
         if PyBytes_CheckExact(data):
             if not self.store(data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
                 self._overflow(data)

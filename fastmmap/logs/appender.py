@@ -28,18 +28,49 @@ SYNCS = (None, "interval", "always")
 
 
 class Appender(Storing):
-    """Appends records to a file: into a stage, which is written to the file by one write(2) when it is full.
+    r"""Appends records to a file, fast: into a stage, which one write(2) takes to the file when it is full.
 
-    path: of the file, made where it isn't there. sync: when records are safe from a power loss: "always" when append
-    returns, "interval" so many seconds later, None when `sync` is called. interval: after how many seconds records are
-    visible in the file at the latest; None: when the stage is full, and after `flush`, `sync` and `close`. stage_size:
-    how many bytes of records are staged at most. stage_dir: the directory for the stage, that of the file when None.
+    A record is bytes-like or a str, and nothing is added to it, no newline either. Threads may share an appender, and
+    processes a file: records are never split, and those of each appender stay in order. Records of 64 KiB and more go
+    to the file directly, with what is staged before them.
 
-    Records are bytes-like or str, and nothing is added to them. The stage is a mapped file beside the log, so a killed
-    process loses nothing that was appended: the next appender of the file, or `recover`, takes it to the log, once.
-    Where that can't be had (a network filesystem, a directory that can't be written to) the stage is memory, with a
-    RuntimeWarning that says why, and `survives_kill` is False; so it is for a pipe or a device. Threads may share an
-    appender, and processes a file; records are never split, and each appender's stay in order.
+    Parameters
+    ----------
+    path : str, bytes or os.PathLike
+        The file, made if it isn't there. It may also be a pipe or a device.
+    sync : None, "interval" or "always", default None
+        When records are safe from a power loss: when `sync` is called; `interval` seconds later; when append returns.
+    interval : float or None, default 1.0
+        After how many seconds records are in the file at the latest, for its readers to see. None: when the stage is
+        full, and after `flush`, `sync` and `close`.
+    stage_size : int, default 1 MiB
+        How many bytes of records are staged at most.
+    stage_dir : str, bytes or os.PathLike, or None, default None
+        The directory for the stage, on a filesystem of this machine. None: that of the file. All writers of a file
+        should name the same one.
+
+    Attributes
+    ----------
+    name : str or bytes
+        The path, as it was given.
+
+    Raises
+    ------
+    OSError
+        The file can't be opened or made, or holds up an earlier writer's records that can't be taken to it.
+    ValueError
+        `sync`, `interval` or `stage_size` is out of its range, or sync="interval" has no interval.
+
+    Warns
+    -----
+    RuntimeWarning
+        The stage can't be a file (on a network filesystem, in a directory that can't be written to), and why. It is
+        memory then, and `survives_kill` is False. So it is, without a warning, for a pipe or a device.
+
+    Notes
+    -----
+    The stage is a mapped file beside the log, so a killed process loses nothing that was appended: the next appender of
+    the file takes it to the log, once, or `recover` does.
 
     A log that is renamed is written to under its new name, as every open file is, until `reopen`. One that was removed,
     or that another was renamed over, is opened anew at its path before the next write, and made if need be: no record
@@ -47,7 +78,17 @@ class Appender(Storing):
 
     A write that fails raises OSError and loses nothing: what was accepted is written with the next flush. An append
     that raises hasn't taken its record. When the system fails to sync, what had been written before may be lost, and
-    every later call but `close` raises that error.
+    every later call but `close` raises that error. An appender that is closed raises ValueError.
+
+    Examples
+    --------
+    >>> import fastmmap, pathlib
+    >>> with fastmmap.Appender("app.log") as log:
+    ...     log.append("one\n")
+    ...     log.append_many(["two\n", b"three\n"])
+    2
+    >>> pathlib.Path("app.log").read_bytes()
+    b'one\ntwo\nthree\n'
     """
 
     def __init__(
@@ -91,9 +132,34 @@ class Appender(Storing):
     # --- appending ---
 
     def append_many(self, records: Iterable[Data]) -> int:
-        """Appends each record of an iterable and returns how many there were. An error leaves those before it appended.
+        r"""Appends each record of an iterable. A list or tuple of bytes is the fastest way to append.
 
-        With sync="always" they are made durable together, before it returns.
+        Parameters
+        ----------
+        records : iterable of bytes-like or str
+            The records, to which nothing is added.
+
+        Returns
+        -------
+        int
+            How many records there were.
+
+        Raises
+        ------
+        TypeError, OSError, ValueError
+            As `append` does, and whatever the iterable raises. The records before are appended; `position` tells how
+            many bytes were taken.
+
+        Notes
+        -----
+        With sync="always" the records are made durable together, before it returns.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.Appender("app.log") as log:
+        ...     log.append_many(f"line {i}\n" for i in range(1000))
+        1000
         """
         if self._durability.policy != "always":
             return super().append_many(records)
@@ -112,11 +178,51 @@ class Appender(Storing):
         return number
 
     def writelines(self, lines: Iterable[Data]) -> None:
-        """append_many, for those who expect a file. As there, nothing is added to the lines."""
+        r"""Appends each line of an iterable: `append_many`, for code that expects a file.
+
+        Parameters
+        ----------
+        lines : iterable of bytes-like or str
+            The lines. As for files, nothing is added to them, no newline either.
+
+        Raises
+        ------
+        TypeError, OSError, ValueError
+            As `append_many` does.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.Appender("app.log") as log:
+        ...     log.writelines(["one\n", "two\n"])
+        """
         self.append_many(lines)
 
     def write(self, data: Data) -> int:
-        """append, for those who expect a file: returns how many bytes were taken."""
+        r"""Appends a record and returns its length: `append`, for code that expects a file.
+
+        Parameters
+        ----------
+        data : bytes-like or str
+            The record. A str is encoded as UTF-8.
+
+        Returns
+        -------
+        int
+            How many bytes were taken: all of them. Of a str that is the length of its UTF-8.
+
+        Raises
+        ------
+        TypeError, OSError, ValueError
+            As `append` does.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.Appender("app.log") as log:
+        ...     log.write("one\n")
+        4
+        """
         if isinstance(data, str):
             data = str.encode(data)
         if type(data) is bytes:
@@ -129,7 +235,25 @@ class Appender(Storing):
     # --- writing ---
 
     def flush(self) -> None:
-        """Writes the stage to the file: what was appended before is visible to its readers."""
+        r"""Writes the stage to the file: readers of the file see all that was appended before.
+
+        Raises
+        ------
+        OSError
+            The file can't be written to, or an earlier sync has failed. Nothing is lost: the next flush tries again.
+        ValueError
+            The appender is closed.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> log = fastmmap.Appender("app.log")
+        >>> log.append("one\n")
+        >>> log.flush()
+        >>> pathlib.Path("app.log").read_text()
+        'one\n'
+        >>> log.close()
+        """
         with Open(self), self._lock:
             self._check_open()
             self._durability.check()
@@ -140,7 +264,23 @@ class Appender(Storing):
                 self._rest()  # the next append tries to arm it
 
     def sync(self) -> None:
-        """flush, and returns when the file would survive a power loss."""
+        r"""Flushes, and returns when all that was appended before would survive a power loss.
+
+        Raises
+        ------
+        OSError
+            The file can't be written to; or the system can't sync it, and then what was written since the last sync may
+            be lost, and every later call but `close` raises this error again.
+        ValueError
+            The appender is closed.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.Appender("app.log") as log:
+        ...     log.append("one\n")
+        ...     log.sync()
+        """
         with Open(self), self._lock:
             self._check_open()
             self._durability.is_asked = True
@@ -148,11 +288,11 @@ class Appender(Storing):
             self._make_durable()
 
     def reopen(self) -> None:
-        """Goes on in the file that the path leads to now, as after a rotation; makes it where there is none.
+        r"""Goes on in the file that the path leads to now, as after a rotation. It is made where there is none.
 
         What is staged goes to the file as it was open, under whatever name it has now, or to the new one if it has
         none any more. `position` goes on counting. The path is the one that was given, from the directory where the
-        appender was made. A signal handler may call it, of SIGHUP for instance, whatever it came into.
+        appender was made. A signal handler may call this, of SIGHUP for instance, whatever it came into.
 
         Raises
         ------
@@ -161,6 +301,17 @@ class Appender(Storing):
             records. Where only the new stage can't be made, the next append tries again.
         ValueError
             The appender is closed.
+
+        Examples
+        --------
+        >>> import fastmmap, os
+        >>> with fastmmap.Appender("app.log") as log:
+        ...     log.append("one\n")
+        ...     os.rename("app.log", "app.log.1")
+        ...     log.reopen()
+        ...     log.append("two\n")
+        >>> os.path.getsize("app.log.1"), os.path.getsize("app.log")
+        (4, 4)
         """
         with Open(self), self._lock:
             self._check_open()
@@ -168,7 +319,24 @@ class Appender(Storing):
             self._reopen()
 
     def close(self) -> None:
-        """Flushes and closes, and removes the stage. A flush that fails leaves the appender open, with its records."""
+        """Flushes, closes, and removes the stage. Closing twice does nothing.
+
+        A with statement closes the appender at its end.
+
+        Raises
+        ------
+        OSError
+            The flush failed: the appender stays open, with its records, and may be closed again. Or an earlier sync has
+            failed: the appender is closed.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> log = fastmmap.Appender("app.log")
+        >>> log.close()
+        >>> log.closed
+        True
+        """
         if self._is_closed:
             return
         self._take_over()

@@ -24,22 +24,29 @@ class Storing(Staging):
 
     @property
     def closed(self) -> bool:
-        """Whether close was called."""
+        """Whether the appender is closed, a bool."""
         return self._is_closed
 
     @property
     def survives_kill(self) -> bool:
-        """Whether records that were appended outlive this process when it is killed."""
+        """Whether records that were appended outlive this process when it is killed, a bool.
+
+        False where the stage is memory: for a pipe, a device, and where a RuntimeWarning said so. A killed process
+        loses up to `stage_size` bytes there.
+        """
         return self._survives
 
     @property
     def position(self) -> int:
-        """How many bytes this appender has accepted."""
+        """How many bytes this appender has accepted, an int. `reopen` doesn't set it back."""
         return self._stored
 
     @property
     def size(self) -> int:
-        """How many bytes the file has, with those that wait in the stage."""
+        """How many bytes the file has with those that wait in this appender's stage, an int.
+
+        What waits in the stages of other appenders isn't counted. ValueError when the appender is closed.
+        """
         with Open(self), self._lock:
             self._check_open()
             stage, log = self._stage, self._log
