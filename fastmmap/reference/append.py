@@ -22,9 +22,42 @@ WORD = struct.Struct("=Q")
 
 
 def append(buffer: Buffer, position: SupportsIndex, data: Data) -> int:
-    """Stores `data`, bytes-like or str, at buffer[position:] and returns the position after it.
+    r"""Stores bytes in a buffer at a position, and returns the position behind them.
 
-    ValueError where it doesn't fit, with nothing stored.
+    Parameters
+    ----------
+    buffer : writable bytes-like
+        Any C-contiguous buffer, taken as bytes.
+    position : int
+        Where to store, in bytes from the buffer's start.
+    data : bytes-like or str
+        What to store. A str is encoded as UTF-8.
+
+    Returns
+    -------
+    int
+        The position behind what was stored, for the next call.
+
+    Raises
+    ------
+    ValueError
+        `data` doesn't fit at `position`, or that is outside the buffer. Nothing is stored.
+    BufferError
+        The buffer is read-only, or isn't C-contiguous.
+    TypeError
+        `buffer` is no buffer, `position` no integer, or `data` neither bytes-like nor a str.
+    MappedFileError
+        The mapped file was truncated meanwhile.
+
+    Examples
+    --------
+    >>> buffer = bytearray(8)
+    >>> fastmmap.append(buffer, 0, "one")
+    3
+    >>> fastmmap.append(buffer, 3, b"two")
+    6
+    >>> buffer
+    bytearray(b'onetwo\x00\x00')
     """
     if position is None:
         raise TypeError("position must be an integer, not None")
