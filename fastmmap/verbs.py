@@ -1,4 +1,4 @@
-"""The kernels that read, as methods of what can be read: m.find(needle) is fastmmap.find(m, needle)."""
+"""The kernels as methods of a mapping: m.find(needle) is fastmmap.find(m, needle)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from ._backend import chosen
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, SupportsIndex
 
-    from .reference.arguments import Index, Integers, Needle, Offsets
+    from .lines import LineIndex
+    from .reference.arguments import Data, Index, Integers, Needle, Offsets
 
 
 class Verbs:
-    """Mixed into a buffer."""
+    """Mixed into a mapping."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+        mode: str
+        name: Any
+        _index: LineIndex
 
     def find(
         self,
@@ -99,3 +105,23 @@ class Verbs:
     def gather(self, offsets: Integers, length: Any, *, threads: int | None = None) -> Any:
         """fastmmap.gather in this mapping."""
         return chosen.gather(self, offsets, length, threads=threads)
+
+    def replace(
+        self,
+        old: Data,
+        new: Data,
+        count: SupportsIndex = -1,
+        *,
+        start: Index = 0,
+        end: Index = None,
+        threads: int | None = None,
+    ) -> int:
+        """fastmmap.replace in this mapping."""
+        if self.mode == "r":
+            raise BufferError(f"{self.name!r} is mapped read-only: open it with mode 'r+' or 'c' to replace in it")
+        self._index.forget()
+        try:
+            replaced: int = chosen.replace(self, old, new, count, start=start, end=end, threads=threads)
+        finally:
+            self._index.forget()
+        return replaced
