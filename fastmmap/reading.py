@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import errno
-import io
 import operator
 import os
 import sys
 from contextlib import contextmanager
 
-from . import system
 from ._backend import chosen
-from .blame import ours
-from .descriptors import Open
+from .describing import Describing
 from .reference.arguments import held, storage
 
 TYPE_CHECKING = False
@@ -30,14 +27,12 @@ _PIECE = 1 << 20
 _LINE = 1 << 10
 
 
-class Reading:
+class Reading(Describing):
     """Mixed into a mapping: its bytes as those of a binary file that is open for reading, and a position in them.
 
     The position may lie beyond the end, where nothing is read. Each call is atomic among threads; one that raises
     leaves the position where it was.
     """
-
-    _is_reopened = False
 
     if TYPE_CHECKING:
         _lock: RLock
@@ -122,60 +117,6 @@ class Reading:
         with self._lock:
             self._check_readable()
             return self._position
-
-    def readable(self) -> bool:
-        """True: it may be read."""
-        return self._check_readable()
-
-    def seekable(self) -> bool:
-        """True: its position may be moved."""
-        return self._check_readable()
-
-    def writable(self) -> bool:
-        """False: it is changed by its items, `replace` and `append`, not by write."""
-        return not self._check_readable()
-
-    def isatty(self) -> bool:
-        """False: it is no terminal."""
-        return not self._check_readable()
-
-    def fileno(self) -> int:
-        """A descriptor of the file's, for those who read by it: it has the same bytes at the same positions.
-
-        It is never the caller's, whose position stays, and is closed with the mapping. io.UnsupportedOperation where it
-        can't be had: for a mapping of a part of the file or with changes of its own ("c"), for one without a
-        descriptor, and for one of a caller's whose file can't be opened again.
-        """
-        with self._lock:
-            size = len(self)
-            fd = self.descriptor
-            if fd < 0 or self.mode == "c" or self.offset or os.fstat(fd).st_size != size:
-                raise io.UnsupportedOperation("fileno: the mapping isn't all of a file that is open")
-            if isinstance(getattr(self, "name", None), int) and not self._is_reopened:
-                self._reopen(fd)
-            os.lseek(fd, self._position, os.SEEK_SET)
-            return fd
-
-    def _reopen(self, fd: int) -> None:
-        """Has the copy of a caller's descriptor stand for the file opened anew, with a position of its own.
-
-        It keeps its number, so whoever is at work with it notices nothing.
-        """
-        flags = os.O_RDWR if self.mode in ("r+", "w+") else os.O_RDONLY
-        try:
-            with Open() as file:
-                system.open_into(file, system.path_of(fd), flags)
-                if not os.path.samestat(os.fstat(file.fd), os.fstat(fd)):
-                    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-                os.dup2(file.fd, fd, inheritable=False)
-        except ours(OSError) as error:
-            text = "fileno: the descriptor's position isn't ours to move, and its file can't be opened anew"
-            raise io.UnsupportedOperation(f"{text}: {error.strerror}") from None
-        self._is_reopened = True
-
-    def _check_readable(self) -> bool:
-        """True; ValueError when it is closed."""
-        return len(self) >= 0
 
     def _next(self, number: int) -> bytes:
         """The next bytes, all of them for a negative number."""
