@@ -30,27 +30,118 @@ class Describing:
         def __len__(self) -> int: ...
 
     def readable(self) -> bool:
-        """True: it may be read."""
+        """True: the mapping may be read.
+
+        Returns
+        -------
+        bool
+            True.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.open(None, size=3) as m:
+        ...     m.readable()
+        True
+        """
         return self._check_readable()
 
     def seekable(self) -> bool:
-        """True: its position may be moved."""
+        """True: the position may be moved.
+
+        Returns
+        -------
+        bool
+            True.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.open(None, size=3) as m:
+        ...     m.seekable()
+        True
+        """
         return self._check_readable()
 
     def writable(self) -> bool:
-        """False: it is changed by its items, `replace` and `append`, not by write."""
+        """False: the mapping is changed by its items, `replace` and `append`, not by write.
+
+        Returns
+        -------
+        bool
+            False.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.open(None, size=3) as m:
+        ...     m.writable()
+        False
+        """
         return not self._check_readable()
 
     def isatty(self) -> bool:
-        """False: it is no terminal."""
+        """False: the mapping is no terminal.
+
+        Returns
+        -------
+        bool
+            False.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.open(None, size=3) as m:
+        ...     m.isatty()
+        False
+        """
         return not self._check_readable()
 
     def fileno(self) -> int:
         """A descriptor of the file's, for those who read by it: it has the same bytes at the same positions.
 
-        It is never the caller's, whose position stays, and is closed with the mapping. io.UnsupportedOperation where it
-        can't be had: for a mapping of a part of the file or with changes of its own ("c"), for one without a
-        descriptor, and for one of a caller's whose file can't be opened again.
+        It is never the caller's, whose position stays. It is closed with the mapping.
+
+        Returns
+        -------
+        int
+            The descriptor.
+
+        Raises
+        ------
+        io.UnsupportedOperation
+            It can't be had: the mapping is of a part of the file, has changes of its own ("c") or no descriptor, or was
+            made of a caller's descriptor whose file can't be opened again.
+        ValueError
+            The mapping is closed.
+
+        Examples
+        --------
+        >>> import fastmmap, os, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one")
+        >>> with fastmmap.open("file", "r+") as m:
+        ...     os.fstat(m.fileno()).st_size
+        3
         """
         with self._lock:
             size = len(self)

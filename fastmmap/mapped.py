@@ -32,18 +32,60 @@ _FLAGS = {"r": os.O_RDONLY, "c": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR |
 
 
 class MappedFile(Ranging, Reading, Resizing, Paging):
-    """A file mapped into memory: a buffer, with the kernels as methods, that can be read as binary files are.
+    """A file mapped into memory: a buffer, with the functions as methods, that can be read as binary files are.
 
-    path: str, bytes or os.PathLike; a descriptor, which stays the caller's, its position neither used nor moved where
-    the file has one; or None for `size` bytes of anonymous memory. mode: "r" reads; "r+" reads and writes; "w+" makes
-    the file or empties it; "c" keeps what is written to this process. size: how many bytes from `offset` on, all there
-    are when None; past the end of the file, "r+" and "w+" grow it, with blocks allocated, and the other modes raise
-    ValueError. drop_behind: large scans let go of the pages behind them, in the page cache too, so that a file beyond
-    memory pushes nothing else out ("r" and "r+").
+    `m[i]` is a byte as an int and `m[a:b]` a slice as bytes; in modes other than "r" both can be stored to. `b"x" in
+    m`, `len(m)` and `memoryview(m)` work too. A with statement closes the mapping at its end.
 
-    OSErrors name the file. What has no pages to map, such as a pipe or a file in /proc, is read into memory instead
-    ("r" and "c" alone), no more of it than `size` and `offset` ask for, and `backend` says "memory". Block devices are
-    mapped.
+    Parameters
+    ----------
+    path : str, bytes, os.PathLike, int or None
+        The file; or a descriptor, which stays the caller's, its position neither used nor moved where the file has one;
+        or None for `size` bytes of anonymous memory.
+    mode : {"r", "r+", "w+", "c"}, default "r"
+        "r" reads; "r+" reads and writes; "w+" makes the file or empties it; "c" keeps what is written to this process.
+    size : int or None, default None
+        How many bytes to map, from `offset` on. None: all there are. Past the end of the file, "r+" and "w+" grow it,
+        with blocks allocated.
+    offset : int, default 0
+        Where in the file the mapping begins, in bytes. Any number will do.
+    drop_behind : bool, default False
+        Whether large scans let go of the pages behind them, in the page cache too, so that a file beyond memory pushes
+        nothing else out. For files, in modes "r" and "r+".
+
+    Attributes
+    ----------
+    name : str, bytes, int or None
+        The path or descriptor, as it was given.
+    mode : str
+        The mode. That of anonymous memory is "w+" or "c".
+    backend : str
+        "mmap"; or "memory" for anonymous memory, and for what has no pages to map and was read instead.
+    offset : int
+        Where in the file the mapping begins, in bytes.
+
+    Raises
+    ------
+    OSError
+        The file can't be opened or mapped, or there is no space to grow it. It has the file's name.
+    ValueError
+        The mode is unknown, `size` or `offset` is negative, the range is past the end of the file in modes "r" and "c",
+        or an argument doesn't go with the others.
+
+    Notes
+    -----
+    What has no pages to map, such as a pipe or a file in /proc, is read into memory ("r" and "c" alone), no more of it
+    than `size` and `offset` ask for. Block devices are mapped. When the file is truncated meanwhile, methods raise
+    MappedFileError; `memoryview(m)` and what reads by it, such as `re` and numpy, end the process. A mapping of a path
+    can be pickled: it is mapped again where it is loaded.
+
+    Examples
+    --------
+    >>> import fastmmap
+    >>> with fastmmap.open("file", "w+", size=5) as m:
+    ...     m[:] = b"hello"
+    ...     m.find("l"), m[0], m[1:3], b"x" in m
+    (2, 104, b'el', False)
     """
 
     def __init__(
@@ -177,11 +219,22 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
 
     @property
     def closed(self) -> bool:
-        """Whether close was called."""
+        """Whether close was called, a bool."""
         return self._closed
 
     def close(self) -> None:
-        """Closes the descriptor at once, and lets go of the memory with its last view. Closing twice does nothing."""
+        """Closes the descriptor at once, and lets go of the memory with its last view. Closing twice does nothing.
+
+        It never fails. Views that were taken keep what they show; other calls raise ValueError from then on.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> m = fastmmap.open(None, size=10)
+        >>> m.close()
+        >>> m.closed
+        True
+        """
         with self._lock:
             self._closed = True
             self.descriptor = -1  # nobody asks by a number that is about to be another file's
@@ -210,7 +263,7 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
 
     @property
     def lines(self) -> Lines:
-        """The lines, by number: m.lines[1_000_000]."""
+        """The lines by number from 0, as `Lines`: m.lines[1_000_000], m.lines[-1], m.lines[5:9]."""
         return Lines(self, self._index)
 
 
@@ -231,5 +284,44 @@ def open(
     offset: int = 0,
     drop_behind: bool = False,
 ) -> MappedFile:
-    """Maps a file, as MappedFile says."""
+    r"""Maps a file into memory, or makes memory without one.
+
+    Parameters
+    ----------
+    path : str, bytes, os.PathLike, int or None
+        The file; or a descriptor, which stays the caller's, its position neither used nor moved where the file has one;
+        or None for `size` bytes of anonymous memory.
+    mode : {"r", "r+", "w+", "c"}, default "r"
+        "r" reads; "r+" reads and writes; "w+" makes the file or empties it; "c" keeps what is written to this process.
+    size : int or None, default None
+        How many bytes to map, from `offset` on. None: all there are. Past the end of the file, "r+" and "w+" grow it,
+        with blocks allocated.
+    offset : int, default 0
+        Where in the file the mapping begins, in bytes. Any number will do.
+    drop_behind : bool, default False
+        Whether large scans let go of the pages behind them, in the page cache too, so that a file beyond memory pushes
+        nothing else out. For files, in modes "r" and "r+".
+
+    Returns
+    -------
+    MappedFile
+        A buffer, with the functions as methods. What has no pages to map, such as a pipe or a file in /proc, is read
+        into memory instead ("r" and "c" alone), no more of it than `size` and `offset` ask for.
+
+    Raises
+    ------
+    OSError
+        The file can't be opened or mapped, or there is no space to grow it. It has the file's name.
+    ValueError
+        The mode is unknown, `size` or `offset` is negative, the range is past the end of the file in modes "r" and "c",
+        or an argument doesn't go with the others.
+
+    Examples
+    --------
+    >>> import fastmmap, pathlib
+    >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+    >>> with fastmmap.open("file") as m:
+    ...     m.find(b"two"), m.count("\n"), m.lines[-1]
+    (4, 3, b'three')
+    """
     return MappedFile(path, mode, size=size, offset=offset, drop_behind=drop_behind)

@@ -27,10 +27,32 @@ class Paging(Mapping):
         name: Any
 
     def flush(self, start: int = 0, length: int | None = None, *, wait: bool = True) -> None:
-        """Writes changed pages back to the file: `length` bytes from `start` on, to the end when None.
+        """Writes changed pages back to the file.
 
-        wait=True returns when they are on the disk. wait=False only asks for it, and promises nothing. Without a file
-        to write to (modes "r" and "c", anonymous memory) nothing happens.
+        Without a file to write to (modes "r" and "c", anonymous memory) nothing happens.
+
+        Parameters
+        ----------
+        start : int, default 0
+            Where what is written back begins, in bytes.
+        length : int or None, default None
+            How many bytes are. None: all from `start` on.
+        wait : bool, default True
+            Whether to return when they are on the disk. False only asks the system to begin, and promises nothing.
+
+        Raises
+        ------
+        ValueError
+            The range isn't within the mapping, or that is closed.
+        OSError
+            The disk can't be written to.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.open("file", "w+", size=5) as m:
+        ...     m[:] = b"hello"
+        ...     m.flush()
         """
         length = self._check_span(start, length)
         if self.backend != "mmap" or ACCESS[self.mode] != "write":
@@ -45,10 +67,32 @@ class Paging(Mapping):
                 system.make_durable(self.descriptor)
 
     def advise(self, advice: str, start: int = 0, length: int | None = None) -> None:  # type: ignore[override]
-        """Tells the system how the memory will be used: one of fastmmap._system.ADVICE, as in "sequential".
+        """Tells the system how the memory will be used.
 
         It is no more than advice: where the system doesn't know it, or can't follow it without losing what only memory
         holds, nothing happens.
+
+        Parameters
+        ----------
+        advice : {"normal", "random", "sequential", "willneed", "dontneed", "hugepage", "nohugepage"}
+            As madvise(2) knows it.
+        start : int, default 0
+            Where the memory begins that it is about, in bytes.
+        length : int or None, default None
+            How many bytes it is about. None: all from `start` on.
+
+        Raises
+        ------
+        ValueError
+            The advice is unknown, the range isn't within the mapping, or that is closed.
+        OSError
+            The system refuses it.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.open("file", "w+", size=5) as m:
+        ...     m.advise("sequential")
         """
         number = system.advice(advice)
         length = self._check_span(start, length)

@@ -45,7 +45,33 @@ class Reading(Describing):
         def __getitem__(self, index: Any) -> Any: ...
 
     def read(self, n: SupportsIndex | None = -1) -> bytes:
-        """The next n bytes, fewer where the mapping ends; all that are left when n is None or negative."""
+        r"""Reads the next bytes, from the position on.
+
+        Parameters
+        ----------
+        n : int or None, default -1
+            How many bytes at most. None or a negative number: all that are left.
+
+        Returns
+        -------
+        bytes
+            They are fewer than `n` where the mapping ends, and b"" at the end.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+        MappedFileError
+            The file was truncated meanwhile. The position stays where it was.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.read(3), m.read()
+        (b'one', b'\ntwo\nthree\n')
+        """
         with self._lock:
             data = self._next(_count(n))
             self._position += len(data)
@@ -54,11 +80,61 @@ class Reading(Describing):
     read1 = read
 
     def readall(self) -> bytes:
-        """All bytes that are left."""
+        r"""Reads all bytes that are left, from the position on.
+
+        Returns
+        -------
+        bytes
+            They are b"" at the end.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+        MappedFileError
+            The file was truncated meanwhile. The position stays where it was.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.seek(8), m.readall()
+        (8, b'three\n')
+        """
         return self.read()
 
     def readinto(self, buffer: Buffer) -> int:
-        """Fills a writable buffer with the next bytes, as far as there are any; returns how many."""
+        r"""Fills a buffer with the next bytes, from the position on.
+
+        Parameters
+        ----------
+        buffer : writable bytes-like
+            What is filled from its start, as far as there are bytes.
+
+        Returns
+        -------
+        int
+            How many bytes were read: 0 at the end.
+
+        Raises
+        ------
+        TypeError
+            `buffer` isn't a writable buffer.
+        ValueError
+            The mapping is closed.
+        MappedFileError
+            The file was truncated meanwhile. The position stays where it was.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     buffer = bytearray(4)
+        ...     m.readinto(buffer), buffer
+        (4, bytearray(b'one\n'))
+        """
         with self._lock, _filled(buffer) as target:
             number = min(len(target), max(len(self) - self._position, 0))
             for done in range(0, number, _PIECE):
@@ -70,14 +146,66 @@ class Reading(Describing):
     readinto1 = readinto
 
     def readline(self, size: SupportsIndex | None = -1) -> bytes:
-        """The next bytes up to a newline, that included, but no more than `size`; b"" at the end."""
+        r"""Reads the next bytes up to a newline, that included.
+
+        Parameters
+        ----------
+        size : int or None, default -1
+            How many bytes at most. None or a negative number: the whole line.
+
+        Returns
+        -------
+        bytes
+            They are b"" at the end.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+        MappedFileError
+            The file was truncated meanwhile. The position stays where it was.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.readline(), m.readline(2)
+        (b'one\n', b'tw')
+        """
         with self._lock:
             line = self._next_line(_count(size))
             self._position += len(line)
             return line
 
     def readlines(self, hint: SupportsIndex | None = -1) -> list[bytes]:
-        """The lines that are left, each with its newline; with a hint above 0, until more bytes are read."""
+        r"""Reads the lines that are left, from the position on.
+
+        Parameters
+        ----------
+        hint : int or None, default -1
+            If above 0, no line is read after more bytes than that.
+
+        Returns
+        -------
+        list of bytes
+            Each line with its newline.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+        MappedFileError
+            The file was truncated meanwhile. The position stays where it was.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.readlines()
+        [b'one\n', b'two\n', b'three\n']
+        """
         most = _count(hint)
         with self._lock:
             lines: list[bytes] = []
@@ -95,9 +223,34 @@ class Reading(Describing):
             return lines
 
     def seek(self, offset: SupportsIndex, whence: SupportsIndex = os.SEEK_SET) -> int:
-        """Moves the position, counted from the start, from where it is (1), or from the end (2); returns it.
+        r"""Moves the position from which `read` reads. It may lie beyond the end, where nothing is read.
 
-        OSError for what is before the start.
+        Parameters
+        ----------
+        offset : int
+            How far, in bytes.
+        whence : {0, 1, 2}, default 0
+            From where: the mapping's start, the position, or the mapping's end.
+
+        Returns
+        -------
+        int
+            The new position, counted from the mapping's start.
+
+        Raises
+        ------
+        OSError
+            The position would be before the start.
+        ValueError, OverflowError
+            `whence` is something else, the mapping is closed, or `offset` is too large.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.seek(-6, 2), m.read()
+        (8, b'three\n')
         """
         position, origin = operator.index(offset), operator.index(whence)
         if abs(position) > sys.maxsize:
@@ -113,7 +266,27 @@ class Reading(Describing):
             return position
 
     def tell(self) -> int:
-        """The position: of the byte that is read next, counted from the mapping's first."""
+        r"""The position: the offset of the byte that is read next, from the mapping's start.
+
+        Returns
+        -------
+        int
+            In bytes.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     line = m.readline()
+        ...     m.tell()
+        4
+        """
         with self._lock:
             self._check_readable()
             return self._position
