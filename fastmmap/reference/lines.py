@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def line_starts(buffer: Readable, start: Index = 0, end: Index = None, *, threads: int | None = None) -> Offsets:
     r"""The offsets at which lines start, ascending, in an array.
 
-    The first is start itself, then comes the offset after each newline that has a byte after it: a final newline opens
-    no line. An empty range has none.
+    The first is start itself, then comes the offset after each newline that has a byte after it: a final newline
+    opens no line. An empty range has none.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ def gather(buffer: Readable, offsets: Integers, length: Any, *, threads: int | N
     IndexError
         A record isn't wholly in the buffer. The error names the first such; nothing was read.
     TypeError, ValueError
-        `buffer` is neither a buffer nor a path, an offset or length is no integer, a length is negative, there are not
-        as many lengths as offsets, or `threads` is below 1.
+        `buffer` is neither a buffer nor a path, an offset or length is no integer, a length is negative, there are
+        not as many lengths as offsets, or `threads` is below 1.
     BufferError, OSError
         The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
 
