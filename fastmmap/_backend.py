@@ -75,7 +75,21 @@ def _reference(verb: str) -> Any:
 
 
 def usable() -> list[str]:
-    """The names of the kernels that can be had here, best first."""
+    """The names of the kernels that can be had on this machine, best first.
+
+    FASTMMAP_KERNEL=name in the environment demands one of them; `fastmmap.kernel` is the one that is used.
+
+    Returns
+    -------
+    list of str
+        From "avx512", "avx2", "sse2", "neon", "scalar" (a byte at a time) and "python" (the reference).
+
+    Examples
+    --------
+    >>> import fastmmap
+    >>> fastmmap.kernel in fastmmap.kernels()
+    True
+    """
     return [kernel.name for kernel in _usable()]
 
 

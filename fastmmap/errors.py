@@ -24,11 +24,33 @@ _MEANING = {
 class MappedFileError(OSError):
     """Mapped memory has lost its file: the call ended there, and no answer was made of what isn't the file's.
 
-    offset: where the first page of the buffer that is gone begins, counted from the buffer's first byte, and 0 where it
-    begins before that; the file's new end, where that lies within a page. reason: "truncated", "changed" (it shrank and
-    grew back, so zeros may have been read), "no-space" (a hole in the file was written to on a full disk, or read on a
-    full tmpfs) or "io".
-    errno is ESTALE, ENOSPC or EIO; filename is known where the system tells it.
+    It is an OSError. Any function or method that reads or writes a mapping may raise it; the process lives.
+
+    Attributes
+    ----------
+    offset : int
+        Where the first page of the buffer that is gone begins, in bytes from the buffer's start: 0 where it begins
+        before that; the file's new end, where that lies within a page.
+    reason : str
+        "truncated"; "changed": the file shrank and grew back, so zeros may have been read; "no-space": a hole in the
+        file was written to on a full disk, or read on a full tmpfs; "io": the disk can't be read or written.
+    errno : int
+        ESTALE for "truncated" and "changed", ENOSPC for "no-space", EIO for "io".
+    filename : str, bytes or None
+        The file, where the system tells it.
+
+    Examples
+    --------
+    >>> import fastmmap, os, pathlib
+    >>> pathlib.Path("data").write_bytes(bytes(100_000))
+    100000
+    >>> with fastmmap.open("data") as m:
+    ...     os.truncate("data", 0)
+    ...     try:
+    ...         m.count(b"x")
+    ...     except fastmmap.MappedFileError as error:
+    ...         print(error.reason, error.offset)
+    truncated 0
     """
 
     offset: int

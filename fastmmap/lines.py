@@ -37,10 +37,29 @@ class LineIndex:
 
 
 class Lines:
-    """The lines of a mapping by number, from 0: `m.lines[i]` is bytes without the newline (a carriage return stays).
+    r"""The lines of a mapping by number, from 0. `m.lines` gives them; nobody else has to.
 
-    A slice or an array of numbers gives a list; iterating gives memoryviews. The index is made at the first use and
-    again after `append`, `resize` and `replace`; newlines that are stored otherwise are not noticed.
+    `m.lines[i]` is the line as bytes, without its newline; a carriage return stays. A negative number counts from the
+    end. A slice or an array of numbers gives a list of bytes. Iterating gives memoryviews. `len(m.lines)` is how many
+    there are. What is out of range is an IndexError, but for slices.
+
+    The index of the lines is made at the first use, and again after `append`, `resize` and `replace`. Newlines that are
+    stored otherwise are not noticed.
+
+    Parameters
+    ----------
+    buffer : MappedFile
+        The mapping.
+    index : LineIndex or None, default None
+        Where its lines start, if somebody keeps that. None: an index of its own.
+
+    Examples
+    --------
+    >>> import fastmmap, pathlib
+    >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+    >>> with fastmmap.open("file") as m:
+    ...     len(m.lines), m.lines[1], m.lines[-1], m.lines[:2]
+    (3, b'two', b'three', [b'one', b'two'])
     """
 
     def __init__(self, buffer: Any, index: LineIndex | None = None) -> None:
@@ -67,7 +86,33 @@ class Lines:
             yield view[slice(*self._span(i))]
 
     def number(self, offsets: Any) -> Any:
-        """The numbers of the lines that hold the bytes at `offsets`, as int64, or an int for one offset."""
+        r"""The numbers of the lines that hold the bytes at some offsets. It is the inverse of `offset`.
+
+        Parameters
+        ----------
+        offsets : int, or sequence or ndarray of int
+            The offsets, in bytes, from 0.
+
+        Returns
+        -------
+        int, or ndarray of int64 of the shape of `offsets`
+            The numbers, from 0. A newline belongs to the line that it ends.
+
+        Raises
+        ------
+        IndexError
+            An offset isn't within the mapping. The error names the first such.
+        ValueError, MappedFileError
+            The mapping is closed; its file was truncated meanwhile.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.lines.number(5), m.lines.number(m.find_all("t")).tolist()
+        (1, [1, 2])
+        """
         numpy = _imports.load("numpy")
         at = numpy.asarray(arguments.safe_numbers(offsets))
         size = len(self._buffer)
@@ -78,7 +123,33 @@ class Lines:
         return numbers if at.ndim else int(numbers)
 
     def offset(self, numbers: Any) -> Any:
-        """The offsets at which lines start, as int64, or an int for one number: the inverse of `number`."""
+        r"""The offsets at which lines start. It is the inverse of `number`.
+
+        Parameters
+        ----------
+        numbers : int, or sequence or ndarray of int
+            The numbers of the lines, from 0; negative ones count from the end.
+
+        Returns
+        -------
+        int, or ndarray of int64 of the shape of `numbers`
+            The offsets, in bytes.
+
+        Raises
+        ------
+        IndexError
+            There is no such line.
+        ValueError, MappedFileError
+            The mapping is closed; its file was truncated meanwhile.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.lines.offset(1), m.lines.offset([0, 2]).tolist()
+        (4, [0, 8])
+        """
         numpy = _imports.load("numpy")
         numbers = arguments.safe_numbers(numbers)
         at = numpy.asarray(numbers)

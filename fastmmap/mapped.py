@@ -6,48 +6,86 @@ import errno
 import operator
 import os
 import stat
-import sys
 from _thread import RLock
 
 from . import growing, system, unmapped
-from ._backend import Mapping, chosen
-from .aligning import aligned_ranges
+from ._backend import Mapping
 from .blame import ours
 from .descriptors import Open
-from .errors import add_name, naming
+from .errors import add_name
 from .lines import LineIndex, Lines
+from .paging import ACCESS, Paging
+from .ranging import Ranging
 from .reading import Reading
 from .resizing import Resizing
-from .verbs import Verbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any, SupportsIndex
+    from typing import Any
 
     from typing_extensions import Self
-
-    from .reference.arguments import Data, Index
 
     Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 _FLAGS = {"r": os.O_RDONLY, "c": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT}
-_ACCESS = {"r": "read", "c": "copy", "r+": "write", "w+": "write"}
 
 
-class MappedFile(Verbs, Reading, Resizing, Mapping):
-    """A file mapped into memory: a buffer, with the kernels as methods, that can be read as binary files are.
+class MappedFile(Ranging, Reading, Resizing, Paging):
+    """A file mapped into memory: a buffer, with the functions as methods, that can be read as binary files are.
 
-    path: str, bytes or os.PathLike; a descriptor, which stays the caller's, its position neither used nor moved where
-    the file has one; or None for `size` bytes of anonymous memory. mode: "r" reads; "r+" reads and writes; "w+" makes
-    the file or empties it; "c" keeps what is written to this process. size: how many bytes from `offset` on, all there
-    are when None; past the end of the file, "r+" and "w+" grow it, with blocks allocated, and the other modes raise
-    ValueError. drop_behind: large scans let go of the pages behind them, in the page cache too, so that a file beyond
-    memory pushes nothing else out ("r" and "r+").
+    `m[i]` is a byte as an int and `m[a:b]` a slice as bytes; in modes other than "r" both can be stored to. `b"x" in
+    m`, `len(m)` and `memoryview(m)` work too. A with statement closes the mapping at its end.
 
-    OSErrors name the file. What has no pages to map, such as a pipe or a file in /proc, is read into memory instead
-    ("r" and "c" alone), no more of it than `size` and `offset` ask for, and `backend` says "memory". Block devices are
-    mapped.
+    Parameters
+    ----------
+    path : str, bytes, os.PathLike, int or None
+        The file; or a descriptor, which stays the caller's, its position neither used nor moved where the file has one;
+        or None for `size` bytes of anonymous memory.
+    mode : {"r", "r+", "w+", "c"}, default "r"
+        "r" reads; "r+" reads and writes; "w+" makes the file or empties it; "c" keeps what is written to this process.
+    size : int or None, default None
+        How many bytes to map, from `offset` on. None: all there are. Past the end of the file, "r+" and "w+" grow it,
+        with blocks allocated.
+    offset : int, default 0
+        Where in the file the mapping begins, in bytes. Any number will do.
+    drop_behind : bool, default False
+        Whether large scans let go of the pages behind them, in the page cache too, so that a file beyond memory pushes
+        nothing else out. For files, in modes "r" and "r+".
+
+    Attributes
+    ----------
+    name : str, bytes, int or None
+        The path or descriptor, as it was given.
+    mode : str
+        The mode. That of anonymous memory is "w+" or "c".
+    backend : str
+        "mmap"; or "memory" for anonymous memory, and for what has no pages to map and was read instead.
+    offset : int
+        Where in the file the mapping begins, in bytes.
+
+    Raises
+    ------
+    OSError
+        The file can't be opened or mapped, or there is no space to grow it. It has the file's name.
+    ValueError
+        The mode is unknown, `size` or `offset` is negative, the range is past the end of the file in modes "r" and "c",
+        or an argument doesn't go with the others.
+
+    Notes
+    -----
+    What has no pages to map, such as a pipe or a file in /proc, is read into memory ("r" and "c" alone), no more of it
+    than `size` and `offset` ask for. Block devices are mapped. When the file is truncated meanwhile, methods raise
+    MappedFileError; `memoryview(m)` and what reads by it, such as `re` and numpy, end the process. A mapping of a path
+    can be pickled: it is mapped again where it is loaded.
+
+    Examples
+    --------
+    >>> import fastmmap
+    >>> with fastmmap.open("file", "w+", size=5) as m:
+    ...     m[:] = b"hello"
+    ...     m.find("l"), m[0], m[1:3], b"x" in m
+    (2, 104, b'el', False)
     """
 
     def __init__(
@@ -89,7 +127,7 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
                 self._file.add(os.open, self.name, _FLAGS[mode] | os.O_CLOEXEC, 0o666)
             fd = self._file.fd
             self._map_file(fd, size)
-            needed = drop_behind or _ACCESS[mode] == "write"
+            needed = drop_behind or ACCESS[mode] == "write"
             # Of a device it would be of no use: its status doesn't tell its size.
             is_file = self.backend == "mmap" and not self._is_device
             if is_file and (needed or not system.is_scarce(fd)):
@@ -110,11 +148,11 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
         if self.mode != "c":
             self.mode = "w+"
         self.backend = "memory"
-        super().__init__(-1, 0, size, _ACCESS[self.mode])
+        super().__init__(-1, 0, size, ACCESS[self.mode])
 
     def _map_file(self, fd: int, size: int | None) -> None:
         status = os.fstat(fd)
-        writes = _ACCESS[self.mode] == "write"
+        writes = ACCESS[self.mode] == "write"
         is_device = self._is_device = stat.S_ISBLK(status.st_mode) and self.mode != "w+"
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -127,7 +165,7 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
         length = self._mapped_length(size, end, grows=writes and not is_device)
 
         def mapped(lengthen: Callable[[], None] | None = None) -> None:
-            Mapping.__init__(self, fd, self.offset, length, _ACCESS[self.mode])
+            Mapping.__init__(self, fd, self.offset, length, ACCESS[self.mode])
 
         try:
             if self.mode == "w+":
@@ -164,7 +202,7 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
                 raise ValueError(f"{self.name!r}: {error}") from None
             self.backend = "memory" if length else "mmap"
             length = self._mapped_length(size, offset + length) if size else length
-            super().__init__(copy, 0, length, _ACCESS[self.mode])
+            super().__init__(copy, 0, length, ACCESS[self.mode])
             self.offset = offset
         finally:
             os.close(copy)
@@ -181,11 +219,22 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
 
     @property
     def closed(self) -> bool:
-        """Whether close was called."""
+        """Whether close was called, a bool."""
         return self._closed
 
     def close(self) -> None:
-        """Closes the descriptor at once, and lets go of the memory with its last view. Closing twice does nothing."""
+        """Closes the descriptor at once, and lets go of the memory with its last view. Closing twice does nothing.
+
+        It never fails. Views that were taken keep what they show; other calls raise ValueError from then on.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> m = fastmmap.open(None, size=10)
+        >>> m.close()
+        >>> m.closed
+        True
+        """
         with self._lock:
             self._closed = True
             self.descriptor = -1  # nobody asks by a number that is about to be another file's
@@ -212,92 +261,10 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
     def __contains__(self, needle: Any) -> bool:
         return self.find(needle) >= 0
 
-    def flush(self, start: int = 0, length: int | None = None, *, wait: bool = True) -> None:
-        """Writes changed pages back to the file: `length` bytes from `start` on, to the end when None.
-
-        wait=True returns when they are on the disk. wait=False only asks for it, and promises nothing. Without a file
-        to write to (modes "r" and "c", anonymous memory) nothing happens.
-        """
-        length = self._check_span(start, length)
-        if self.backend != "mmap" or _ACCESS[self.mode] != "write":
-            return
-        with naming(self.name):
-            if not wait:
-                if self.descriptor >= 0:
-                    system.start_writeback(self.descriptor, self.offset + start, length)
-                return
-            self.sync(start, length)
-            if sys.platform == "darwin" and self.descriptor >= 0:
-                system.make_durable(self.descriptor)
-
-    def advise(self, advice: str, start: int = 0, length: int | None = None) -> None:  # type: ignore[override]
-        """Tells the system how the memory will be used: one of fastmmap._system.ADVICE, as in "sequential".
-
-        It is no more than advice: where the system doesn't know it, or can't follow it without losing what only memory
-        holds, nothing happens.
-        """
-        number = system.advice(advice)
-        length = self._check_span(start, length)
-        if number is None or (
-            advice == "dontneed" and (self.mode == "c" or (self.descriptor < 0 and self.mode != "r"))
-        ):
-            return
-        with naming(self.name):
-            try:
-                super().advise(start, length, number)
-            except ours(OSError) as error:
-                if error.errno != errno.EINVAL:  # a kernel built without it, as is common for huge pages
-                    raise
-
-    def _check_span(self, start: int, length: int | None) -> int:
-        """The length of a span, which is to the end for None, if it is within the mapping."""
-        size = len(self)
-        if length is None:
-            length = max(size - start, 0)
-        if not 0 <= start <= size or not 0 <= length <= size - start:
-            raise ValueError(f"{length} bytes at {start} are not within the mapping's {size}")
-        return length
-
-    # --- lines and ranges ---
-
     @property
     def lines(self) -> Lines:
-        """The lines, by number: m.lines[1_000_000]."""
+        """The lines by number from 0, as `Lines`: m.lines[1_000_000], m.lines[-1], m.lines[5:9]."""
         return Lines(self, self._index)
-
-    def line_at(self, offset: SupportsIndex) -> tuple[int, int]:
-        """Start and end of the line that holds the byte at `offset`, its newline not included."""
-        position = range(len(self))[offset]
-        end = self.find(b"\n", position)
-        return self.rfind(b"\n", 0, position) + 1, end if end >= 0 else len(self)
-
-    def ranges(self, n: int, align: Data | None = b"\n") -> list[tuple[int, int]]:
-        """At most n ranges that cover the mapping, each but the last ending with `align`: work for n workers.
-
-        What ends with `align` isn't split. Where that overlaps itself, as b"\\n\\n" does in a run of newlines, its
-        occurrences count from left to right, as bytes.split finds them.
-        """
-        return aligned_ranges(chosen, self, 0, len(self), n, align)
-
-    def replace(
-        self,
-        old: Data,
-        new: Data,
-        count: SupportsIndex = -1,
-        *,
-        start: Index = 0,
-        end: Index = None,
-        threads: int | None = None,
-    ) -> int:
-        """fastmmap.replace in this mapping."""
-        if self.mode == "r":
-            raise BufferError(f"{self.name!r} is mapped read-only: open it with mode 'r+' or 'c' to replace in it")
-        self._index.forget()
-        try:
-            replaced: int = chosen.replace(self, old, new, count, start=start, end=end, threads=threads)
-        finally:
-            self._index.forget()
-        return replaced
 
 
 def _map_again(path: str | bytes, mode: str, size: int, offset: int, drop_behind: bool) -> MappedFile:
@@ -317,5 +284,44 @@ def open(
     offset: int = 0,
     drop_behind: bool = False,
 ) -> MappedFile:
-    """Maps a file, as MappedFile says."""
+    r"""Maps a file into memory, or makes memory without one.
+
+    Parameters
+    ----------
+    path : str, bytes, os.PathLike, int or None
+        The file; or a descriptor, which stays the caller's, its position neither used nor moved where the file has one;
+        or None for `size` bytes of anonymous memory.
+    mode : {"r", "r+", "w+", "c"}, default "r"
+        "r" reads; "r+" reads and writes; "w+" makes the file or empties it; "c" keeps what is written to this process.
+    size : int or None, default None
+        How many bytes to map, from `offset` on. None: all there are. Past the end of the file, "r+" and "w+" grow it,
+        with blocks allocated.
+    offset : int, default 0
+        Where in the file the mapping begins, in bytes. Any number will do.
+    drop_behind : bool, default False
+        Whether large scans let go of the pages behind them, in the page cache too, so that a file beyond memory pushes
+        nothing else out. For files, in modes "r" and "r+".
+
+    Returns
+    -------
+    MappedFile
+        A buffer, with the functions as methods. What has no pages to map, such as a pipe or a file in /proc, is read
+        into memory instead ("r" and "c" alone), no more of it than `size` and `offset` ask for.
+
+    Raises
+    ------
+    OSError
+        The file can't be opened or mapped, or there is no space to grow it. It has the file's name.
+    ValueError
+        The mode is unknown, `size` or `offset` is negative, the range is past the end of the file in modes "r" and "c",
+        or an argument doesn't go with the others.
+
+    Examples
+    --------
+    >>> import fastmmap, pathlib
+    >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+    >>> with fastmmap.open("file") as m:
+    ...     m.find(b"two"), m.count("\n"), m.lines[-1]
+    (4, 3, b'three')
+    """
     return MappedFile(path, mode, size=size, offset=offset, drop_behind=drop_behind)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import errno
-import io
 import operator
 import os
 import sys
 from contextlib import contextmanager
 
-from . import system
 from ._backend import chosen
-from .blame import ours
-from .descriptors import Open
+from .describing import Describing
 from .reference.arguments import held, storage
 
 TYPE_CHECKING = False
@@ -30,14 +27,12 @@ _PIECE = 1 << 20
 _LINE = 1 << 10
 
 
-class Reading:
+class Reading(Describing):
     """Mixed into a mapping: its bytes as those of a binary file that is open for reading, and a position in them.
 
     The position may lie beyond the end, where nothing is read. Each call is atomic among threads; one that raises
     leaves the position where it was.
     """
-
-    _is_reopened = False
 
     if TYPE_CHECKING:
         _lock: RLock
@@ -50,7 +45,33 @@ class Reading:
         def __getitem__(self, index: Any) -> Any: ...
 
     def read(self, n: SupportsIndex | None = -1) -> bytes:
-        """The next n bytes, fewer where the mapping ends; all that are left when n is None or negative."""
+        r"""Reads the next bytes, from the position on.
+
+        Parameters
+        ----------
+        n : int or None, default -1
+            How many bytes at most. None or a negative number: all that are left.
+
+        Returns
+        -------
+        bytes
+            They are fewer than `n` where the mapping ends, and b"" at the end.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+        MappedFileError
+            The file was truncated meanwhile. The position stays where it was.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.read(3), m.read()
+        (b'one', b'\ntwo\nthree\n')
+        """
         with self._lock:
             data = self._next(_count(n))
             self._position += len(data)
@@ -59,11 +80,61 @@ class Reading:
     read1 = read
 
     def readall(self) -> bytes:
-        """All bytes that are left."""
+        r"""Reads all bytes that are left, from the position on.
+
+        Returns
+        -------
+        bytes
+            They are b"" at the end.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+        MappedFileError
+            The file was truncated meanwhile. The position stays where it was.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.seek(8), m.readall()
+        (8, b'three\n')
+        """
         return self.read()
 
     def readinto(self, buffer: Buffer) -> int:
-        """Fills a writable buffer with the next bytes, as far as there are any; returns how many."""
+        r"""Fills a buffer with the next bytes, from the position on.
+
+        Parameters
+        ----------
+        buffer : writable bytes-like
+            What is filled from its start, as far as there are bytes.
+
+        Returns
+        -------
+        int
+            How many bytes were read: 0 at the end.
+
+        Raises
+        ------
+        TypeError
+            `buffer` isn't a writable buffer.
+        ValueError
+            The mapping is closed.
+        MappedFileError
+            The file was truncated meanwhile. The position stays where it was.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     buffer = bytearray(4)
+        ...     m.readinto(buffer), buffer
+        (4, bytearray(b'one\n'))
+        """
         with self._lock, _filled(buffer) as target:
             number = min(len(target), max(len(self) - self._position, 0))
             for done in range(0, number, _PIECE):
@@ -75,14 +146,66 @@ class Reading:
     readinto1 = readinto
 
     def readline(self, size: SupportsIndex | None = -1) -> bytes:
-        """The next bytes up to a newline, that included, but no more than `size`; b"" at the end."""
+        r"""Reads the next bytes up to a newline, that included.
+
+        Parameters
+        ----------
+        size : int or None, default -1
+            How many bytes at most. None or a negative number: the whole line.
+
+        Returns
+        -------
+        bytes
+            They are b"" at the end.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+        MappedFileError
+            The file was truncated meanwhile. The position stays where it was.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.readline(), m.readline(2)
+        (b'one\n', b'tw')
+        """
         with self._lock:
             line = self._next_line(_count(size))
             self._position += len(line)
             return line
 
     def readlines(self, hint: SupportsIndex | None = -1) -> list[bytes]:
-        """The lines that are left, each with its newline; with a hint above 0, until more bytes are read."""
+        r"""Reads the lines that are left, from the position on.
+
+        Parameters
+        ----------
+        hint : int or None, default -1
+            If above 0, no line is read after more bytes than that.
+
+        Returns
+        -------
+        list of bytes
+            Each line with its newline.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+        MappedFileError
+            The file was truncated meanwhile. The position stays where it was.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.readlines()
+        [b'one\n', b'two\n', b'three\n']
+        """
         most = _count(hint)
         with self._lock:
             lines: list[bytes] = []
@@ -100,9 +223,34 @@ class Reading:
             return lines
 
     def seek(self, offset: SupportsIndex, whence: SupportsIndex = os.SEEK_SET) -> int:
-        """Moves the position, counted from the start, from where it is (1), or from the end (2); returns it.
+        r"""Moves the position from which `read` reads. It may lie beyond the end, where nothing is read.
 
-        OSError for what is before the start.
+        Parameters
+        ----------
+        offset : int
+            How far, in bytes.
+        whence : {0, 1, 2}, default 0
+            From where: the mapping's start, the position, or the mapping's end.
+
+        Returns
+        -------
+        int
+            The new position, counted from the mapping's start.
+
+        Raises
+        ------
+        OSError
+            The position would be before the start.
+        ValueError, OverflowError
+            `whence` is something else, the mapping is closed, or `offset` is too large.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.seek(-6, 2), m.read()
+        (8, b'three\n')
         """
         position, origin = operator.index(offset), operator.index(whence)
         if abs(position) > sys.maxsize:
@@ -118,64 +266,30 @@ class Reading:
             return position
 
     def tell(self) -> int:
-        """The position: of the byte that is read next, counted from the mapping's first."""
+        r"""The position: the offset of the byte that is read next, from the mapping's start.
+
+        Returns
+        -------
+        int
+            In bytes.
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     line = m.readline()
+        ...     m.tell()
+        4
+        """
         with self._lock:
             self._check_readable()
             return self._position
-
-    def readable(self) -> bool:
-        """True: it may be read."""
-        return self._check_readable()
-
-    def seekable(self) -> bool:
-        """True: its position may be moved."""
-        return self._check_readable()
-
-    def writable(self) -> bool:
-        """False: it is changed by its items, `replace` and `append`, not by write."""
-        return not self._check_readable()
-
-    def isatty(self) -> bool:
-        """False: it is no terminal."""
-        return not self._check_readable()
-
-    def fileno(self) -> int:
-        """A descriptor of the file's, for those who read by it: it has the same bytes at the same positions.
-
-        It is never the caller's, whose position stays, and is closed with the mapping. io.UnsupportedOperation where it
-        can't be had: for a mapping of a part of the file or with changes of its own ("c"), for one without a
-        descriptor, and for one of a caller's whose file can't be opened again.
-        """
-        with self._lock:
-            size = len(self)
-            fd = self.descriptor
-            if fd < 0 or self.mode == "c" or self.offset or os.fstat(fd).st_size != size:
-                raise io.UnsupportedOperation("fileno: the mapping isn't all of a file that is open")
-            if isinstance(getattr(self, "name", None), int) and not self._is_reopened:
-                self._reopen(fd)
-            os.lseek(fd, self._position, os.SEEK_SET)
-            return fd
-
-    def _reopen(self, fd: int) -> None:
-        """Has the copy of a caller's descriptor stand for the file opened anew, with a position of its own.
-
-        It keeps its number, so whoever is at work with it notices nothing.
-        """
-        flags = os.O_RDWR if self.mode in ("r+", "w+") else os.O_RDONLY
-        try:
-            with Open() as file:
-                system.open_into(file, system.path_of(fd), flags)
-                if not os.path.samestat(os.fstat(file.fd), os.fstat(fd)):
-                    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-                os.dup2(file.fd, fd, inheritable=False)
-        except ours(OSError) as error:
-            text = "fileno: the descriptor's position isn't ours to move, and its file can't be opened anew"
-            raise io.UnsupportedOperation(f"{text}: {error.strerror}") from None
-        self._is_reopened = True
-
-    def _check_readable(self) -> bool:
-        """True; ValueError when it is closed."""
-        return len(self) >= 0
 
     def _next(self, number: int) -> bytes:
         """The next bytes, all of them for a negative number."""

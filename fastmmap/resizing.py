@@ -41,11 +41,36 @@ class Resizing:
         def remap(self, fd: int, offset: int, length: int, lengthen: Callable[[], None] | None = None) -> None: ...
 
     def resize(self, size: int) -> None:
-        """Makes the mapping, and the file with it, `size` bytes long; new bytes are zeros, with blocks allocated.
+        r"""Makes the mapping longer or shorter, and the file with it. New bytes are zeros, with blocks allocated.
 
-        BufferError while views live, TypeError in modes "r" and "c", ValueError where the mapping doesn't end where
-        the file does: what others have appended isn't cut. On any error nothing has changed; after an interrupt either
-        nothing has, or all is done.
+        Parameters
+        ----------
+        size : int
+            How many bytes the mapping is to have.
+
+        Raises
+        ------
+        BufferError
+            Views of the mapping live, such as memoryview(m).
+        TypeError
+            The mode is "r" or "c".
+        ValueError
+            `size` is negative, the mapping is closed or of a device, or it doesn't end where the file does: what others
+            have appended isn't cut.
+        OSError
+            The disk is full, or the system reports something else.
+
+        Notes
+        -----
+        On any error nothing has changed; after an interrupt either nothing has, or all is done.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.open("file", "w+") as m:
+        ...     m.resize(3)
+        ...     m[:]
+        b'\x00\x00\x00'
         """
         size = operator.index(size)
         if size < 0:
@@ -97,12 +122,38 @@ class Resizing:
             raise
 
     def append(self, data: Data) -> int:
-        """Adds bytes-like data or a str at the end of the file, and maps what is there then; returns the new length.
+        r"""Adds bytes at the end of the file, and maps what is there then. For many small records there is Appender.
 
         Other processes may append to the file meanwhile: nothing of theirs is overwritten, and what they have appended
-        is in the mapping then. BufferError while views live, TypeError in modes "r" and "c", ValueError for a mapping
-        that was made of a part of the file; a full disk is an OSError, with nothing appended. For many small records
-        there is Appender.
+        is in the mapping then.
+
+        Parameters
+        ----------
+        data : bytes-like or str
+            What is appended. A str is encoded as UTF-8.
+
+        Returns
+        -------
+        int
+            The new length of the mapping, in bytes.
+
+        Raises
+        ------
+        BufferError
+            Views of the mapping live, such as memoryview(m).
+        TypeError
+            The mode is "r" or "c", or `data` is neither bytes-like nor a str.
+        ValueError
+            The mapping was made of a part of the file, is of a device, or is closed.
+        OSError
+            The disk is full, with nothing appended, or the system reports something else.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.open("file", "w+") as m:
+        ...     m.append("one\n"), m[:]
+        (4, b'one\n')
         """
         with self._lock, naming(self.name), export_data(data) as view:
             before, end = self._check_resizable()

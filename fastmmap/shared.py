@@ -15,7 +15,32 @@ if TYPE_CHECKING:
 
 
 class SharedFile(MappedFile):
-    """What open_shared returns: a MappedFile, in mode "r+", whose file is a name in memory."""
+    """Memory that processes share by a name: what `open_shared` returns, a MappedFile in mode "r+".
+
+    Parameters
+    ----------
+    name : str
+        The name, without a folder.
+    size : int or None, default None
+        How many bytes to map. What isn't there yet is made, of zeros, in that size; what is smaller grows. None: all of
+        what is there.
+
+    Raises
+    ------
+    FileNotFoundError
+        `size` is None, and nothing has that name.
+    OSError
+        It belongs to another user, or there is no memory for it.
+    TypeError, ValueError
+        The name is no str or can't be that of a file, or `size` is negative.
+
+    Examples
+    --------
+    >>> import fastmmap, os
+    >>> with fastmmap.open_shared(f"fastmmap-example-{os.getpid()}", 10) as m:
+    ...     m[:3] = b"one"
+    ...     m.unlink()
+    """
 
     def __init__(self, name: str, size: int | None = None) -> None:
         if not isinstance(name, str):
@@ -36,7 +61,18 @@ class SharedFile(MappedFile):
     def unlink(self) -> None:
         """Takes the name away: nobody can open it any more. The memory goes with the last mapping of it.
 
-        Nothing else ever takes it away, neither close nor the end of a process. FileNotFoundError if it is gone.
+        Nothing else ever takes it away, neither close nor the end of a process.
+
+        Raises
+        ------
+        FileNotFoundError
+            The name is gone already.
+
+        Examples
+        --------
+        >>> import fastmmap, os
+        >>> with fastmmap.open_shared(f"fastmmap-example-{os.getpid()}", 10) as m:
+        ...     m.unlink()
         """
         with naming(self.name):
             system.remove_shared(self.name)
@@ -48,8 +84,39 @@ class SharedFile(MappedFile):
 def open_shared(name: str, size: int | None = None) -> SharedFile:
     """Maps memory that processes share by its name. It is on no disk, and lasts until its `unlink` or a reboot.
 
-    size: how many bytes to map. What isn't there yet is made, of zeros, in that size; what is smaller grows. None maps
-    all of what is there, and is a FileNotFoundError where nothing is. Only processes of this user can open what is
-    made. It is the memory of shm_open(3) and of multiprocessing.shared_memory, but no tracker removes it.
+    It is the memory of shm_open(3) and of multiprocessing.shared_memory, but no tracker removes it. Only processes of
+    this user can open what is made.
+
+    Parameters
+    ----------
+    name : str
+        The name, without a folder.
+    size : int or None, default None
+        How many bytes to map. What isn't there yet is made, of zeros, in that size; what is smaller grows. None: all of
+        what is there.
+
+    Returns
+    -------
+    SharedFile
+        A MappedFile, in mode "r+", with a method `unlink`.
+
+    Raises
+    ------
+    FileNotFoundError
+        `size` is None, and nothing has that name.
+    OSError
+        It belongs to another user, or there is no memory for it.
+    TypeError, ValueError
+        The name is no str or can't be that of a file, or `size` is negative.
+
+    Examples
+    --------
+    >>> import fastmmap, os
+    >>> name = f"fastmmap-example-{os.getpid()}"
+    >>> with fastmmap.open_shared(name, 10) as m, fastmmap.open_shared(name) as same:
+    ...     m[:3] = b"one"
+    ...     same[:3]
+    ...     m.unlink()
+    b'one'
     """
     return SharedFile(name, size)

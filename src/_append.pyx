@@ -27,9 +27,42 @@ cdef int take_data(object data, Py_buffer *view) except -1:
 
 
 def append(buffer, position, data):
-    """Stores `data`, bytes-like or str, at buffer[position:] and returns the position after it.
+    r"""Stores bytes in a buffer at a position, and returns the position behind them.
 
-    ValueError where it doesn't fit, with nothing stored.
+    Parameters
+    ----------
+    buffer : writable bytes-like
+        Any C-contiguous buffer, taken as bytes.
+    position : int
+        Where to store, in bytes from the buffer's start.
+    data : bytes-like or str
+        What to store. A str is encoded as UTF-8.
+
+    Returns
+    -------
+    int
+        The position behind what was stored, for the next call.
+
+    Raises
+    ------
+    ValueError
+        `data` doesn't fit at `position`, or that is outside the buffer. Nothing is stored.
+    BufferError
+        The buffer is read-only, or isn't C-contiguous.
+    TypeError
+        `buffer` is no buffer, `position` no integer, or `data` neither bytes-like nor a str.
+    MappedFileError
+        The mapped file was truncated meanwhile.
+
+    Examples
+    --------
+    >>> buffer = bytearray(8)
+    >>> fastmmap.append(buffer, 0, "one")
+    3
+    >>> fastmmap.append(buffer, 3, b"two")
+    6
+    >>> buffer
+    bytearray(b'onetwo\x00\x00')
     """
     cdef Py_buffer record, target
     cdef Py_ssize_t at
@@ -129,7 +162,30 @@ cdef class Stage:
         return switches
 
     def append(self, data):
-        """Stores one record, bytes-like or str; nothing is added to it."""
+        r"""Stores one record behind those before it. Nothing is added to it.
+
+        Parameters
+        ----------
+        data : bytes-like or str
+            The record. A str is encoded as UTF-8.
+
+        Raises
+        ------
+        TypeError
+            The record is neither bytes-like nor a str.
+        ValueError
+            There is no room for it: an Appender makes room, and raises this only when it is closed.
+        OSError
+            An Appender can't write to its file. The record isn't taken; those before it wait for the next flush.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.Appender("app.log") as log:
+        ...     log.append("one\n")
+        ...     log.position
+        4
+        """
         if PyBytes_CheckExact(data):
             if not self.store(data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)):
                 self._overflow(data)

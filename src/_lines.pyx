@@ -51,10 +51,36 @@ cdef class Kernel:
         return reduce_kernel(self, "lines", self.name)
 
     def line_starts(self, buffer, start=0, end=None, *, threads=None):
-        """The offsets at which the lines of buffer[start:end] start, as an int64 ndarray.
+        r"""The offsets at which lines start, ascending, in an array.
 
         The first is start itself, then comes the offset after each newline that has a byte after it: a final newline
         opens no line. An empty range has none.
+
+        Parameters
+        ----------
+        buffer : bytes-like or os.PathLike
+            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        start, end : int or None, default 0 and None
+            Only the lines of buffer[start:end]. Offsets count from the buffer's start, in bytes.
+        threads : int or None, default None
+            How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            Offsets in bytes, one for each line.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `buffer` is neither a buffer nor a path, or `threads` is below 1.
+        BufferError, OSError
+            The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
+
+        Examples
+        --------
+        >>> fastmmap.line_starts(b"one\ntwo\nthree\n").tolist()
+        [0, 4, 8]
         """
         numpy = load_numpy()
         cdef Py_buffer view
@@ -80,11 +106,45 @@ cdef class Kernel:
             PyBuffer_Release(&view)
 
     def gather(self, buffer, offsets, length, *, threads=None):
-        """The records at `offsets`, copied together.
+        """Copies the records at many offsets together, into one array.
 
-        length an integer: a uint8 ndarray of shape (n, length). length an array of n lengths: `(data, starts)`, where
-        record i is data[starts[i]:starts[i + 1]] and starts has n + 1 elements. The first record that isn't wholly in
-        the buffer is an IndexError that names it, before anything is read.
+        Parameters
+        ----------
+        buffer : bytes-like or os.PathLike
+            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        offsets : sequence or ndarray of int, shape (n,)
+            Where the records begin, in bytes, in any order. Negative offsets are out of range.
+        length : int, or sequence or ndarray of int, shape (n,)
+            How many bytes each record has: one number for all of them, or a number for each.
+        threads : int or None, default None
+            How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, length)
+            One record a row, where `length` is one number. Else the next two, as a tuple:
+        data : ndarray of uint8, shape (total,)
+            The records, one behind the other.
+        starts : ndarray of int64, shape (n + 1,)
+            Record i is data[starts[i]:starts[i + 1]].
+
+        Raises
+        ------
+        IndexError
+            A record isn't wholly in the buffer. The error names the first such; nothing was read.
+        TypeError, ValueError
+            `buffer` is neither a buffer nor a path, an offset or length is no integer, a length is negative, there are
+            not as many lengths as offsets, or `threads` is below 1.
+        BufferError, OSError
+            The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
+
+        Examples
+        --------
+        >>> fastmmap.gather(b"one two three", [4, 0], 3).tobytes()
+        b'twoone'
+        >>> data, starts = fastmmap.gather(b"one two three", [8, 0], [5, 3])
+        >>> data.tobytes(), starts.tolist()
+        (b'threeone', [0, 5, 8])
         """
         numpy = load_numpy()
         cdef Py_buffer view

@@ -183,7 +183,25 @@ cdef class Mapping:
         return 0
 
     def view(self):
-        """The memory as a memoryview. It stays as long as the view does."""
+        """The memory as a memoryview, which keeps it after `close`. The guard doesn't reach what reads by it.
+
+        Returns
+        -------
+        memoryview
+            Of bytes. It can be written to in modes other than "r".
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> m = fastmmap.open(None, size=3)
+        >>> m.view().tolist()
+        [0, 0, 0]
+        """
         return PyMemoryView_FromObject(self)
 
     def file_status(self):

@@ -47,9 +47,37 @@ cdef class Kernel:
         return in_threads(verb)(sheltered(contested, self, view), hay, *arguments)
 
     def find(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None):
-        """The offset of the first match in buffer[start:end], or -1.
+        """The offset of the first match, or -1: as bytes.find in every case.
 
-        As bytes.find in every case. ignorecase folds ASCII letters only.
+        Parameters
+        ----------
+        buffer : bytes-like or os.PathLike
+            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        needle : bytes-like, str or int
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        start, end : int or None, default 0 and None
+            Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
+        ignorecase : bool, default False
+            Whether ASCII letters match in both cases. Other letters don't.
+        threads : int or None, default None
+            How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+        Returns
+        -------
+        int
+            The offset in bytes, or -1 where nothing matches.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `buffer` is neither a buffer nor a path, an int isn't a byte, or `threads` is below 1.
+        BufferError, OSError
+            The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
+
+        Examples
+        --------
+        >>> fastmmap.find(b"Hello, hello", "hello")
+        7
         """
         cdef Py_buffer view
         cdef Py_ssize_t number
@@ -75,9 +103,35 @@ cdef class Kernel:
             PyBuffer_Release(&view)
 
     def rfind(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None):
-        """The offset of the last match in buffer[start:end], or -1.
+        """The offset of the last match, or -1: as bytes.rfind in every case.
 
-        As bytes.rfind in every case. ignorecase folds ASCII letters only.
+        Parameters
+        ----------
+        buffer : bytes-like or os.PathLike
+            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        needle : bytes-like, str or int
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        start, end : int or None, default 0 and None
+            Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
+        ignorecase : bool, default False
+            Whether ASCII letters match in both cases. Other letters don't.
+        threads : int or None, default None
+            How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+        Returns
+        -------
+        int
+            The offset in bytes, or -1 where nothing matches.
+
+        Raises
+        ------
+        TypeError, ValueError, BufferError, OSError
+            As find does.
+
+        Examples
+        --------
+        >>> fastmmap.rfind(b"hello, Hello", "hello")
+        0
         """
         cdef Py_buffer view
         cdef Py_ssize_t number
@@ -103,10 +157,37 @@ cdef class Kernel:
             PyBuffer_Release(&view)
 
     def count(self, buffer, needle, start=0, end=None, *, overlapping=False, ignorecase=False, threads=None):
-        """How many matches there are in buffer[start:end].
+        """How many matches there are: as bytes.count in every case.
 
-        As bytes.count in every case; overlapping=True counts the matches that overlap another one too. ignorecase
-        folds ASCII letters only.
+        Parameters
+        ----------
+        buffer : bytes-like or os.PathLike
+            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        needle : bytes-like, str or int
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        start, end : int or None, default 0 and None
+            Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
+        overlapping, ignorecase : bool, default False
+            Whether matches that overlap the one before count, too; whether ASCII letters match in both cases.
+        threads : int or None, default None
+            How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+        Returns
+        -------
+        int
+            The number of matches. An empty needle is everywhere: there is one more than bytes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `buffer` is neither a buffer nor a path, an int isn't a byte, or `threads` is below 1.
+        BufferError, OSError
+            The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
+
+        Examples
+        --------
+        >>> fastmmap.count(b"banana", "ana"), fastmmap.count(b"banana", "ana", overlapping=True)
+        (1, 2)
         """
         cdef Py_buffer view
         cdef Py_ssize_t number
@@ -131,10 +212,39 @@ cdef class Kernel:
 
     def find_all(self, buffer, needle, start=0, end=None, *, overlapping=False, ignorecase=False, limit=None,
                  threads=None):
-        """The offsets of all matches in buffer[start:end], ascending, as an int64 ndarray.
+        """The offsets of all matches, ascending, in an array.
 
-        Without overlapping they are those that bytes.count counts. limit stops after so many. An empty needle stands
-        at every offset from start to end inclusive. ignorecase folds ASCII letters only.
+        Parameters
+        ----------
+        buffer : bytes-like or os.PathLike
+            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        needle : bytes-like, str or int
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        start, end : int or None, default 0 and None
+            Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
+        overlapping, ignorecase : bool, default False
+            Whether matches that overlap the one before count, too; whether ASCII letters match in both cases.
+        limit : int or None, default None
+            How many offsets at most, the first ones. None: all.
+        threads : int or None, default None
+            How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            Offsets in bytes. Those of an empty needle are all from start to end, the end included.
+
+        Raises
+        ------
+        TypeError, ValueError
+            `buffer` is neither a buffer nor a path, an int isn't a byte, `limit` is negative, or `threads` is below 1.
+        BufferError, OSError
+            The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
+
+        Examples
+        --------
+        >>> fastmmap.find_all(b"banana", "an").tolist()
+        [1, 3]
         """
         numpy = load_numpy()
         cdef Py_buffer view
@@ -161,11 +271,7 @@ cdef class Kernel:
 
     def find_into(self, offsets, buffer, bytes needle, Py_ssize_t start, Py_ssize_t end, *, bint overlapping=False,
                   bint ignorecase=False, Py_ssize_t added=0):
-        """Writes the offsets of the first matches into an int64 array, which may be too short for all. Returns how many.
-
-        What find_all and line_starts in several threads are made of. `needle` is folded already, start and end lie in
-        the buffer. `added` is added to each offset.
-        """
+        """Writes the first offsets, plus `added`, into an int64 array that may be too short for all; returns how many."""
         cdef Py_buffer view, room
         cdef Walk walk
         begin(&walk, self.kernel, needle, ignorecase, overlapping)
@@ -184,10 +290,33 @@ cdef class Kernel:
             PyBuffer_Release(&room)
 
     def iter_find(self, buffer, needle, start=0, end=None, *, overlapping=False, ignorecase=False):
-        """An iterator over the offsets of all matches in buffer[start:end], ascending.
+        """An iterator over the offsets that find_all returns, in constant memory.
 
-        They are those of find_all, in constant memory. The buffer stays exported until the iterator is exhausted or
-        gone.
+        Parameters
+        ----------
+        buffer : bytes-like or os.PathLike
+            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        needle : bytes-like, str or int
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        start, end : int or None, default 0 and None
+            Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
+        overlapping, ignorecase : bool, default False
+            Whether matches that overlap the one before count, too; whether ASCII letters match in both cases.
+
+        Returns
+        -------
+        iterator of int
+            Offsets in bytes, ascending. It keeps the buffer, which can't be resized, until it is exhausted or gone.
+
+        Raises
+        ------
+        TypeError, ValueError, BufferError, OSError
+            As find_all does.
+
+        Examples
+        --------
+        >>> list(fastmmap.iter_find(b"banana", "an"))
+        [1, 3]
         """
         cdef bint fold = ignorecase, overlap = overlapping
         cdef bytes own = prepare(needle, fold)

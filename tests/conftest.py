@@ -68,7 +68,8 @@ def pytest_report_header():
 # stand upon one native drain and upon the reference's. By folder and name, or by how these begin.
 ANY_KERNEL = (
     "command/options", "command/starting", "editing/edit_faults", "editing/refusals", "editing/whose_errors",
-    "files/builds", "files/lacking", "files/paths", "guard/signals", "kernels/append", "kernels/drain", "logs/",
+    "files/builds", "files/docstrings", "files/lacking", "files/paths", "guard/signals", "kernels/append",
+    "kernels/drain", "logs/",
 )  # fmt: skip
 
 

@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-import errno
 import operator
 import os
-import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
 
-from .. import system
-from ..blame import ours
-from ..descriptors import Open
 from ..errors import naming
 from ..logs.recovering import refuse_open_log
-from ..mapped import MappedFile
 from ..parallel import workers
-from ..paths import resolved
-from ..reference.arguments import END, check_old, data_bytes, index_or
+from .preparing import edit_of, note, opened, options_of, target_of
 from .preview import Change, changes
-from .refusing import refuse_backup
-from .rewrite import Edit, Options, Original, check_same, first_match, rewrite, survey
+from .rewrite import Edit, Options, check_same, first_match, rewrite, survey
 
 if TYPE_CHECKING:
+    from ..mapped import Path
     from ..reference.arguments import Data
+    from .preparing import Seen
     from .rewrite import Progress
-
-    Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-
-    # The file as it was before an edit, once that is known: for what is said of it after an interrupt.
-    Seen = list[tuple[str, os.stat_result]]
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """What replace_file did. strategy is "none" (no match, file untouched) or "rewrite"; int() is the count."""
+    r"""What `replace_file` or `Plan.apply` did. It is frozen, and int() of it is its count.
+
+    Attributes
+    ----------
+    path : str
+        The file that was edited: the target, where a symbolic link was given.
+    count : int
+        How many matches were replaced.
+    old_size, new_size : int
+        How many bytes the file had, and has now.
+    strategy : str
+        "none": the file wasn't touched, because nothing matched or `old` and `new` are the same. "rewrite": a new file
+        took its place.
+    seconds : float
+        How long it took.
+
+    Examples
+    --------
+    >>> import fastmmap, pathlib
+    >>> pathlib.Path("notes.txt").write_text("my colour, your colour\n")
+    23
+    >>> done = fastmmap.replace_file("notes.txt", "colour", "color")
+    >>> done.count, done.old_size, done.new_size, done.strategy
+    (2, 23, 21, 'rewrite')
+    """
 
     path: str
     count: int
@@ -62,39 +73,95 @@ def replace_file(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Replacement:
-    """Replaces `old` by `new`, of any length, in a file; at most `count` times where it isn't negative.
+    r"""Replaces `old` by `new`, of any length, in a file. Readers find the old file or the new one, never a mix.
 
-    The new file is written beside the old one and takes its place in one step, so that a reader, a crash or a full disk
-    finds the old or the new, never a mix. durable=False doesn't wait for the disk: a power loss may then leave an empty
-    file. Mode, owner and extended attributes are kept; a symbolic link's target is edited. Without a match the file
-    isn't touched.
+    The new file is written beside the old one and takes its place in one step, so a crash or a full disk leaves the old
+    or the new, too. Mode, owner, extended attributes and holes are kept; a symbolic link's target is edited. Without a
+    match the file isn't touched. Matches are taken from left to right and don't overlap, as in bytes.replace.
 
-    backup: what is added to the file's name for the old file to be kept under, as in ".orig"; an older backup goes.
-    progress(done, total) is called in the calling thread, with the bytes of the new file that are written and will be;
-    what it raises ends the edit. force: a file that is read-only is edited, too.
+    Parameters
+    ----------
+    path : str, bytes or os.PathLike
+        The file.
+    old, new : bytes-like or str
+        What is replaced by what. A str is encoded as UTF-8. `old` must not be empty.
+    count : int, default -1
+        How many matches are replaced at most, from the start. A negative number: all.
+    durable : bool or None, default None
+        Whether to wait until the disk has the new file. None is True. False is faster: a power loss may leave an empty
+        file then.
+    backup : str or None, default None
+        What is added to the file's name for the old file to be kept under, as in ".orig". An older backup is replaced.
+        None keeps none.
+    force : bool, default False
+        Whether a file that is read-only is edited, too.
+    threads : int or None, default None
+        How many threads may work, as for `find`.
+    progress : callable or None, default None
+        Called as progress(done, total) in the calling thread, with the bytes of the new file that are written and that
+        will be. What it raises ends the edit.
 
-    OSError, with the file unchanged and nothing left beside it. Before the work: the log of an Appender that is open; a
-    mount point; an immutable or append-only file or folder; a read-only file; several hard links, which would come
-    apart; an owner that can't be kept; a directory that can't be written to; a backup's name that is too long; too
-    little space. Later: an attribute that can't be kept; a file that changed meanwhile; and whatever else the system
-    reports. So does Ctrl-C, with a note that says what became of the file. The one error after the file is replaced is
-    that of flushing the directory: the new file is there, but a power loss may bring back the old.
+    Returns
+    -------
+    Replacement
+        What was done: `path`, `count`, `old_size`, `new_size`, `strategy`, `seconds`.
+
+    Raises
+    ------
+    OSError
+        Before the work, with the way out in its words: the file is the log of an Appender that is open, a mount point,
+        immutable, append-only or read-only, or has several hard links, which would come apart; its owner can't be kept;
+        its directory can't be written to; the backup's name is too long; there is too little space. Later: an attribute
+        can't be kept, the file changed meanwhile, or the system reports something else. The file is unchanged and
+        nothing is left beside it, but for one error: when flushing the directory fails, the new file is there, and a
+        power loss may bring back the old.
+    TypeError, ValueError
+        An argument has the wrong type, `old` is empty, `threads` is below 1, or `backup` can't be part of a name.
+    KeyboardInterrupt
+        After Ctrl-C. A note on it (`__notes__`) says what became of the file.
+
+    Examples
+    --------
+    >>> import fastmmap, pathlib
+    >>> pathlib.Path("notes.txt").write_text("my colour, your colour\n")
+    23
+    >>> fastmmap.replace_file("notes.txt", "colour", "color", backup=".orig").count
+    2
+    >>> pathlib.Path("notes.txt").read_text()
+    'my color, your color\n'
     """
     seen: Seen = []  # no call, which an interrupt could come into
     try:
-        edit, target = _edit(old, new, count), _target(path)
-        return _replace(target, edit, None, _options(target, durable, backup, threads, progress, force), seen)
+        edit, target = edit_of(old, new, count), target_of(path)
+        return _replace(target, edit, None, options_of(target, durable, backup, threads, progress, force), seen)
     except KeyboardInterrupt as interrupt:
-        _note(interrupt, path, seen)
+        note(interrupt, path, seen)
         raise
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What replace_file would do, by plan_replace. Nothing is touched before `apply`.
+    r"""What `replace_file` would do, as `plan_replace` found it. It is frozen, and touches nothing before `apply`.
 
-    path: the file that would be edited. count: how many would be replaced. old_size, new_size: its bytes, before and
-    after.
+    Attributes
+    ----------
+    path : str
+        The file that would be edited: the target, where a symbolic link was given.
+    count : int
+        How many matches would be replaced.
+    old_size, new_size : int
+        How many bytes the file has, and would have then.
+
+    Examples
+    --------
+    >>> import fastmmap, pathlib
+    >>> pathlib.Path("notes.txt").write_text("my colour, your colour\n")
+    23
+    >>> plan = fastmmap.plan_replace("notes.txt", "colour", "color")
+    >>> plan.count, plan.old_size, plan.new_size
+    (2, 23, 21)
+    >>> plan.apply().count
+    2
     """
 
     path: str
@@ -105,11 +172,38 @@ class Plan:
     _status: os.stat_result
 
     def preview(self, n: int = 10) -> list[Change]:
-        """The first n changes, with their lines. OSError where the file isn't what it was when the plan was made."""
+        r"""The first changes, with their lines before and after.
+
+        Parameters
+        ----------
+        n : int, default 10
+            How many changes at most.
+
+        Returns
+        -------
+        list of Change
+            In the order of the file. Matches in one line are one change.
+
+        Raises
+        ------
+        OSError
+            The file isn't what it was when the plan was made, or can't be read.
+        ValueError
+            `n` is negative.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> pathlib.Path("notes.txt").write_text("one\nmy colour\n")
+        14
+        >>> change, = fastmmap.plan_replace("notes.txt", "colour", "color").preview()
+        >>> change.number, change.before, change.after
+        (1, b'my colour', b'my color')
+        """
         n = operator.index(n)
         if n < 0:
             raise ValueError(f"the number of changes must not be negative: {n}")
-        with _opened(self.path) as original:
+        with opened(self.path) as original:
             check_same(original.status, self._status, "The file changed since the plan was made: make another")
             return changes(original.data, self._edit, n)
 
@@ -122,73 +216,91 @@ class Plan:
         threads: int | None = None,
         progress: Progress | None = None,
     ) -> Replacement:
-        """replace_file as planned. OSError where the file isn't what it was when the plan was made."""
+        r"""Does what was planned, as `replace_file` does.
+
+        Parameters
+        ----------
+        durable : bool or None, default None
+            Whether to wait until the disk has the new file. None is True. False is faster: a power loss may leave an
+            empty file then.
+        backup : str or None, default None
+            What is added to the file's name for the old file to be kept under, as in ".orig". An older backup is
+            replaced. None keeps none.
+        force : bool, default False
+            Whether a file that is read-only is edited, too.
+        threads : int or None, default None
+            How many threads may work, as for `find`.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, with the bytes of the new file that are written and
+            that will be. What it raises ends the edit.
+
+        Returns
+        -------
+        Replacement
+            What was done.
+
+        Raises
+        ------
+        OSError
+            The file isn't what it was when the plan was made; and whatever `replace_file` raises.
+        TypeError, ValueError
+            An option is wrong, as for `replace_file`.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> pathlib.Path("notes.txt").write_text("my colour\n")
+        10
+        >>> fastmmap.plan_replace("notes.txt", "colour", "color").apply(durable=False).count
+        1
+        """
         seen: Seen = []
         try:
-            options = _options(self.path, durable, backup, threads, progress, force)
+            options = options_of(self.path, durable, backup, threads, progress, force)
             return _replace(self.path, self._edit, self._status, options, seen)
         except KeyboardInterrupt as interrupt:
-            _note(interrupt, self.path, seen)
+            note(interrupt, self.path, seen)
             raise
 
 
 def plan_replace(path: Path, old: Data, new: Data, count: SupportsIndex = -1) -> Plan:
-    """What replace_file(path, old, new, count) would do: how many, which sizes, which lines. Nothing is touched."""
-    edit, target = _edit(old, new, count), _target(path)
-    with _opened(target) as original:
+    r"""Says what `replace_file` would do: how many matches, which sizes, which lines. Nothing is touched.
+
+    Parameters
+    ----------
+    path : str, bytes or os.PathLike
+        The file.
+    old, new : bytes-like or str
+        What would be replaced by what. A str is encoded as UTF-8. `old` must not be empty.
+    count : int, default -1
+        How many matches at most, from the start. A negative number: all.
+
+    Returns
+    -------
+    Plan
+        With `count`, `old_size`, `new_size`, `preview(n)` and `apply()`.
+
+    Raises
+    ------
+    OSError
+        The file can't be read, or is no regular file. What only an edit would be refused for is `apply`'s to raise.
+    TypeError, ValueError
+        An argument has the wrong type, or `old` is empty.
+
+    Examples
+    --------
+    >>> import fastmmap, pathlib
+    >>> pathlib.Path("notes.txt").write_text("my colour, your colour\n")
+    23
+    >>> fastmmap.plan_replace("notes.txt", "colour", "color").count
+    2
+    """
+    edit, target = edit_of(old, new, count), target_of(path)
+    with opened(target) as original:
         threads, size = workers(None), len(original.data)
         first = first_match(original.data, edit, threads)
         number = sum(part.number for part in survey(original.data, edit, first, threads))
         return Plan(target, number, size, size + edit.grown(number), edit, original.status)
-
-
-def _edit(old: Data, new: Data, count: SupportsIndex) -> Edit:
-    edit = Edit(data_bytes(old, "old"), data_bytes(new, "new"), min(max(index_or(count, -1), -1), END))
-    check_old(edit.old)
-    return edit
-
-
-def _target(path: Path) -> str:
-    """The file itself, where the path is a symbolic link."""
-    name = os.fsdecode(path)
-    if not name:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
-    return resolved(name)
-
-
-@contextmanager
-def _opened(target: str) -> Iterator[Original]:
-    """A regular file, open; OSErrors name it."""
-    with naming(target, always=True), Open() as file:
-        system.open_into(file, target, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is refused, not waited for
-        status = os.fstat(file.fd)
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # MappedFile refuses a directory
-            raise OSError(errno.ENODEV, "Not a regular file")
-        with MappedFile(file.fd) as source:
-            source.name = target
-            yield Original(target, file.fd, status, source)
-
-
-def _note(interrupt: KeyboardInterrupt, path: Path, seen: Seen) -> None:
-    """Says what became of a file, as BaseException.add_note does, which there is from Python 3.11 on."""
-    became = "unchanged"
-    for path, before in seen:
-        became = _became(path, before)
-    text = f"{os.fsdecode(path) if isinstance(path, bytes) else path} is {became}"
-    vars(interrupt)["__notes__"] = [*getattr(interrupt, "__notes__", []), text]
-
-
-def _became(path: str, before: os.stat_result) -> str:
-    """What became of a file. It is asked, because an interrupt may come right behind the call that replaced it."""
-    try:
-        now = os.stat(path)
-    except ours(OSError) as error:
-        return f"not to be found: {error.strerror}"
-    if not os.path.samestat(now, before):
-        return "replaced"
-    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        return "not edited, but has changed: by the records of a dead writer, or by somebody else"
-    return "unchanged"
 
 
 def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: Options, seen: Seen) -> Replacement:
@@ -196,7 +308,7 @@ def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: 
     with naming(target, always=True):
         seen.append((target, os.stat(target)))
         refuse_open_log(target)  # and what its dead writers have left is there to be edited
-    with _opened(target) as original:
+    with opened(target) as original:
         if expected is not None:
             check_same(original.status, expected, "The file changed since the plan was made: make another")
         size = new_size = len(original.data)
@@ -208,21 +320,3 @@ def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: 
             strategy = "none"
             count = sum(part.number for part in survey(original.data, edit, first, options.threads))
     return Replacement(target, count, size, new_size, strategy, time.perf_counter() - began)
-
-
-def _options(
-    target: str, durable: bool | None, backup: str | None, threads: int | None, progress: Progress | None, force: bool
-) -> Options:
-    return Options(durable is not False, _backup_path(target, backup), workers(threads), progress, bool(force))
-
-
-def _backup_path(target: str, backup: str | None) -> str | None:
-    if backup is None:
-        return None
-    if not isinstance(backup, str):
-        raise TypeError(f"backup must be a str that is added to the file's name, not {type(backup).__name__!r}")
-    if not backup or "/" in backup or "\0" in backup:
-        raise ValueError(f"backup is added to the file's name, as in '.orig', so it can't be {backup!r}")
-    path = target + backup
-    refuse_backup(path)
-    return path

@@ -20,10 +20,25 @@ LONGEST = 1 << 12
 
 @dataclass(frozen=True)
 class Change:
-    """A line that would change, or several that matches lie across.
+    r"""A line that an edit would change, or several lines that matches lie across, as `Plan.preview` lists them.
 
-    offset: of the first match in it, in the old file. number: of its line, from 0, as in `lines`. before, after: the
-    line without its newline; of a line of more than 8 KiB what is around the match.
+    Attributes
+    ----------
+    offset : int
+        The offset of the first match in it, in bytes, in the old file.
+    number : int
+        The number of its line, from 0, as in `MappedFile.lines`.
+    before, after : bytes
+        The line as it is and as it would be, without its newline. Of a line of more than 8 KiB: what is around the
+        match.
+
+    Examples
+    --------
+    >>> import fastmmap, pathlib
+    >>> pathlib.Path("notes.txt").write_text("one\nmy colour\n")
+    14
+    >>> fastmmap.plan_replace("notes.txt", "colour", "color").preview(1)
+    [Change(offset=7, number=1, before=b'my colour', after=b'my color')]
     """
 
     offset: int

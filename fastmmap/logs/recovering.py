@@ -30,13 +30,41 @@ if TYPE_CHECKING:
 
 
 def recover(path: Path) -> bool:
-    """Takes to a log the records that its dead writers have left in their stages; returns whether anything was done.
+    r"""Takes to a log the records that its dead writers have left in their stages.
 
-    path: a log, whose stages are in its directory; or a directory, a `stage_dir` for instance, for all stages in it.
-    Stages of writers that live are left alone. So are those that can't be trusted, with a RuntimeWarning; a stage from
-    before the machine was started anew, of which nothing is known, is set aside under another name, with a warning.
-    OSError where the log of a stage with records is gone or the system fails: that stage keeps its records, others are
-    recovered nevertheless.
+    The next Appender of the log does the same. Stages of writers that live are left alone.
+
+    Parameters
+    ----------
+    path : str, bytes or os.PathLike
+        A log, whose stages are in its directory; or a directory, a `stage_dir` for instance, for all stages in it.
+
+    Returns
+    -------
+    bool
+        Whether anything was done.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such log, and no stage of it.
+    OSError
+        The log of a stage with records is gone, or the system fails. That stage keeps its records; others are recovered
+        nevertheless.
+
+    Warns
+    -----
+    RuntimeWarning
+        A stage can't be trusted and is left alone; or it is from before the machine was started anew, of which nothing
+        is known, and is set aside under another name.
+
+    Examples
+    --------
+    >>> import fastmmap
+    >>> with fastmmap.Appender("app.log") as log:
+    ...     log.append("one\n")
+    >>> fastmmap.recover("app.log")
+    False
     """
     real = resolved(os.fsdecode(os.fspath(path)))
     with _saying() as unsaid:

@@ -22,9 +22,42 @@ WORD = struct.Struct("=Q")
 
 
 def append(buffer: Buffer, position: SupportsIndex, data: Data) -> int:
-    """Stores `data`, bytes-like or str, at buffer[position:] and returns the position after it.
+    r"""Stores bytes in a buffer at a position, and returns the position behind them.
 
-    ValueError where it doesn't fit, with nothing stored.
+    Parameters
+    ----------
+    buffer : writable bytes-like
+        Any C-contiguous buffer, taken as bytes.
+    position : int
+        Where to store, in bytes from the buffer's start.
+    data : bytes-like or str
+        What to store. A str is encoded as UTF-8.
+
+    Returns
+    -------
+    int
+        The position behind what was stored, for the next call.
+
+    Raises
+    ------
+    ValueError
+        `data` doesn't fit at `position`, or that is outside the buffer. Nothing is stored.
+    BufferError
+        The buffer is read-only, or isn't C-contiguous.
+    TypeError
+        `buffer` is no buffer, `position` no integer, or `data` neither bytes-like nor a str.
+    MappedFileError
+        The mapped file was truncated meanwhile.
+
+    Examples
+    --------
+    >>> buffer = bytearray(8)
+    >>> fastmmap.append(buffer, 0, "one")
+    3
+    >>> fastmmap.append(buffer, 3, b"two")
+    6
+    >>> buffer
+    bytearray(b'onetwo\x00\x00')
     """
     if position is None:
         raise TypeError("position must be an integer, not None")
@@ -70,7 +103,30 @@ class Stage:
         return self._switches
 
     def append(self, data: Data) -> None:
-        """Stores one record, bytes-like or str; nothing is added to it."""
+        r"""Stores one record behind those before it. Nothing is added to it.
+
+        Parameters
+        ----------
+        data : bytes-like or str
+            The record. A str is encoded as UTF-8.
+
+        Raises
+        ------
+        TypeError
+            The record is neither bytes-like nor a str.
+        ValueError
+            There is no room for it: an Appender makes room, and raises this only when it is closed.
+        OSError
+            An Appender can't write to its file. The record isn't taken; those before it wait for the next flush.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.Appender("app.log") as log:
+        ...     log.append("one\n")
+        ...     log.position
+        4
+        """
         if not self._take(data):
             self._overflow(data)
 

@@ -114,7 +114,25 @@ class Mapping:
             raise ValueError("the mapping is closed")
 
     def view(self) -> memoryview:
-        """The memory as a memoryview. It stays as long as the view does."""
+        """The memory as a memoryview, which keeps it after `close`. The guard doesn't reach what reads by it.
+
+        Returns
+        -------
+        memoryview
+            Of bytes. It can be written to in modes other than "r".
+
+        Raises
+        ------
+        ValueError
+            The mapping is closed.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> m = fastmmap.open(None, size=3)
+        >>> m.view().tolist()
+        [0, 0, 0]
+        """
         pages = self._pages  # before the question, because another thread may unmap after it
         self._check_mapped()
         if pages is None:

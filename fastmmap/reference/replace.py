@@ -36,11 +36,45 @@ def replace(
     end: Index = None,
     threads: int | None = None,
 ) -> int:
-    """Replaces `old` by `new`, which is as long, in buffer[start:end], in place. Returns how many were replaced.
+    """Replaces `old` by `new`, which is as long, in a buffer, in place. Nothing but the matches is written.
 
-    From left to right and without overlaps, at most `count` where it isn't negative, as bytes.replace does.
-    Nothing but the matches is written. A read-only buffer is a BufferError, an empty `old` or a `new` of another
-    length a ValueError.
+    Matches are taken from left to right and don't overlap, as in bytes.replace. For other lengths there is
+    replace_file.
+
+    Parameters
+    ----------
+    buffer : writable bytes-like
+        Any C-contiguous buffer, taken as bytes. A file is opened before: fastmmap.open(path, "r+").
+    old, new : bytes-like or str
+        What is replaced by what, of one length in bytes. A str is encoded as UTF-8. `old` must not be empty.
+    count : int, default -1
+        How many matches are replaced at most. A negative number: all.
+    start, end : int or None, default 0 and None
+        Only matches in buffer[start:end].
+    threads : int or None, default None
+        How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+    Returns
+    -------
+    int
+        How many matches were replaced.
+
+    Raises
+    ------
+    BufferError
+        The buffer is read-only, or isn't C-contiguous.
+    TypeError, ValueError
+        `buffer` is no buffer, `old` is empty, `new` has another length, or `threads` is below 1.
+    MappedFileError
+        The mapped file was truncated meanwhile, or has a hole and the disk is full. Some matches may be replaced.
+
+    Examples
+    --------
+    >>> data = bytearray(b"one two one")
+    >>> fastmmap.replace(data, "one", "ONE")
+    2
+    >>> data
+    bytearray(b'ONE two ONE')
     """
     own_old, own_new = data_bytes(old, "old"), data_bytes(new, "new")
     most, first, last = index_or(count, -1), index_or(start, 0), index_or(end, END)

@@ -33,9 +33,37 @@ def find(
     ignorecase: bool = False,
     threads: int | None = None,
 ) -> int:
-    """The offset of the first match in buffer[start:end], or -1.
+    """The offset of the first match, or -1: as bytes.find in every case.
 
-    As bytes.find in every case. ignorecase folds ASCII letters only.
+    Parameters
+    ----------
+    buffer : bytes-like or os.PathLike
+        Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+    needle : bytes-like, str or int
+        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+    start, end : int or None, default 0 and None
+        Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
+    ignorecase : bool, default False
+        Whether ASCII letters match in both cases. Other letters don't.
+    threads : int or None, default None
+        How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+    Returns
+    -------
+    int
+        The offset in bytes, or -1 where nothing matches.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `buffer` is neither a buffer nor a path, an int isn't a byte, or `threads` is below 1.
+    BufferError, OSError
+        The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
+
+    Examples
+    --------
+    >>> fastmmap.find(b"Hello, hello", "hello")
+    7
     """
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
@@ -52,9 +80,35 @@ def rfind(
     ignorecase: bool = False,
     threads: int | None = None,
 ) -> int:
-    """The offset of the last match in buffer[start:end], or -1.
+    """The offset of the last match, or -1: as bytes.rfind in every case.
 
-    As bytes.rfind in every case. ignorecase folds ASCII letters only.
+    Parameters
+    ----------
+    buffer : bytes-like or os.PathLike
+        Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+    needle : bytes-like, str or int
+        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+    start, end : int or None, default 0 and None
+        Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
+    ignorecase : bool, default False
+        Whether ASCII letters match in both cases. Other letters don't.
+    threads : int or None, default None
+        How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+    Returns
+    -------
+    int
+        The offset in bytes, or -1 where nothing matches.
+
+    Raises
+    ------
+    TypeError, ValueError, BufferError, OSError
+        As find does.
+
+    Examples
+    --------
+    >>> fastmmap.rfind(b"hello, Hello", "hello")
+    0
     """
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
@@ -82,10 +136,37 @@ def count(
     ignorecase: bool = False,
     threads: int | None = None,
 ) -> int:
-    """How many matches there are in buffer[start:end].
+    """How many matches there are: as bytes.count in every case.
 
-    As bytes.count in every case; overlapping=True counts the matches that overlap another one too. ignorecase
-    folds ASCII letters only.
+    Parameters
+    ----------
+    buffer : bytes-like or os.PathLike
+        Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+    needle : bytes-like, str or int
+        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+    start, end : int or None, default 0 and None
+        Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
+    overlapping, ignorecase : bool, default False
+        Whether matches that overlap the one before count, too; whether ASCII letters match in both cases.
+    threads : int or None, default None
+        How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+    Returns
+    -------
+    int
+        The number of matches. An empty needle is everywhere: there is one more than bytes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `buffer` is neither a buffer nor a path, an int isn't a byte, or `threads` is below 1.
+    BufferError, OSError
+        The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
+
+    Examples
+    --------
+    >>> fastmmap.count(b"banana", "ana"), fastmmap.count(b"banana", "ana", overlapping=True)
+    (1, 2)
     """
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
@@ -107,10 +188,39 @@ def find_all(
     limit: SupportsIndex | None = None,
     threads: int | None = None,
 ) -> Offsets:
-    """The offsets of all matches in buffer[start:end], ascending, as an int64 ndarray.
+    """The offsets of all matches, ascending, in an array.
 
-    Without overlapping they are those that bytes.count counts. limit stops after so many. An empty needle stands
-    at every offset from start to end inclusive. ignorecase folds ASCII letters only.
+    Parameters
+    ----------
+    buffer : bytes-like or os.PathLike
+        Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+    needle : bytes-like, str or int
+        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+    start, end : int or None, default 0 and None
+        Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
+    overlapping, ignorecase : bool, default False
+        Whether matches that overlap the one before count, too; whether ASCII letters match in both cases.
+    limit : int or None, default None
+        How many offsets at most, the first ones. None: all.
+    threads : int or None, default None
+        How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Offsets in bytes. Those of an empty needle are all from start to end, the end included.
+
+    Raises
+    ------
+    TypeError, ValueError
+        `buffer` is neither a buffer nor a path, an int isn't a byte, `limit` is negative, or `threads` is below 1.
+    BufferError, OSError
+        The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
+
+    Examples
+    --------
+    >>> fastmmap.find_all(b"banana", "an").tolist()
+    [1, 3]
     """
     numpy = _imports.load("numpy")
     own, first, last, most = needle_bytes(needle), index_or(start, 0), index_or(end, END), check_limit(limit)
@@ -134,11 +244,7 @@ def find_into(
     ignorecase: bool = False,
     added: int = 0,
 ) -> int:
-    """Writes the offsets of the first matches into an int64 array, which may be too short for all. Returns how many.
-
-    What find_all and line_starts in several threads are made of. `needle` is folded already, start and end lie in
-    the buffer. `added` is added to each offset.
-    """
+    """Writes the first offsets, plus `added`, into an int64 array that may be too short for all; returns how many."""
     number = 0
     with (
         readable(buffer) as view,
@@ -158,10 +264,33 @@ def iter_find(
     overlapping: bool = False,
     ignorecase: bool = False,
 ) -> Iterator[int]:
-    """An iterator over the offsets of all matches in buffer[start:end], ascending.
+    """An iterator over the offsets that find_all returns, in constant memory.
 
-    They are those of find_all, in constant memory. The buffer stays exported until the iterator is exhausted or
-    gone.
+    Parameters
+    ----------
+    buffer : bytes-like or os.PathLike
+        Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+    needle : bytes-like, str or int
+        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+    start, end : int or None, default 0 and None
+        Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
+    overlapping, ignorecase : bool, default False
+        Whether matches that overlap the one before count, too; whether ASCII letters match in both cases.
+
+    Returns
+    -------
+    iterator of int
+        Offsets in bytes, ascending. It keeps the buffer, which can't be resized, until it is exhausted or gone.
+
+    Raises
+    ------
+    TypeError, ValueError, BufferError, OSError
+        As find_all does.
+
+    Examples
+    --------
+    >>> list(fastmmap.iter_find(b"banana", "an"))
+    [1, 3]
     """
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     view = haystack(buffer, first, last)  # now, so that a bad buffer is an error of this call, not of the first next()
