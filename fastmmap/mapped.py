@@ -102,9 +102,9 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
 
     def _map_memory(self, size: int | None) -> None:
         if size is None:
-            raise ValueError("open(None) makes memory and needs its size")
+            raise ValueError("open(None) maps anonymous memory and needs a size")
         if self.offset:
-            raise ValueError("memory has no offset")
+            raise ValueError("anonymous memory has no offset")
         if self.mode != "c":
             self.mode = "w+"
         self.backend = "memory"
@@ -205,7 +205,7 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
         return f"<fastmmap.MappedFile {self.name!r}, mode {self.mode!r}, {state}>"
 
     def __iter__(self) -> Iterator[Any]:
-        raise TypeError("a MappedFile is iterated over by its lines, m.lines, or its bytes, memoryview(m)")
+        raise TypeError("a MappedFile isn't iterable: use m.lines for its lines, or memoryview(m) for its bytes")
 
     def __contains__(self, needle: Any) -> bool:
         return self.find(needle) >= 0
@@ -253,7 +253,7 @@ class MappedFile(Verbs, Reading, Resizing, Mapping):
         if length is None:
             length = max(size - start, 0)
         if not 0 <= start <= size or not 0 <= length <= size - start:
-            raise ValueError(f"{length} bytes at {start} are not within the mapping's {size}")
+            raise ValueError(f"{length} bytes at {start} are not within the mapping of {size} bytes")
         return length
 
     # --- lines and ranges ---

@@ -110,7 +110,7 @@ class Plan:
         if n < 0:
             raise ValueError(f"the number of changes must not be negative: {n}")
         with _opened(self.path) as original:
-            check_same(original.status, self._status, "The file changed since the plan was made: make another")
+            check_same(original.status, self._status, "The file changed since the plan was made: make a new plan")
             return changes(original.data, self._edit, n)
 
     def apply(
@@ -183,11 +183,11 @@ def _became(path: str, before: os.stat_result) -> str:
     try:
         now = os.stat(path)
     except ours(OSError) as error:
-        return f"not to be found: {error.strerror}"
+        return f"not accessible: {error.strerror}"
     if not os.path.samestat(now, before):
         return "replaced"
     if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        return "not edited, but has changed: by the records of a dead writer, or by somebody else"
+        return "not edited, but it changed: a dead writer's records were added, or another process wrote to it"
     return "unchanged"
 
 
@@ -198,7 +198,7 @@ def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: 
         refuse_open_log(target)  # and what its dead writers have left is there to be edited
     with _opened(target) as original:
         if expected is not None:
-            check_same(original.status, expected, "The file changed since the plan was made: make another")
+            check_same(original.status, expected, "The file changed since the plan was made: make a new plan")
         size = new_size = len(original.data)
         first = first_match(original.data, edit, options.threads)
         if first >= 0 and edit.old != edit.new:
