@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 
 NAMES = ("_mapping", "_append", "_drain", "_guarded", "_lines", "_parallel", "_replace", "_search")
 
-WITHOUT = "FASTMMAP_KERNEL=python goes on without extensions, in plain Python"
+WITHOUT = "FASTMMAP_KERNEL=python runs without extensions, in plain Python"
 
 
 def load() -> bool:
@@ -42,7 +42,7 @@ def load() -> bool:
 
     warn(
         f"fastmmap has no extensions in {os.path.dirname(__file__)}, so it runs in plain Python, many times slower. "
-        f"Install it anew where there is a C compiler, or say that it is on purpose: {WITHOUT}"
+        f"Reinstall it where there is a C compiler. If that is on purpose: {WITHOUT}"
     )
     return False
 
@@ -91,6 +91,6 @@ def explanation(found: list[str], error: Exception) -> str:
         )
     missing = sorted(set(NAMES).difference(file.partition(".")[0] for file in loadable))
     if missing:
-        return f"{folder} has {loadable[0]}, but no {', '.join(missing)} for this {python}: install fastmmap anew"
+        return f"{folder} has {loadable[0]}, but no {', '.join(missing)} for this {python}: reinstall fastmmap"
     path = getattr(error, "path", None) or folder
-    return f"{path} can't be imported by this {python}: {type(error).__name__}: {error}. Install fastmmap anew"
+    return f"{path} can't be imported by this {python}: {type(error).__name__}: {error}. Reinstall fastmmap"

@@ -83,11 +83,11 @@ def check_trust(fd: int, path: str, log: os.stat_result) -> None:
     """
     status = os.fstat(fd)
     if status.st_nlink > 1:
-        raise Untrusted(path, "it has several names")
+        raise Untrusted(path, "it has several hard links")
     if status.st_uid not in (os.geteuid(), log.st_uid):
         raise Untrusted(path, f"it belongs to user {status.st_uid}")
     if status.st_mode & ~log.st_mode & 0o022 or (status.st_mode & 0o020 and status.st_gid != log.st_gid):
-        raise Untrusted(path, "others may write to it who may not write to the log")
+        raise Untrusted(path, "users who may not write to the log may write to it")
 
 
 def adapt(fd: int, log: os.stat_result) -> None:

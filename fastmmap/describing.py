@@ -147,7 +147,7 @@ class Describing:
             size = len(self)
             fd = self.descriptor
             if fd < 0 or self.mode == "c" or self.offset or os.fstat(fd).st_size != size:
-                raise io.UnsupportedOperation("fileno: the mapping isn't all of a file that is open")
+                raise io.UnsupportedOperation("fileno: the mapping isn't the whole of an open file")
             if isinstance(getattr(self, "name", None), int) and not self._is_reopened:
                 self._reopen(fd)
             os.lseek(fd, self._position, os.SEEK_SET)
@@ -166,7 +166,7 @@ class Describing:
                     raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
                 os.dup2(file.fd, fd, inheritable=False)
         except ours(OSError) as error:
-            text = "fileno: the descriptor's position isn't ours to move, and its file can't be opened anew"
+            text = "fileno: the descriptor's position must not move, and its file can't be opened again"
             raise io.UnsupportedOperation(f"{text}: {error.strerror}") from None
         self._is_reopened = True
 

@@ -142,9 +142,9 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
 
     def _map_memory(self, size: int | None) -> None:
         if size is None:
-            raise ValueError("open(None) makes memory and needs its size")
+            raise ValueError("open(None) maps anonymous memory and needs a size")
         if self.offset:
-            raise ValueError("memory has no offset")
+            raise ValueError("anonymous memory has no offset")
         if self.mode != "c":
             self.mode = "w+"
         self.backend = "memory"
@@ -256,7 +256,7 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
         return f"<fastmmap.MappedFile {self.name!r}, mode {self.mode!r}, {state}>"
 
     def __iter__(self) -> Iterator[Any]:
-        raise TypeError("a MappedFile is iterated over by its lines, m.lines, or its bytes, memoryview(m)")
+        raise TypeError("a MappedFile isn't iterable: use m.lines for its lines, or memoryview(m) for its bytes")
 
     def __contains__(self, needle: Any) -> bool:
         return self.find(needle) >= 0

@@ -104,7 +104,7 @@ class Paging(Mapping):
             try:
                 super().advise(start, length, number)
             except ours(OSError) as error:
-                if error.errno != errno.EINVAL:  # a kernel built without it, as is common for huge pages
+                if error.errno != errno.EINVAL:  # a system built without it, as is common for huge pages
                     raise
 
     def _check_span(self, start: int, length: int | None) -> int:
@@ -113,5 +113,5 @@ class Paging(Mapping):
         if length is None:
             length = max(size - start, 0)
         if not 0 <= start <= size or not 0 <= length <= size - start:
-            raise ValueError(f"{length} bytes at {start} are not within the mapping's {size}")
+            raise ValueError(f"{length} bytes at {start} are not within the mapping of {size} bytes")
         return length

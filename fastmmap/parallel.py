@@ -323,7 +323,7 @@ def replace(kernel: Any, hay: Haystack, rfind: Any, old: bytes, new: bytes, thre
 
     def work(view: Any, block: int) -> int:
         if begun[block]:
-            raise RuntimeError("this process was forked while another thread was replacing, and hasn't that thread")
+            raise RuntimeError("this process was forked while another thread was replacing, which the child lacks")
         begun[block] = 1
         low, high = seams.within(view, block)
         number: int = kernel.replace(view, old, new, start=low, end=high, threads=1)

@@ -204,7 +204,7 @@ class Resizing:
         if self.mode not in ("r+", "w+"):
             raise TypeError(f"a mapping with mode {self.mode!r} can't change its size")
         if self._is_device:
-            raise ValueError(f"{self.name!r} is a device, whose size is given")
+            raise ValueError(f"{self.name!r} is a device and has a fixed size")
         end = os.fstat(self.descriptor).st_size if self.descriptor >= 0 else length
         if self._to_end and self.descriptor >= 0:
             length = min(length, max(end - self.offset, 0))  # of a file that was cut no more is there

@@ -46,7 +46,7 @@ class SharedFile(MappedFile):
         if not isinstance(name, str):
             raise TypeError(f"the name of shared memory must be a str, not {type(name).__name__!r}")
         if not name or name in (".", "..") or "/" in name or "\0" in name:
-            raise ValueError(f"the name of shared memory must be that of a file, without a folder: {name!r}")
+            raise ValueError(f"the name of shared memory must be a file name without a folder: {name!r}")
         size = None if size is None else operator.index(size)
         if size is not None and size < 0:
             raise ValueError(f"size must not be negative: {size}")

@@ -61,7 +61,7 @@ def blocks(fd: int, offset: int, size: int | None) -> Iterator[bytes]:
     while skipped < offset:
         block = system.read_some(fd, _most(offset - skipped))
         if not block:
-            raise ValueError(f"offset {offset} is past the end, which came after {skipped} bytes")
+            raise ValueError(f"offset {offset} is past the end, which is at {skipped} bytes")
         skipped += len(block)
     while most := _most(size):
         if not (block := system.read_some(fd, most)):

@@ -373,5 +373,5 @@ cdef uint64_t *word_at(const Py_buffer *view, Py_ssize_t start, Py_ssize_t end, 
         return NULL
     place = word
     if place % 8 or not 0 <= place <= view.len - 8 or start - 8 < place < end:
-        raise ValueError(f"there is no place for a word at {place}, beside [{start}, {end}) in {view.len} bytes")
+        raise ValueError(f"a word at {place} is misaligned, overlaps [{start}, {end}), or is outside {view.len} bytes")
     return <uint64_t *> (<char *> view.buf + place)

@@ -56,7 +56,7 @@ def drain(lock, stage, int log, int64_t number, record, counter):
     take(memory, &staged, PyBUF_WRITABLE)
     try:
         if half < 0 or half > (staged.len - HALVES_AT) // 2:
-            raise ValueError(f"two halves of {half} bytes from {HALVES_AT} on are not in {staged.len} bytes of memory")
+            raise ValueError(f"two halves of {half} bytes from {HALVES_AT} on don't fit in {staged.len} bytes of memory")
         job.memory, job.size, job.half = <char *> staged.buf, staged.len, half
         if lock is None:
             job.block = job.memory + OWN_LOCK_AT
@@ -134,7 +134,7 @@ cdef object answer(const Drain *job, int outcome):
 cdef int check_free() except -1:
     """Raises where this thread is in the midst of settle's `remove`, and would wait for the lock that it has itself."""
     if fm_settling:
-        raise RuntimeError("the lock is being removed by this very thread: a handler can't drain meanwhile")
+        raise RuntimeError("this thread is removing the lock: a signal handler can't drain meanwhile")
     return 0
 
 

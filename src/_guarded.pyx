@@ -60,7 +60,7 @@ def read(buffer, Py_ssize_t start, Py_ssize_t end):
     take_readable(buffer, &view)
     try:
         if not 0 <= start < end <= view.len:
-            raise ValueError(f"[{start}, {end}) is not within the buffer's {view.len} bytes")
+            raise ValueError(f"[{start}, {end}) is outside the buffer of {view.len} bytes")
         return copied(&view, start, end)
     finally:
         PyBuffer_Release(&view)

@@ -79,7 +79,7 @@ cdef class Mapping:
 
     def __init__(self, fd, offset, length, access):
         if self.base != NULL or not self.unmapped:
-            raise ValueError("the mapping is mapped already")
+            raise ValueError("the mapping is already mapped")
         if access not in ("read", "write", "copy"):
             raise ValueError(f"access must be 'read', 'write' or 'copy', not {access!r}")
         self.protection = PROT_READ if access == "read" else PROT_READ | PROT_WRITE
@@ -232,7 +232,7 @@ cdef class Mapping:
         PyObject_GetBuffer(self, &view, PyBUF_SIMPLE)
         try:
             if not 0 <= start <= view.len or not 0 <= length <= view.len - start:
-                raise ValueError(f"{length} bytes at {start} are not within the mapping's {view.len}")
+                raise ValueError(f"{length} bytes at {start} are not within the mapping of {view.len} bytes")
             if length == 0:
                 return 0
             skip = (self.before + start) % PAGE

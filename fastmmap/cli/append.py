@@ -22,9 +22,9 @@ BLOCK = 1 << 20
 def add(commands: Any, escape: Parser) -> None:
     """Its arguments."""
     append = commands.add_parser("append", parents=[escape], help="append text, or standard input, to a file, which is "
-                                 "made if need be")  # fmt: skip
+                                 "created if it doesn't exist")  # fmt: skip
     append.add_argument("file", metavar="FILE", type=plain)
-    append.add_argument("text", metavar="TEXT", nargs="*", type=literal, help="standard input where none is given")
+    append.add_argument("text", metavar="TEXT", nargs="*", type=literal, help="standard input if none is given")
     append.add_argument("-n", "--newline", action="store_true", help="end each TEXT with a newline")
 
 

@@ -34,11 +34,11 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         command.error(f"one argument too many: {more[0].removeprefix(MARK)}")
     if getattr(options, "files", None) == []:
         if os.isatty(0):
-            command.error("a FILE is missing, or - for standard input")
+            command.error("FILE is missing; - stands for standard input")
         options.files = ["-"]
     if name == "append" and not options.text and (options.escape or options.newline):
         option = "-E" if options.escape else "-n"
-        command.error(f"option {option} is for a TEXT that is an argument: standard input is appended as it is")
+        command.error(f"option {option} needs a TEXT argument: standard input is appended as it is")
     for name in ("needle", "old", "new", "text"):
         given = getattr(options, name, None)
         if given is not None and options.escape:
@@ -55,20 +55,20 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 def _parsers() -> tuple[Parser, dict[str, Parser]]:
     """The parser of the whole command, and those of its commands."""
     top = Parser(prog="fastmmap", description="Search, replace in and append to big files.",
-                 epilog="Options may stand anywhere; behind -- nothing is one.")  # fmt: skip
+                 epilog="Options may stand anywhere before --.")  # fmt: skip
     top.add_argument("--version", action="version", version=f"fastmmap {__version__}, kernel {kernel}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
 
     escape = Parser(add_help=False)
-    escape.add_argument("-E", "--escape", action="store_true", help=r"\n, \t, \0, \xHH and \\ in what is looked for, "
-                        "put in its place or appended stand for those bytes")  # fmt: skip
+    escape.add_argument("-E", "--escape", action="store_true", help=r"\n, \t, \0, \xHH and \\ in NEEDLE, OLD, "
+                        "NEW and TEXT stand for those bytes")  # fmt: skip
 
     needle = Parser(add_help=False, parents=[escape])
     needle.add_argument("needle", metavar="NEEDLE", type=literal, help="what to look for, literally")
-    needle.add_argument("files", metavar="FILE", nargs="*", type=plain, help="a file, or - for standard input, which "
-                        "is searched where none is given, unless it is a terminal")  # fmt: skip
-    needle.add_argument("-e", "--needle", metavar="NEEDLE", dest="given", help="the NEEDLE, which may begin with a "
-                        "dash then")  # fmt: skip
+    needle.add_argument("files", metavar="FILE", nargs="*", type=plain, help="a file, or - for standard input; "
+                        "without FILE, standard input is searched unless it is a terminal")  # fmt: skip
+    needle.add_argument("-e", "--needle", metavar="NEEDLE", dest="given", help="the NEEDLE, if it begins with a "
+                        "dash")  # fmt: skip
     needle.add_argument("-i", "--ignore-case", action="store_true", help="ASCII letters match in either case")
     needle.add_argument("--overlapping", action="store_true", help="matches may overlap")
 

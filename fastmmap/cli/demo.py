@@ -12,9 +12,9 @@ from .status import FOUND, NOT_FOUND
 def add(commands: Any) -> None:
     """Its arguments."""
     demo = commands.add_parser("demo", help="race this package against plain files and the mmap module")
-    demo.add_argument("file", metavar="FILE", nargs="?", type=plain, help="a text to use, which isn't changed; made "
-                      "when not given")  # fmt: skip
-    demo.add_argument("--size", metavar="SIZE", type=size, default=256 << 20, help="of the text made, as in 256M")
+    demo.add_argument("file", metavar="FILE", nargs="?", type=plain, help="a text to use, which isn't changed; without "
+                      "FILE, one is made")  # fmt: skip
+    demo.add_argument("--size", metavar="SIZE", type=size, default=256 << 20, help="of the text that is made: 256M")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         if command is None:
             self.error("a COMMAND is missing")
         if command not in commands:
-            self.error(f"there is no command {command!r}: there are {', '.join(commands)}")
+            self.error(f"there is no command {command!r}: the commands are {', '.join(commands)}")
         behind = list(left)
         return command, [*arguments[: len(arguments) - len(behind) - 1], *behind]
 
@@ -76,7 +76,7 @@ class Parser(argparse.ArgumentParser):
                     else:
                         options.append(name if value is None else f"{name}={MARK}{value}")
         if len(needles) > 1:
-            self.error("one NEEDLE at a time")
+            self.error("only one NEEDLE is allowed")
         return options + [MARK + other for other in needles + others]
 
     def _split(self, argument: str, left: Iterator[str]) -> Iterator[tuple[str, str | None]]:
@@ -102,7 +102,7 @@ class Parser(argparse.ArgumentParser):
     def _takes(self, name: str) -> bool:
         """Whether an option takes a value. One that there isn't is the end."""
         if name not in self._option_string_actions:
-            self.error(f"there is no option {name}; what is no option and begins with a dash goes behind --")
+            self.error(f"there is no option {name}; put an argument that begins with a dash after --")
         return self._option_string_actions[name].nargs != 0
 
     def _value(self, name: str, left: Iterator[str]) -> str:
@@ -121,7 +121,7 @@ def unescaped(text: bytes) -> bytes:
         if escape[:1] == b"x" and len(escape) == 3:
             return bytes.fromhex(escape[1:].decode())
         if escape not in ESCAPES:
-            raise ValueError(f"{os.fsdecode(match[0])} is no escape: there are \\n, \\t, \\0, \\xHH and \\\\")
+            raise ValueError(f"{os.fsdecode(match[0])} is not an escape: the escapes are \\n, \\t, \\0, \\xHH and \\\\")
         return ESCAPES[escape]
 
     return re.sub(rb"(?s)\\(x[0-9a-fA-F]{2}|.|$)", byte, text)

@@ -65,7 +65,7 @@ def demo(file: str | None, size: int) -> bool:
         else:
             shutil.copyfile(file, text)
         if text.stat().st_size < READ:
-            raise ValueError(f"{file or 'the text'} has less than {READ} bytes: too few for a race")
+            raise ValueError(f"{file or 'the text'} has fewer than {READ} bytes: too few for a race")
         return race(text, folder)
     finally:
         shutil.rmtree(folder)
@@ -107,7 +107,7 @@ def race(text: Path, folder: Path) -> bool:
         if not all(answer == answers[0] for answer in answers):
             print(f"  the answers differ: {answers}")
     verdict = "All answers are equal." if agree else "Some answers differ."
-    print(f"\n{verdict} A ratio above 1 is how many times faster the kernel is.")
+    print(f"\n{verdict} A ratio above 1 says how many times faster the kernel is.")
     return agree
 
 

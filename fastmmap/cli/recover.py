@@ -13,9 +13,9 @@ from .status import ERROR, FOUND
 
 def add(commands: Any) -> None:
     """Its arguments."""
-    parser = commands.add_parser("recover", help="take what killed writers have left in their stages to their logs",
-                                 description="Status 0: nothing is left to be done, whether there was something or "
-                                 "not. Writers that live are left alone.")  # fmt: skip
+    parser = commands.add_parser("recover", help="write what killed writers left in their stages to the logs",
+                                 description="Status 0: nothing is left to recover, whether or not there was "
+                                 "something. Living writers are left alone.")  # fmt: skip
     parser.add_argument("files", metavar="PATH", nargs="+", type=plain, help="a log, or a directory: all logs with "
                          "stages in it")  # fmt: skip
 

@@ -25,8 +25,8 @@ def add(commands: Any, escape: Parser) -> None:
     replace.add_argument("--no-sync", action="store_true", help="don't wait for the disk: faster, but a power loss "
                          "may leave an empty file")  # fmt: skip
     replace.add_argument("--backup", metavar="SUFFIX", type=plain, help="keep the old file under its name "
-                         "and SUFFIX")  # fmt: skip
-    replace.add_argument("--force", action="store_true", help="edit files that are read-only, too")
+                         "plus SUFFIX")  # fmt: skip
+    replace.add_argument("--force", action="store_true", help="edit read-only files, too")
     replace.add_argument("-n", "--dry-run", action="store_true", help="change nothing, and show what would change: "
                          f"the first {SHOWN} lines")  # fmt: skip
 

@@ -204,7 +204,7 @@ class Plan:
         if n < 0:
             raise ValueError(f"the number of changes must not be negative: {n}")
         with opened(self.path) as original:
-            check_same(original.status, self._status, "The file changed since the plan was made: make another")
+            check_same(original.status, self._status, "The file changed since the plan was made: make a new plan")
             return changes(original.data, self._edit, n)
 
     def apply(
@@ -310,7 +310,7 @@ def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: 
         refuse_open_log(target)  # and what its dead writers have left is there to be edited
     with opened(target) as original:
         if expected is not None:
-            check_same(original.status, expected, "The file changed since the plan was made: make another")
+            check_same(original.status, expected, "The file changed since the plan was made: make a new plan")
         size = new_size = len(original.data)
         first = first_match(original.data, edit, options.threads)
         if first >= 0 and edit.old != edit.new:

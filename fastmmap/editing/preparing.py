@@ -70,11 +70,11 @@ def _became(path: str, before: os.stat_result) -> str:
     try:
         now = os.stat(path)
     except ours(OSError) as error:
-        return f"not to be found: {error.strerror}"
+        return f"not accessible: {error.strerror}"
     if not os.path.samestat(now, before):
         return "replaced"
     if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        return "not edited, but has changed: by the records of a dead writer, or by somebody else"
+        return "not edited, but it changed: a dead writer's records were added, or another process wrote to it"
     return "unchanged"
 
 

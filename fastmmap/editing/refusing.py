@@ -15,26 +15,27 @@ from ..system import attributes
 IMMUTABLE, APPEND_ONLY, MOUNT_POINT = "immutable", "append-only", "a mount point"
 
 # The way out where a rewrite is refused.
-IN_PLACE = "fastmmap.open(path, 'r+').replace edits in place what may be written to, where old and new are equally long"
+IN_PLACE = "To edit it in place, if old and new have the same length, use fastmmap.open(path, 'r+').replace"
 
 # What takes an attribute away.
-_WAY_OUT = {IMMUTABLE: "chattr -i lifts that", APPEND_ONLY: "chattr -a lifts that"}
+_WAY_OUT = {IMMUTABLE: "chattr -i removes that attribute", APPEND_ONLY: "chattr -a removes that attribute"}
 
 
 def refuse(path: str, status: os.stat_result, links: int, force: bool) -> None:
     """Raises OSError where a file must not be replaced, or can't be."""
     if _is_on_read_only_filesystem(path):
-        text = "The filesystem is read-only, so nothing on it can be edited: mount -o remount,rw changes that"
+        text = "The filesystem is read-only: mount -o remount,rw makes it writable"
         raise OSError(errno.EROFS, text, path)
     found = attributes(path)
     if MOUNT_POINT in found:
-        text = f"The file is a mount point, of which nothing else can take the place. {IN_PLACE}"
+        text = f"The file is a mount point, which can't be replaced. {IN_PLACE}"
         raise OSError(errno.EBUSY, text, path)
     _refuse_attributes("The file", found, path)
     folder = os.path.dirname(path)
     _refuse_attributes(f"The folder {folder!r}", attributes(folder), path)
     if links > 1:
-        raise OSError(errno.EMLINK, f"{links} hard links, of which a rewrite would change one. {IN_PLACE}", path)
+        text = f"The file has {links} hard links, and a rewrite would change only one of them. {IN_PLACE}"
+        raise OSError(errno.EMLINK, text, path)
     if not force:
         _refuse_read_only(path, status)
 
@@ -48,16 +49,16 @@ def refuse_backup(path: str) -> None:
         return
     mode = status.st_mode
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "The backup would take the place of a directory: remove it first", path)
+        raise IsADirectoryError(errno.EISDIR, "The backup would replace a directory: remove that first", path)
     if stat.S_ISLNK(mode):
-        text = "The backup would take the place of a symbolic link: remove it first"
+        text = "The backup would replace a symbolic link: remove that first"
         raise FileExistsError(errno.EEXIST, text, path)
     if not stat.S_ISREG(mode):
-        text = "The backup would take the place of what is no regular file: remove it first"
+        text = "The backup would replace a file that isn't a regular one: remove that first"
         raise FileExistsError(errno.EEXIST, text, path)
     folder = os.stat(os.path.dirname(path))
     if folder.st_mode & stat.S_ISVTX and not _may_replace(status, folder):
-        text = f"The older backup is user {status.st_uid}'s, which we may not replace in a sticky folder"
+        text = f"The older backup is user {status.st_uid}'s, so it can't be replaced in a sticky folder"
         raise PermissionError(errno.EPERM, f"{text}: choose another name", path)
     found = attributes(path)
     if MOUNT_POINT in found:
@@ -71,7 +72,7 @@ def refuse_name(path: str, what: str) -> None:
         os.lstat(path)
     except ours(OSError) as error:
         if error.errno != errno.ENOENT:
-            text = f"{what} can't be named so: {error.strerror}. Choose a shorter name"
+            text = f"{what} can't have this name: {error.strerror}. Choose a shorter name"
             raise OSError(error.errno, text, path) from None
 
 
@@ -100,17 +101,17 @@ def _refuse_read_only(path: str, status: os.stat_result) -> None:
         return
     if os.geteuid() not in (0, status.st_uid):
         mode = stat.S_IMODE(status.st_mode)
-        text = f"The file is user {status.st_uid}'s, and its mode {mode:04o} lets user {os.geteuid()} not write to it"
+        text = f"The file is user {status.st_uid}'s, and its mode {mode:04o} doesn't let user {os.geteuid()} write"
         raise PermissionError(errno.EACCES, f"{text}: edit it as its owner", path)
     if not status.st_mode & 0o200:
         reason = "The file is read-only: chmod u+w allows changes, and"
-    raise PermissionError(errno.EACCES, f"{reason} force=True (--force) edits it all the same", path)
+    raise PermissionError(errno.EACCES, f"{reason} force=True (--force) edits it anyway", path)
 
 
 def _reason_against_writing(path: str, status: os.stat_result) -> str | None:
     """What keeps us from writing to a file; None where nothing does."""
     if not status.st_mode & 0o222:
-        return "Nobody may write to it:"  # not even root, whom the system lets write to everything
+        return "Nobody has permission to write to the file:"  # not even root, whom the system lets write to everything
     effective = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
     if os.access(path, os.W_OK, **effective):
         return None

@@ -116,13 +116,13 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
         if options.durable:
             system.open_directory_into(directory, folder)
         new.create()
-        with _explained(f"the new file can't be given to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"):
+        with _explained(f"the new file can't belong to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"):
             system.keep_owner(new.fd, before)
         parts = survey(original.data, edit, first, options.threads)
         count = sum(part.number for part in parts)
         size = len(original.data) + edit.grown(count)
         with _explained(
-            f"the new file takes {size} bytes beside the old one. {IN_PLACE}", errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+            f"the new file needs {size} bytes beside the old one. {IN_PLACE}", errno.ENOSPC, errno.EDQUOT, errno.EFBIG
         ):
             _write(new.fd, original, parts, edit, options)
         system.keep_attributes(new.fd, original.fd, before)
@@ -132,7 +132,7 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
         if options.backup is None:
             new.replace(target)
         else:
-            with _explained(f"no backup {options.backup!r} could be made"):
+            with _explained(f"the backup {options.backup!r} can't be made"):
                 new.exchange(target, options.backup)
         if options.durable:
             system.make_names_durable(directory.fd)
@@ -156,7 +156,7 @@ class _Beside:
 
     def create(self) -> None:
         """Makes it, which is the first that is done within the with statement: so it is gone whatever happens."""
-        with _explained(f"the new file is to be made in {self._folder!r}. {IN_PLACE}"):
+        with _explained(f"the new file must be made in {self._folder!r}. {IN_PLACE}"):
             self._named = beside.create_into(self._file, self._folder, self._path)
 
     def replace(self, target: str) -> None:
@@ -277,7 +277,7 @@ def _write(new: int, original: Original, parts: list[Part], edit: Edit, options:
                 at += filled
                 report(filled)
             if at != end or pieces.replaced != part.number:
-                raise OSError(errno.EBUSY, "The file changed while it was being edited: edit it again (its matches)")
+                raise OSError(errno.EBUSY, "The file changed while it was being edited: edit it again (matches)")
 
     run(fill, places, threads if total >= parallel.WORTHWHILE else 1, buffer=source)
     if progress is not None:

@@ -374,6 +374,4 @@ class Appender(Storing):
             raise
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise TypeError(
-            f"an Appender can't be copied or pickled, for its stage is its own: open another by the path {self.name!r}"
-        )
+        raise TypeError(f"an Appender can't be copied or pickled: open another one with the path {self.name!r}")

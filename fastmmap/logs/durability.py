@@ -34,7 +34,7 @@ class Durability:
     def check(self) -> None:
         """Raises OSError once a sync has failed: the system may have dropped what it couldn't write."""
         if self.failure is not None:
-            text = f"{self.failure.strerror}: a sync has failed, and what was written before it may be lost"
+            text = f"{self.failure.strerror}: a sync failed, and what was written before it may be lost"
             raise OSError(self.failure.errno, text, self._name)
 
     def sync(self, log: Callable[[], Log]) -> None:

@@ -63,10 +63,10 @@ class Header(NamedTuple):
         if not any(block[: len(MAGIC)]):
             return None
         if len(block) < HALVES_AT or not block.startswith(MAGIC):
-            raise Untrusted(path, "it is no stage")
+            raise Untrusted(path, "it is not a stage")
         _, version, same, identity, boot, device, inode, birth, half, length = HEADER.unpack_from(block)
         if version != VERSION:
-            raise StageError(path, f"Version {version} of the stage is unknown to this fastmmap")
+            raise StageError(path, f"Version {version} of the stage isn't supported by this fastmmap")
         name = os.fsdecode(block[PATH_AT : PATH_AT + length])
         if (
             not 0 < half <= LARGEST_HALF

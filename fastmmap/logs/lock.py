@@ -80,9 +80,9 @@ class Lock:
                 self.open()  # it was closed, as it couldn't be given back otherwise
                 return
         elif len(block) < LOCK.size or not block.startswith(LOCK_MAGIC):
-            raise Untrusted(self.path, "it is no lock")
+            raise Untrusted(self.path, "it is not a lock")
         elif (version := LOCK.unpack(block)[1]) != LOCK_VERSION:
-            raise StageError(self.path, f"Version {version} of the lock is unknown to this fastmmap")
+            raise StageError(self.path, f"Version {version} of the lock isn't supported by this fastmmap")
         self._map(file)
 
     def _map(self, file: Held) -> None:

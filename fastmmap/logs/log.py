@@ -22,7 +22,7 @@ class Nameless(Exception):
 def check_appendable(status: os.stat_result) -> None:
     """Raises OSError for a block device: it has the size it has, and what is appended would overwrite its start."""
     if stat.S_ISBLK(status.st_mode):
-        raise OSError(errno.EOPNOTSUPP, "A block device has the size it has, and can't be appended to")
+        raise OSError(errno.EOPNOTSUPP, "A block device has a fixed size and can't be appended to")
 
 
 class Log:
@@ -58,7 +58,7 @@ class Log:
         try:
             file = Descriptor(os.open(self.path, flags))
         except ours(PermissionError):
-            return "it may not be read"
+            return "there is no permission to read it"
         except ours(FileNotFoundError):
             return _LOST
         if not os.path.samestat(os.fstat(file.fd), self.status):

@@ -117,7 +117,7 @@ def refuse_open_log(path: str) -> None:
 
 
 def _busy(path: str, stage: str) -> OSError:
-    text = f"The file is being written to by an Appender (stage {stage}): close it first"
+    text = f"An Appender has the file open (stage {stage}): close it first"
     return OSError(errno.EBUSY, text, path)
 
 
@@ -233,7 +233,7 @@ class Busy(Exception):
 def _drain(path: str, file: Held, header: Header, found: str, unsaid: list[str], waits: bool) -> bool:
     """Takes a dead writer's stage to its log, and removes it."""
     if not system.boot():
-        raise StageError(path, "Without /proc it isn't known whether the machine has started anew since: mount it")
+        raise StageError(path, "Without /proc it isn't known whether the machine was restarted since: mount /proc")
     log = Log(found)
     lock = Lock(os.path.dirname(path), log)
     try:
@@ -259,8 +259,8 @@ def _set_aside(path: str, log: str) -> str:
     aside = path.removesuffix(".stage") + ".aside"
     system.rename(path, aside)
     return (
-        f"{aside!r} has records for {log!r} from before the machine was started anew. Some of them may be in the log, "
-        f"and some may be lost: they are not taken over"
+        f"{aside!r} has records for {log!r} from before the machine was restarted. Some of them may be in the log, "
+        f"and some may be lost: they are not recovered"
     )
 
 
@@ -275,8 +275,8 @@ def _remove_empty(path: str, file: Held, header: Header) -> bool:
         )
         raise StageError(
             path,
-            f"The log {header.path!r} of this stage is gone; its records are in here yet: {places}. "
-            f"Copy them to where they belong, then remove it",
+            f"The log {header.path!r} of this stage is gone. The stage still has its records: {places}. "
+            f"Copy them to where they belong, then remove the stage",
         )
     user = os.fstat(file.fd).st_uid
     if user not in (os.geteuid(), os.stat(os.path.dirname(path)).st_uid):

@@ -166,7 +166,7 @@ class FileStage(Halves):
     def of_another(cls, path: str, file: Held, header: Header, lock: Lock, log: Log) -> FileStage:
         """A stage that somebody has made, by its open file, which is trusted. Untrusted where it isn't the log's."""
         if not header.is_of(log.status, log.birth, os.fstat(file.fd)):
-            raise Untrusted(path, "it is another log's")
+            raise Untrusted(path, "it belongs to another log")
         if os.path.basename(path) != os.path.basename(lock.stage_path(header.id)):
             path = _name_of_follower(path, header, lock)
         mapping = _mapped(file, path)
@@ -315,7 +315,7 @@ def _name_of_follower(path: str, header: Header, lock: Lock) -> str:
     """The right name of a stage whose writer died when it had followed to another log, all but for the name."""
     name = lock.stage_path(header.id)
     if os.path.basename(path).rpartition("-")[2] != os.path.basename(name).rpartition("-")[2] or paths.is_taken(name):
-        raise Untrusted(path, "it is known by another name")
+        raise Untrusted(path, "its name isn't the one in its header")
     system.rename(path, name)
     return name
 

@@ -108,7 +108,7 @@ class Staging(Stage):
             except BaseException as error:
                 log.file.close()
                 if isinstance(error, OSError) and is_ours(error) and error.errno == errno.EINVAL:
-                    error.strerror = f"sync={policy!r} is for files, and this isn't one"
+                    error.strerror = f"sync={policy!r} needs a file that can be synced"
                 raise
         return log
 
@@ -176,20 +176,20 @@ class Staging(Stage):
             return None
         stage, why = None, self._log.unreadable
         if why is None and not system.boot():
-            why = "this system has no /proc that tells when it was started" if sys.platform == "linux" else _ELSEWHERE
+            why = "there is no /proc that tells when the system was started" if sys.platform == "linux" else _ELSEWHERE
         if why is None:
             try:
                 stage = self._make_stage(self._folder(), number)
-                why = None if stage is not None else "it is on no filesystem of this machine that is known"
+                why = None if stage is not None else "it isn't on a known local filesystem"
             except ours(Untrusted) as error:
                 why = str(error.strerror)
             except ours(OSError) as error:
                 if self._stage_dir or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                     raise
-                why = f"no file can be made beside it ({error.strerror})"
+                why = f"no file can be created beside it ({error.strerror})"
         if why not in (None, self._why):
             self._log.unsaid.append(
-                f"the records of {self.name!r} are staged in memory, and lost if this process is killed: {why}"
+                f"the records of {self.name!r} are staged in memory and are lost if this process is killed: {why}"
             )
         self._why = why
         return stage
@@ -203,7 +203,7 @@ class Staging(Stage):
         directory = Descriptor(system.open_directory(folder))
         if not system.is_local(directory.fd) or (not self._stage_dir and not system.is_local(self._log.file.fd)):
             if self._stage_dir:
-                raise OSError(errno.EOPNOTSUPP, "A stage needs a filesystem of this machine", self._stage_dir)
+                raise OSError(errno.EOPNOTSUPP, "A stage needs a local filesystem", self._stage_dir)
             return None
         adopt(self._log, folder)
         if self._stage_dir:
@@ -221,7 +221,7 @@ class Staging(Stage):
         """Has a pipe's stage, which is memory, made anew for a record of that length."""
         if length > LARGEST_HALF:
             raise ValueError(
-                f"a record of {length} bytes is too large for what is not a file: {LARGEST_HALF} is the most"
+                f"a record of {length} bytes is too large for a pipe or a device: the limit is {LARGEST_HALF}"
             )
         if self._state is State.OPEN:
             self._end_stage()

@@ -221,4 +221,4 @@ def _check_places(size: int, start: int, end: int, word: int | None) -> None:
     if not 0 <= start <= end <= size:
         raise ValueError(f"[{start}, {end}) is outside the buffer of {size} bytes")
     if word is not None and (word % 8 or not 0 <= word <= size - 8 or start - 8 < word < end):
-        raise ValueError(f"there is no place for a word at {word}, beside [{start}, {end}) in {size} bytes")
+        raise ValueError(f"a word at {word} is misaligned, overlaps [{start}, {end}), or is outside {size} bytes")

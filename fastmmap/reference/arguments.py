@@ -281,4 +281,4 @@ def check_within(offsets: Offsets, lengths: Offsets, size: int) -> None:
             f"of a buffer of {size} bytes"
         )
     if lengths.ndim and float(lengths.sum(dtype="float64")) > END // 2:
-        raise MemoryError(f"{lengths.size} records are more than memory can hold")
+        raise MemoryError(f"{lengths.size} records don't fit in memory")

@@ -60,7 +60,7 @@ def drain(
     _check_name(identity)
     with memoryview(memory) as view:
         if half < 0 or half > (len(view) - HALVES_AT) // 2:
-            raise ValueError(f"two halves of {half} bytes from {HALVES_AT} on are not in {len(view)} bytes of memory")
+            raise ValueError(f"two halves of {half} bytes from {HALVES_AT} on don't fit in {len(view)} bytes of memory")
     if lock is not None:
         with memoryview(lock[1]) as view:
             if len(view) < LOCK.size:
@@ -93,9 +93,7 @@ def _step(work: Callable[[], Outcome]) -> Outcome:
     """
     thread = threading.get_ident()
     if thread in _inside:
-        raise RuntimeError(
-            "a drain of this very thread's is under way: without extensions no handler can begin another"
-        )
+        raise RuntimeError("this thread is in a drain: without extensions, a signal handler can't begin another one")
     enabled = gc.isenabled()
     gc.disable()
     _inside.add(thread)

@@ -105,7 +105,7 @@ class Mapping:
     def _on_pages(self, start: int, length: int) -> tuple[int, int]:
         self._check_mapped()
         if not 0 <= start <= self._length or not 0 <= length <= self._length - start:
-            raise ValueError(f"{length} bytes at {start} are not within the mapping's {self._length}")
+            raise ValueError(f"{length} bytes at {start} are not within the mapping of {self._length} bytes")
         skip = (self._before + start) % mmap.PAGESIZE
         return self._before + start - skip, length + skip if length else 0
 

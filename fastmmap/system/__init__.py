@@ -187,7 +187,7 @@ def append_some(fd: int, data: Any) -> int:
     try:
         own = os.open(path_of(fd), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     except ours(FileNotFoundError):
-        text = "Without /proc, and without pwritev2, nothing can be appended to a file that is open"
+        text = "Appending to an open file needs pwritev2 or /proc"
         raise OSError(errno.ENOSYS, text) from None
     try:
         if not os.path.samestat(os.fstat(own), os.fstat(fd)):

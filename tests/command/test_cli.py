@@ -70,7 +70,7 @@ def test_errors_are_one_line(make, tmp_path):
     fails("replace", "a", "x", tmp_path / "missing", words="missing: No such file or directory")
     fails("append", tmp_path, "x", words="Is a directory")
     fails("demo", tmp_path / "missing", words="missing: No such file or directory")
-    fails("demo", make(b"short", "short"), words="less than 100 bytes")
+    fails("demo", make(b"short", "short"), words="fewer than 100 bytes")
     fails("demo", "--size", "much", words="not a size")
     fails("find", "-m", "-1", "a", path, words="negative")
     fails("find", "-m", "x", "a", path, words="invalid")

@@ -105,15 +105,15 @@ def test_bytes_by_escapes(make, run, fails):
     assert run("append", "-E", path, r"\n\\x41") == (0, b"", b"")
     assert path.read_bytes() == b"a\tb\n\\n\xff\n\\x41"
     for bad in ("\\", r"\q", r"\x4", r"\xzz", r"\1", "a" + "\\" * 3, "\\\n"):
-        fails("count", "-E", bad, path, words="is no escape")
-    fails("replace", "a", r"\e", path, "-E", words=r"NEW: \e is no escape")
+        fails("count", "-E", bad, path, words="is not an escape")
+    fails("replace", "a", r"\e", path, "-E", words=r"NEW: \e is not an escape")
     fails("append", path, "fine", r"\e", "-E", words="TEXT")
 
 
 def test_options_for_texts_are_for_no_standard_input(make, run, fails):
     path = make(b"abc")
     for given, option in ((["-E"], "-E"), (["-n"], "-n"), (["--newline"], "-n"), (["-nE"], "-E")):
-        fails("append", path, *given, words=f"append: option {option} is for a TEXT")
+        fails("append", path, *given, words=f"append: option {option} needs a TEXT")
     assert run("append", path, "-n", "")[0] == 0
     assert path.read_bytes() == b"abc\n"
 

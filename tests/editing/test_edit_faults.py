@@ -81,7 +81,7 @@ def test_a_file_may_not_grow_so_large(make, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith(f"{errno.EFBIG} {path} "), done
-    assert "takes 12000 bytes beside the old one" in done.stdout
+    assert "needs 12000 bytes beside the old one" in done.stdout
     assert "in place" in done.stdout
     assert path.read_bytes() == b"the cat\n" * 1000
     assert os.listdir(tmp_path) == ["file"]
@@ -95,7 +95,7 @@ def test_a_full_disk(small_disk, monkeypatch, allocates):
     path.write_bytes(b"the cat\n" * 70_000)
     written = []
     monkeypatch.setattr(system, "write_at", lambda *arguments: written.append(arguments))
-    with pytest.raises(OSError, match="takes 840000 bytes beside the old one.*in place.*file") as caught:
+    with pytest.raises(OSError, match="needs 840000 bytes beside the old one.*in place.*file") as caught:
         fastmmap.replace_file(path, b"cat", b"leopard")
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
     assert written == []
@@ -127,7 +127,7 @@ def test_an_owner_that_can_not_be_kept(reachable):
     os.chmod(reachable, 0o777)
     said = as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog"))
     assert said.startswith("PermissionError"), said
-    assert "can't be given to user 0, group 0" in said
+    assert "can't belong to user 0, group 0" in said
     assert "in place" in said
     assert path.read_bytes() == b"the cat"
     assert os.listdir(reachable) == ["file"]

@@ -30,7 +30,7 @@ WRITER = (
 
 
 def refused(path):
-    with pytest.raises(OSError, match="is being written to by an Appender .stage .*close it first") as caught:
+    with pytest.raises(OSError, match="An Appender has the file open .stage .*close it first") as caught:
         refuse_open_log(str(path))
     assert (caught.value.errno, caught.value.filename) == (errno.EBUSY, str(path))
     return str(caught.value)

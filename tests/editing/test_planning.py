@@ -197,7 +197,7 @@ def test_a_backup_that_can_not_be_made(make, tmp_path, monkeypatch):
         fastmmap.replace_file(path, "cat", "dog", backup=".l")
     (tmp_path / "file.l").unlink()
     monkeypatch.setattr(system, "exchange", refused)
-    with pytest.raises(PermissionError, match="no backup.*file"):
+    with pytest.raises(PermissionError, match="the backup.*file"):
         fastmmap.replace_file(path, "cat", "dog", backup=".orig")
     assert path.read_bytes() == b"the cat"
     assert sorted(os.listdir(tmp_path)) == ["file", "file.d"]

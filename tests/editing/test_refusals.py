@@ -140,7 +140,7 @@ def test_a_file_of_somebody_else_s(reachable):
     for mode in (0o644, 0o444, 0o600 | 0o044):
         os.chmod(path, mode)
         said = as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog"))
-        assert f"The file is user 0's, and its mode {mode:04o} lets user 4321 not write to it: edit it as its" in said
+        assert f"The file is user 0's, and its mode {mode:04o} doesn't let user 4321 write: edit it as its" in said
         assert "force" not in said
         assert "chmod" not in said
 
@@ -165,7 +165,7 @@ def test_an_older_backup_of_somebody_else_s_in_a_sticky_folder(reachable, mode, 
     os.chmod(reachable, mode)
     said = as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog", backup=".orig"))
     if mode & stat.S_ISVTX and owner != 4321:
-        assert f"The older backup is user {owner}'s, which we may not replace in a sticky folder: choose" in said
+        assert f"The older backup is user {owner}'s, so it can't be replaced in a sticky folder: choose" in said
         assert str(backup) in said
     else:
         assert said == "AssertionError: work was done"
@@ -181,7 +181,7 @@ def test_an_older_backup_that_is_no_regular_file(make, tmp_path):
         made.bind("file.socket")
         os.chdir(place)
     for suffix in (".pipe", ".socket"):
-        with pytest.raises(FileExistsError, match="no regular file: remove it first") as caught:
+        with pytest.raises(FileExistsError, match="isn't a regular one: remove that first") as caught:
             fastmmap.replace_file(path, "cat", "dog", backup=suffix)
         assert caught.value.filename == f"{path}{suffix}"
     assert sorted(os.listdir(tmp_path)) == ["file", "file.pipe", "file.socket"]
@@ -190,7 +190,7 @@ def test_an_older_backup_that_is_no_regular_file(make, tmp_path):
 @pytest.mark.parametrize("suffix", ["x" * 252, "x" * 5000, "\u00e9" * 130])
 def test_a_backup_name_that_is_too_long(make, tmp_path, suffix):
     path = make(OLD)
-    with pytest.raises(OSError, match="backup can't be named so.*shorter") as caught:
+    with pytest.raises(OSError, match="backup can't have this name.*shorter") as caught:
         fastmmap.replace_file(path, "cat", "dog", backup=suffix)
     assert caught.value.errno == errno.ENAMETOOLONG
     assert caught.value.filename == str(path) + suffix
@@ -210,7 +210,7 @@ def test_a_path_that_leaves_no_room_for_the_new_file(tmp_path, monkeypatch):
             file.write(OLD)
     except OSError:
         pytest.skip("paths are shorter here")
-    refused(path, "new file can't be named so", number=errno.ENAMETOOLONG)
+    refused(path, "new file can't have this name", number=errno.ENAMETOOLONG)
 
 
 def test_a_refusal_by_the_command(make):

@@ -98,10 +98,10 @@ def without(extension, package):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda package: spoiled(package, "_search"), ["_search", "ImportError", "Install fastmmap anew"]),
-        (lambda package: spoiled(package, "_mapping"), ["_mapping", "ImportError", "Install fastmmap anew"]),
+        (lambda package: spoiled(package, "_search"), ["_search", "ImportError", "Reinstall fastmmap"]),
+        (lambda package: spoiled(package, "_mapping"), ["_mapping", "ImportError", "Reinstall fastmmap"]),
         (lambda package: renamed(package), [".cpython-27-other.so is for another Python", "install fastmmap for"]),
-        (lambda package: without("_drain", package), ["but no _drain for this Python", "install fastmmap anew"]),
+        (lambda package: without("_drain", package), ["but no _drain for this Python", "reinstall fastmmap"]),
     ],
     ids=["broken", "the first broken", "another Python's", "a half"],
 )
@@ -112,7 +112,7 @@ def test_what_can_not_be_imported_is_an_error(build, spoil, words):
     assert output == ""
     last = said.splitlines()[-1]
     assert last.startswith("ImportError: "), said
-    for word in [*words, str(package), f"Python {sys.version.split()[0]}", "FASTMMAP_KERNEL=python goes on"]:
+    for word in [*words, str(package), f"Python {sys.version.split()[0]}", "FASTMMAP_KERNEL=python runs"]:
         assert word in last
     assert imported(package.parent, "-W", "error", FASTMMAP_KERNEL="python") == ("python", "")
 

@@ -148,7 +148,7 @@ def test_a_pipe(pipe):
         assert m[:] == b"56789"
     with pytest.raises(ValueError, match="3 bytes at offset 0 are past the end"):
         fastmmap.open(read, size=3)
-    with pytest.raises(ValueError, match="offset 3 is past the end, which came after 0 bytes"):
+    with pytest.raises(ValueError, match="offset 3 is past the end, which is at 0 bytes"):
         fastmmap.open(read, offset=3)
 
 

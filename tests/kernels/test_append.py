@@ -180,7 +180,7 @@ def test_a_stage_has_no_place_outside_its_buffer(kernel, start, end, word):
     buffer = bytearray(16)
     stage = kernel.Stage(buffer)
     stage.append(b"kept")
-    with pytest.raises(ValueError, match="outside|no place"):
+    with pytest.raises(ValueError, match="outside"):
         stage._switch(buffer, start, end, word)
     assert stage._tail == 4
     stage.append(b"!")

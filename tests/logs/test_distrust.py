@@ -71,7 +71,7 @@ def test_a_planted_header(tmp_path, says):
 def test_a_renamed_stage(tmp_path):
     path = tmp_path / "log"
     stage_file(path).rename(tmp_path / f".fastmmap-{path.stat().st_ino:x}-{'0' * 32}.stage")
-    ignored(path, "known by another name")
+    ignored(path, "its name isn't the one in its header")
 
 
 @as_somebody
@@ -83,7 +83,7 @@ def test_a_stage_of_another_group(tmp_path):
     stage = stage_file(path)
     assert stat.S_IMODE(stage.stat().st_mode) == 0o660
     os.chown(stage, 0, 4321)
-    ignored(path, "others may write to it who may not write to the log")
+    ignored(path, "users who may not write to the log may write to it")
 
 
 def test_a_stage_of_another_version(tmp_path):
@@ -92,7 +92,7 @@ def test_a_stage_of_another_version(tmp_path):
     with open(stage, "r+b") as file:
         file.seek(8)
         file.write(struct.pack("=I", 99))
-    refuses(path, stage, "Version 99 of the stage is unknown")
+    refuses(path, stage, "Version 99 of the stage isn't supported")
 
 
 @pytest.mark.parametrize("size", [8192, 10_000, 1 << 22])
@@ -118,9 +118,9 @@ def test_a_lock_of_another_version(tmp_path):
     with open(tmp_path / ours(tmp_path, ".lock")[0], "r+b") as file:
         file.seek(8)
         file.write(struct.pack("=Q", 7))
-    with pytest.raises(OSError, match="Version 7 of the lock is unknown"), pytest.warns(RuntimeWarning, match="alone"):
+    with pytest.raises(OSError, match="Version 7 of the lock isn't"), pytest.warns(RuntimeWarning, match="alone"):
         fastmmap.Appender(path)
-    with pytest.raises(OSError, match="Version 7 of the lock is unknown"):
+    with pytest.raises(OSError, match="Version 7 of the lock isn't supported"):
         fastmmap.recover(path)
     assert path.read_bytes() == b""
 
@@ -143,11 +143,11 @@ def test_a_planted_stage(tmp_path, planted):
         os.mkfifo(stage)
     elif planted == "text":
         stage.write_bytes(b"nothing of the kind\n")
-        words = "no stage"
+        words = "not a stage"
     else:
         stage_file(path).rename(stage)
         os.link(stage, tmp_path / "second name")
-        words = "several names"
+        words = "several hard links"
     ignored(path, words)
     assert os.path.lexists(stage)
     assert victim.read_bytes() == b"not ours\n"
@@ -168,7 +168,7 @@ def test_a_stage_that_others_may_write_to(tmp_path):
     path = tmp_path / "log"
     stage = stage_file(path)
     os.chmod(stage, 0o666)
-    ignored(path, "others may write to it")
+    ignored(path, "may write to it")
 
 
 @pytest.mark.parametrize("planted", ["a link", "a directory", "text"])

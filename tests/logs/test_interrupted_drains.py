@@ -39,7 +39,7 @@ def test_a_second_name_of_a_stage_in_a_drain(tmp_path, monkeypatch, steps):
     assert path.read_bytes() == b"fir"
     stage = first._stage.path
     os.link(stage, tmp_path / "copy")
-    with pytest.raises(OSError, match="several names"):
+    with pytest.raises(OSError, match="several hard links"):
         second.flush()
     first.flush()
     second.close()
@@ -69,7 +69,7 @@ def test_a_dead_writer_s_stage_in_a_drain_has_a_second_name(tmp_path):
         stages = [name for name in ours(tmp_path, ".stage") if name != os.path.basename(log._stage.path)]
         os.link(tmp_path / stages[0], tmp_path / "copy")
         log.append(b"mine\n")
-        with pytest.warns(RuntimeWarning, match="is ignored: it has several names"):
+        with pytest.warns(RuntimeWarning, match="is ignored: it has several hard links"):
             log.flush()
     assert path.read_bytes() == b"s" * 50 + b"mine\n"
 

@@ -120,7 +120,7 @@ def test_descriptors_do_not_leak(tmp_path):
 def test_an_appender_is_neither_copied_nor_pickled(tmp_path):
     with fastmmap.Appender(tmp_path / "log") as log:
         for use in (pickle.dumps, copy.copy, copy.deepcopy):
-            with pytest.raises(TypeError, match=r"can't be copied or pickled.*open another by the path .*log"):
+            with pytest.raises(TypeError, match=r"can't be copied or pickled.*open another one with the path .*log"):
                 use(log)
 
 

@@ -73,7 +73,7 @@ def test_a_stage_from_before_the_machine_started_anew(tmp_path, monkeypatch):
     path = tmp_path / "log"
     killed(path, b"staged\n")
     monkeypatch.setattr(system, "boot", lambda: b"another boot ago")
-    with pytest.warns(RuntimeWarning, match="from before the machine was started anew"):
+    with pytest.warns(RuntimeWarning, match="from before the machine was restarted"):
         fastmmap.recover(path)
     assert path.read_bytes() == b""
     (aside,) = ours(tmp_path, ".aside")
@@ -137,7 +137,7 @@ def test_the_command(tmp_path):
     status, out, err = command(tmp_path / "nowhere", path)
     assert (status, out) == (2, "")
     assert err.splitlines()[0].endswith("nowhere: No such file or directory")
-    assert "Version 99 of the stage is unknown" in err
+    assert "Version 99 of the stage isn't supported" in err
     assert "Traceback" not in err
 
 

@@ -27,7 +27,7 @@ def test_a_directory_that_can_not_be_written_to(reachable):
     os.chmod(stages, 0o777)
 
     def append(path):
-        with pytest.warns(RuntimeWarning, match="staged in memory.*no file can be made beside it .Permission denied"):
+        with pytest.warns(RuntimeWarning, match="staged in memory.*can be created beside it .Permission denied"):
             log = fastmmap.Appender(path)
         with log:
             assert not log.survives_kill
@@ -75,13 +75,13 @@ def test_a_stage_on_another_filesystem(tmp_path, small_disk):
 def test_no_filesystem_of_this_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(system, "is_local", lambda fd: False)
     path = tmp_path / "log"
-    with pytest.warns(RuntimeWarning, match="staged in memory.*on no filesystem of this machine that is known") as said:
+    with pytest.warns(RuntimeWarning, match="staged in memory.*isn't on a known local filesystem") as said:
         log = fastmmap.Appender(path)
     assert said[0].filename == __file__
     with log:
         assert not log.survives_kill
         assert os.listdir(tmp_path) == ["log"]
-    with pytest.raises(OSError, match="A stage needs a filesystem of this machine"):
+    with pytest.raises(OSError, match="A stage needs a local filesystem"):
         fastmmap.Appender(path, stage_dir=tmp_path)
 
 
@@ -99,8 +99,8 @@ def test_a_log_by_a_path_that_is_no_name_of_it(tmp_path):
 
 def test_a_log_that_can_not_be_read_is_staged_in_memory(tmp_path, monkeypatch):
     path = tmp_path / "log"
-    monkeypatch.setattr(Log, "_reopen", lambda self, flags: "it may not be read")
-    with pytest.warns(RuntimeWarning, match="staged in memory.*it may not be read"):
+    monkeypatch.setattr(Log, "_reopen", lambda self, flags: "there is no permission to read it")
+    with pytest.warns(RuntimeWarning, match="staged in memory.*there is no permission to read it"):
         log = fastmmap.Appender(path)
     with log:
         assert not log.survives_kill

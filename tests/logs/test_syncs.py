@@ -98,7 +98,7 @@ def test_a_failed_sync_poisons(tmp_path, syncs, how):
     log.append(b"good\n")
     log.sync()
     syncs.fails = True
-    words = "Input/output error: a sync has failed, and what was written before it may be lost.*log"
+    words = "Input/output error: a sync failed, and what was written before it may be lost.*log"
     if how == "asked":
         log.append(b"doubtful\n")
         with pytest.raises(OSError, match="Input/output error.*log"):
@@ -137,7 +137,7 @@ def test_the_name_of_a_new_log_is_synced_once(tmp_path, syncs, monkeypatch):
 def test_what_can_not_be_synced_says_so_at_once(tmp_path):
     read, write = os.pipe()
     for sync in ("always", "interval"):
-        with pytest.raises(OSError, match=f"sync='{sync}' is for files, and this isn't one.*fd") as caught:
+        with pytest.raises(OSError, match=f"sync='{sync}' needs a file that can be synced.*fd") as caught:
             fastmmap.Appender(f"/proc/self/fd/{write}", sync=sync)
         assert caught.value.errno == errno.EINVAL
     os.close(write)

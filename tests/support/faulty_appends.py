@@ -164,12 +164,12 @@ def fail_each(lib: ctypes.CDLL, path: Path, variant: str, number: int, mode: int
             # Before the log was open, and for the stages that somebody has left, it may be another file's name.
             assert error.filename == str(path) or not parts, error
         if work.appender is not None:
-            left = "a sync has failed"
+            left = "a sync failed"
             try:
                 work.appender.close()
             except OSError as caught:
                 left = str(caught)
-            assert "a sync has failed" in left, left
+            assert "a sync failed" in left, left
             assert work.appender.closed
         fastmmap.recover(path)
         fastmmap.recover(path.parent / "stages")
