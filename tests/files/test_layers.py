@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import graphlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,33 @@ def test_no_function_has_more_than_six_parameters():
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name not in PUBLIC:
                 names = [each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
                 assert len([name for name in names if name not in ("self", "cls")]) <= 6, (path.name, node.name)
+
+
+@pytest.mark.skipif(fastmmap.kernel == "python", reason="the reference is imported then")
+def test_the_import_is_small():
+    """What takes milliseconds is imported when it is needed: the wings, and much of the standard library."""
+    code = "import sys; before = set(sys.modules); import fastmmap; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert done.returncode == 0, done.stderr
+    modules = set(done.stdout.split())
+    assert "fastmmap.mapped" in modules
+    assert not modules & {
+        "typing",
+        "inspect",
+        "dataclasses",
+        "re",
+        "threading",
+        "pickle",
+        "numpy",
+        "ctypes",
+        "argparse",
+    }
+    assert not [name for name in modules if name.startswith(("fastmmap.editing", "fastmmap.cli", "fastmmap.logs.app"))]
+
+
+def test_each_wing_is_there_when_it_is_asked_for():
+    assert {*fastmmap.__all__} <= {*dir(fastmmap)}
+    for name in fastmmap.__all__:
+        assert getattr(fastmmap, name) is not None
+    with pytest.raises(AttributeError, match="module 'fastmmap' has no attribute 'nothing'"):
+        fastmmap.nothing  # noqa: B018
