@@ -41,7 +41,7 @@ def test_a_mapping_ends_where_its_file_does(memory_path, monkeypatch, change, er
             assert len(m) == status.st_size
             assert status.st_blocks * 512 <= -(-status.st_size // 65536) * 65536
             assert m.count(b"x") == path.read_bytes().count(b"x")
-            assert len(len(m.lines)) == len(m.line_starts())
+            assert len(m.lines) == len(m.line_starts())
             if not ended and status.st_size == 30_000:
                 CHANGES[change](m)
                 assert len(m) == path.stat().st_size != 30_000
