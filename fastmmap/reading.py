@@ -1,4 +1,4 @@
-"""read, seek and tell: what lets whoever takes a binary file be given a MappedFile."""
+"""read, seek and tell: a MappedFile may be given to any code that takes a binary file."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Reading:
     def _reopen(self, fd: int) -> None:
         """Has the copy of a caller's descriptor stand for the file opened anew, with a position of its own.
 
-        It keeps its number, so whoever is at work with it notices nothing.
+        It keeps its number, so nothing changes for code that uses it.
         """
         flags = os.O_RDWR if self.mode in ("r+", "w+") else os.O_RDONLY
         try:

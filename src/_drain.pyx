@@ -1,8 +1,8 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """Drains, by which staged records get to a log. Their definition is fastmmap/reference/drain.py, which has the reasons.
 
-All that is done under a lock is done without the interpreter: no signal handler of Python's can come in between. It is
-one step of the guard's: where a mapping was cut, that is ESTALE, and the lock is given back.
+All work under a lock is done without the interpreter, so no signal handler of Python can interrupt it. It is one step
+of the guard: if a mapping was truncated, that is ESTALE, and the lock is released.
 """
 from fastmmap.logs import layout  # now: see src/package.pxd
 
@@ -25,7 +25,7 @@ cdef extern from *:
 
 cdef fm_guard guarded = import_guard()
 
-# What is where in a stage and in a lock, from the one place where that is written down.
+# The layout of a stage and of a lock, from logs/layout.py, the one place that has it.
 cdef Py_ssize_t OWN_LOCK_AT = layout.OWN_LOCK_AT, INTENT_AT = layout.INTENT_AT, HEAD_AT = layout.HEAD_AT
 cdef Py_ssize_t WORD_AT = layout.WORD_AT[0], WORDS_APART = layout.WORD_AT[1] - layout.WORD_AT[0]
 cdef Py_ssize_t HALVES_AT = layout.HALVES_AT, NAME_AT = layout.NAME_AT
@@ -41,7 +41,7 @@ cdef const char *UNNAMED = PyBytes_AS_STRING(_unnamed)
 cdef enum:
     NAME = 16
     LOCK_SIZE = 32
-    PAGE = 4096   # with which the write of a process that is killed ends
+    PAGE = 4096   # where the write of a process that is killed ends
 
 cdef struct Intent:
     uint64_t offset
@@ -175,7 +175,7 @@ cdef object answer(const Drain *job, int outcome):
 
 
 cdef int check_free() except -1:
-    """Raises where this thread is in the midst of settle's `remove`, and would wait for the lock that it has itself."""
+    """Raises if this thread is in settle's `remove`: it would wait for a lock that it holds itself."""
     if fm_settling:
         raise RuntimeError("this thread is removing the lock: a signal handler can't drain meanwhile")
     return 0
