@@ -1,4 +1,4 @@
-"""The extensions: all of them or none, and where they are missing a word about it.
+"""The extensions: all of them are imported or none, and missing ones are reported.
 
 None is what a build with FASTMMAP_NO_EXTENSIONS=1 has, which leaves the module `_no_extensions` to say so, and what
 FASTMMAP_KERNEL=python goes on with. Where nobody has asked for that, it is a warning. Extensions that are there and

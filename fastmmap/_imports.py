@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-if TYPE_CHECKING:  # whoever gathers what a program imports finds it here
+if TYPE_CHECKING:  # tools that collect a program's imports find them here
     import ctypes as ctypes
     import tempfile as tempfile
 
@@ -105,7 +105,7 @@ def _after_in_child() -> None:
     try:
         _lock.release()
     except RuntimeError:
-        _lock = RLock()  # whoever had it isn't here
+        _lock = RLock()  # its owner thread isn't in this process
 
 
 if hasattr(os, "register_at_fork"):  # once, for this process and what is forked from it

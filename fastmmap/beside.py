@@ -1,4 +1,4 @@
-"""Files of ours beside the user's: what they are called, from whom they are trusted, how they are made and opened.
+"""Our own files beside the user's: their names, which are trusted, how they are created and opened.
 
 New files of an edit, stages and their locks stand in the folder of the file that they are for, where others may have
 put something under the same name.
@@ -20,7 +20,7 @@ PREFIX = ".fastmmap-"
 
 
 class Untrusted(OSError):
-    """A file that has a name of ours, but isn't, or may not be: it is left alone, with a warning."""
+    """A file that has a name of ours, but isn't ours, or may not be: it is left alone, with a warning."""
 
     def __init__(self, path: str, reason: str, number: int = errno.EPERM) -> None:
         super().__init__(number, f"{os.path.basename(path)!r} is ignored: {reason}", path)
@@ -71,7 +71,7 @@ def _open(path: str, mode: int | None = None) -> int:
         except ours(FileNotFoundError):
             if mode is None:
                 raise
-        # Where everybody may write, Linux refuses O_CREAT for a file that is somebody else's (fs.protected_regular).
+        # Where everybody may write, Linux refuses O_CREAT for a file of another user (fs.protected_regular).
         with ignoring(FileExistsError):
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
 

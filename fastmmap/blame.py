@@ -1,4 +1,4 @@
-"""Whose an error is: the system's, and so ours to explain, or somebody else's that only came through us.
+"""Whose an error is: the system's, which we explain, or another code's, which passes through us unchanged.
 
 Python runs signal handlers between any two lines, also of ours; callbacks, iterators and `__fspath__` of the caller's
 run within our calls. What they raise says nothing about our file: it is raised as it is, whatever its type. It is told

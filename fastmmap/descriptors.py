@@ -1,4 +1,4 @@
-"""Descriptors that no exception of a signal handler's loses."""
+"""Descriptors that are closed even if a signal handler raises an exception."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Descriptor:
         self.fd = fd
 
     def close(self) -> None:
-        """Closes it; closing twice does nothing. It waits for nobody: a thread may be gone that would have to go on."""
+        """Closes it; closing twice does nothing. It takes no lock: the thread that holds one may be gone."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)

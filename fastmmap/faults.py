@@ -27,7 +27,7 @@ class Read:
 
 
 def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...], read: Read) -> None:
-    """Raises what no fault tells, given a Mapping's file_status before and after its bytes were read.
+    """Raises for changes that cause no fault, given a Mapping's file_status before and after its bytes were read.
 
     A file that was cut within a page shows zeros behind its new end; one that was cut and grew back shows them
     everywhere. The latter has fewer blocks than before then, and ends in a hole, in which that byte was. (One that was

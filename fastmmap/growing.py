@@ -1,4 +1,4 @@
-"""Files that get longer while other processes append to them: nothing of theirs is overwritten, and nothing is cut.
+"""Makes files longer while other processes append to them. None of their bytes is overwritten or cut.
 
 The room is had before the end moves, and the end only ever moves forward, so a failure has nothing to cut. What can be
 left to be taken back is behind the end, or was appended by us: see `take_back`.

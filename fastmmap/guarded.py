@@ -1,4 +1,4 @@
-"""What a build with extensions has the rest of the package do with memory that may lose its file.
+"""In a build with extensions: guarded access to memory that may lose its file, for the rest of the package.
 
 The reference reads and stores by way of the guard then, so that kernel "python" is guarded as the others are. What
 numpy reads for us is copied by it first. And where a system call was given memory of a caller's that has lost its file,

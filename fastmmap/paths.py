@@ -1,4 +1,4 @@
-"""What is at a path: os.path's questions, without its habit of taking every OSError for an answer.
+"""What is at a path: functions of os.path that don't take every OSError for an answer.
 
 Python runs signal handlers within os.path, too. What they raise would make a link a file there, and a file none.
 """

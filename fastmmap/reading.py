@@ -1,4 +1,4 @@
-"""read, seek and tell: what lets whoever takes a binary file be given a MappedFile."""
+"""read, seek and tell: a MappedFile may be given to any code that takes a binary file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search in files: what lets the functions that only read take an os.PathLike."""
+"""Search in files: lets the functions that only read take an os.PathLike."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _open_path(source: os.PathLike[Any], end: int) -> Any:
 
 
 def _read(fd: int) -> bytes:
-    """All there is: a file may have grown since it was asked for its size."""
+    """All bytes of a file, which may have grown since its status was read."""
     blocks = []
     while block := os.read(fd, READ_BELOW):
         blocks.append(block)

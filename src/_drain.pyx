@@ -1,8 +1,8 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """Drains, by which staged records get to a log. Their definition is fastmmap/reference/drain.py, which has the reasons.
 
-All that is done under a lock is done without the interpreter: no signal handler of Python's can come in between. It is
-one step of the guard's: where a mapping was cut, that is ESTALE, and the lock is given back.
+All work under a lock is done without the interpreter, so no signal handler of Python can interrupt it. It is one step
+of the guard: if a mapping was truncated, that is ESTALE, and the lock is released.
 """
 from fastmmap.logs import layout  # now: see src/package.pxd
 
@@ -132,7 +132,7 @@ cdef object answer(const Drain *job, int outcome):
 
 
 cdef int check_free() except -1:
-    """Raises where this thread is in the midst of settle's `remove`, and would wait for the lock that it has itself."""
+    """Raises if this thread is in settle's `remove`: it would wait for a lock that it holds itself."""
     if fm_settling:
         raise RuntimeError("this thread is removing the lock: a signal handler can't drain meanwhile")
     return 0

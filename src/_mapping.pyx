@@ -163,7 +163,7 @@ cdef class Mapping:
                 munmap(base, begin % PAGE + size)
 
     cdef int wait_for_size(self) except -1:
-        """Returns when no thread is changing the size: a view that is taken in the midst of that would refuse it.
+        """Returns when no thread is changing the size: a view that is taken meanwhile would refuse it.
 
         BufferError for a signal handler that came into the change, and where that doesn't end, as in a forked child.
         """

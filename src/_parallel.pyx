@@ -2,7 +2,7 @@
 """run: the parts of a large call by several threads. Its definition is fastmmap/reference/parallel.py.
 
 The threads belong to the call and end with it: nothing is left to be reset after a fork, and nobody waits for a thread
-that is busy with somebody else's call. All of it is native, so no signal handler comes between two of its steps.
+that is busy with another caller's call. All of it is native, so no signal handler comes between two of its steps.
 
 - The calling thread works too, and does whatever nobody else does: what threads that can't be had, or are gone after a
   fork, have not done.

@@ -12,9 +12,9 @@ for gather, whose arrays take microseconds.
 What an extension does when it is imported itself, and what must be imported by then:
 
 - import_guard, import_contested: addresses in _mapping and _parallel. _extensions.py imports those two first.
-- `from _thread import start_new_thread` in _parallel.pyx: then and not later, so that whoever replaces it, as gevent
+- `from _thread import start_new_thread` in _parallel.pyx: then and not later, so that code that replaces it, as gevent
   does, doesn't replace ours.
-- `from fastmmap.logs import layout` in _drain.pyx: what is where in a stage and in a lock, which is written down once.
+- `from fastmmap.logs import layout` in _drain.pyx: the layout of a stage and of a lock, which is written once.
   That module imports none of ours.
 """
 from cpython.pycapsule cimport PyCapsule_Import

@@ -7,7 +7,7 @@ from libc.string cimport memcmp
 from memory cimport *
 from scan cimport *
 
-# Each more makes a false candidate rarer, and one that comes to it dearer.
+# With each probe false candidates are rarer, and checking one takes longer.
 cdef enum:
     SPREAD = 8
 

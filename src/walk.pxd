@@ -186,7 +186,7 @@ cdef inline void take_all(Walk *walk, Py_ssize_t base, const uint32_t *candidate
 cdef inline void verify(Walk *walk, Py_ssize_t base, Py_ssize_t until, const uint32_t *candidates,
                         size_t listed) noexcept nogil:
     """Takes the candidates that are matches. What is left of them when there is no more room, or when the walk turns
-    linear, is listed anew from `position`."""
+    linear, is listed again from `position`."""
     cdef size_t i = 0
     cdef Py_ssize_t start
     cdef bint direct

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             options = parsed(sys.argv[1:] if arguments is None else arguments)
-            if 1 in closed and options.command not in SILENT:  # told before the work, not after it
+            if 1 in closed and options.command not in SILENT:  # reported before the work, not after it
                 raise OutputError("standard output is closed")
             status = COMMANDS[options.command](options)
         except SystemExit as end:

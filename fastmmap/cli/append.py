@@ -29,7 +29,7 @@ def add(commands: Any, escape: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Each TEXT, or all of standard input, at the end of the file, whoever else appends to it."""
+    """Each TEXT, or all of standard input, at the end of the file, also while others append to it."""
     with naming(0):
         if not options.text:
             os.read(0, 0)  # an error, before anything is made, where it is closed

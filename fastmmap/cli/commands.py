@@ -1,4 +1,4 @@
-"""The commands that there are, and the command line parsed."""
+"""The list of commands, and the parser of the command line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SILENT = ("append",)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of a command line. What is wrong with it is one line, and the end with status 2."""
+    """The options of a command line. An error in it is one line on standard error, and status 2."""
     top, commands = _parsers()
     name, others = top.split(arguments, commands)
     command = commands[name]

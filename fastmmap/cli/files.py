@@ -1,4 +1,4 @@
-"""What commands have in common that go through files: their order, their status, and what stands before each line."""
+"""Shared by commands that go through files: the order, the status, and the prefix of each line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .status import ERROR, FOUND, NOT_FOUND
 
 
 def on_each_file(run: Callable[[argparse.Namespace, str], bool], options: argparse.Namespace) -> int:
-    """Runs a command on one file after the other; one that fails doesn't keep the rest from their turn."""
+    """Runs a command on one file after the other; after one that fails it goes on with the rest."""
     found = failed = False
     for file in options.files:
         try:

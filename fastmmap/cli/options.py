@@ -1,4 +1,4 @@
-"""Arguments of the command line: that none means anything else than it says, and what values are made of them."""
+"""Arguments of the command line: sorted so that none is misread, and converted to values."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Parser(argparse.ArgumentParser):
             yield name, None
 
     def _takes(self, name: str) -> bool:
-        """Whether an option takes a value. One that there isn't is the end."""
+        """Whether an option takes a value. An unknown option is an error."""
         if name not in self._option_string_actions:
             self.error(f"there is no option {name}; put an argument that begins with a dash after --")
         return self._option_string_actions[name].nargs != 0

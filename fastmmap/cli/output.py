@@ -1,4 +1,4 @@
-"""What the command writes: all of it to standard output, or an error; and no error to anywhere but standard error."""
+"""The command's output: all of it is written to standard output, or it is an error. Errors go to standard error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OutputError(Exception):
 
 
 class OutputClosed(OutputError):
-    """Whoever reads standard output has enough."""
+    """The reader of standard output has closed it."""
 
 
 class Output:
@@ -59,7 +59,7 @@ class Output:
 
 
 def say(text: str) -> None:
-    """One line on standard error, if it can be had there."""
+    """One line on standard error, if that is open."""
     with suppress(OSError):
         line = text.replace("\n", "\\n")  # of a name, too
         _write_whole(2, os.fsencode(f"fastmmap: {line}\n"))

@@ -1,4 +1,4 @@
-"""fastmmap recover: what killed writers have left in their stages, taken to their logs."""
+"""fastmmap recover: writes what killed writers have left in their stages to the logs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Nothing to be done is what a service manager hopes for: it is no failure."""
+    """Status FOUND also if there was nothing to recover: for a service manager that isn't a failure."""
     return FOUND if on_each_file(recover_in, options) != ERROR else ERROR
 
 

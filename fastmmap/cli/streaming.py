@@ -34,7 +34,7 @@ Windows = Iterator[tuple[Any, int, int]]
 
 
 def windows(fd: int, shared: int) -> Windows:
-    """A stream, from where it stands.
+    """A stream, from its current position.
 
     Each window begins with the last `shared` bytes of the one before, or earlier. It is handed out before a read that
     would block. All reads are of one size, a power of two: some files, as /proc/self/pagemap, refuse others.
@@ -85,7 +85,7 @@ def matches(pieces: Windows, needle: bytes, *, overlapping: bool, ignorecase: bo
 
 
 def count(fd: int, needle: bytes, *, overlapping: bool, ignorecase: bool) -> int:
-    """How many matches there are in a stream, from where it stands."""
+    """How many matches there are in a stream, from its current position."""
     options: Any = {"overlapping": overlapping, "ignorecase": ignorecase}
     if not overlapping and _overlaps_itself(needle.lower() if ignorecase else needle):
         return sum(map(len, matches(windows(fd, len(needle) - 1), needle, **options)))

@@ -1,4 +1,4 @@
-"""What keeps a file from being replaced by a new one, found out before the work."""
+"""Finds out, before the work, why a file can't be replaced by a new one."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _refuse_read_only(path: str, status: os.stat_result) -> None:
 def _reason_against_writing(path: str, status: os.stat_result) -> str | None:
     """What keeps us from writing to a file; None where nothing does."""
     if not status.st_mode & 0o222:
-        return "Nobody has permission to write to the file:"  # not even root, whom the system lets write to everything
+        return "Nobody has permission to write to the file:"  # not even root, although the system lets root write
     effective = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
     if os.access(path, os.W_OK, **effective):
         return None

@@ -299,13 +299,13 @@ def _reserve(new: int, original: Original, size: int) -> int:
 
 
 def _check_unchanged(target: str, before: os.stat_result) -> None:
-    """What somebody wrote to the file since we began would be lost with the rename."""
+    """Raises OSError if another process changed the file meanwhile: its changes would be lost with the rename."""
     refuse_open_log(target)
     check_same(os.stat(target), before, "The file changed while it was being edited: edit it again")
 
 
 def check_same(now: os.stat_result, before: os.stat_result, text: str) -> None:
-    """Raises OSError where a file isn't what it was."""
+    """Raises OSError if a file has changed."""
     for field in ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"):
         if getattr(now, field) != getattr(before, field):
             raise OSError(errno.EBUSY, f"{text} ({field})")

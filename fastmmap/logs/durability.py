@@ -1,4 +1,4 @@
-"""Syncing a log: what of it would not survive a power loss yet."""
+"""Syncs a log, and knows what would not survive a power loss yet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Durability:
-    """Whether an appender's log is to be synced, and what came of it."""
+    """When an appender's log is synced, and whether a sync failed."""
 
     def __init__(self, name: Any, policy: str | None) -> None:
         self._name, self.policy = name, policy
@@ -53,7 +53,7 @@ class Durability:
             raise
 
     def sync_name(self, log: Log) -> None:
-        """Once, for this appender may have made the file. What has left its folder is synced without its name."""
+        """Syncs the folder once, because this appender may have created the file. A folder that is gone is skipped."""
         try:
             directory = Descriptor(system.open_directory(os.path.dirname(log.path)))
         except ours(PermissionError):
@@ -65,10 +65,10 @@ class Durability:
         self.has_name = True
 
     def _sync_by(self, call: Callable[[int], None], fd: int) -> None:
-        """Syncs a file or a directory. An error is for life."""
+        """Syncs a file or a directory. An error is kept: every later call raises it."""
         try:
             call(fd)
         except ours(OSError) as error:
             if error.errno != errno.EINVAL:  # what a pipe answers, or a device
-                self.failure = error  # which the system says once alone
+                self.failure = error  # which the system reports only once
             raise

@@ -1,4 +1,4 @@
-"""The end of a process, and forks: what becomes of the appenders that are open then."""
+"""The end of a process, and forks: how open appenders are ended or reset."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Those of this process that are open, or were.
 appenders: weakref.WeakSet[Appender] = weakref.WeakSet()
 
-# How long it takes until those that stand still are looked at again.
+# How many seconds until blocked appenders are tried again.
 _PAUSE = 0.005
 
 _sleep = time.sleep

@@ -1,4 +1,4 @@
-"""The header of a stage: whose it is."""
+"""The header of a stage: which log it belongs to."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Header(NamedTuple):
     """Whose stage it is."""
 
     id: bytes
-    boot: bytes  # since the machine has started anew, nothing is known of what the file holds
+    boot: bytes  # of the machine: after a restart the file may hold anything
     device: int
     inode: int
     birth: int  # in nanoseconds, 0 where it isn't known
@@ -39,7 +39,7 @@ class Header(NamedTuple):
     path: str  # of the log, when the stage was made
 
     def write(self, fd: int) -> None:
-        """Makes a file a stage: until then it is unfinished, and nobody's."""
+        """Makes a file a stage. Until then it is unfinished, and belongs to no log."""
         path = os.fsencode(self.path)
         fields = self.id, self.boot, self.device, self.inode, self.birth, self.half, len(path)
         system.write_at(fd, path, PATH_AT)

@@ -1,4 +1,4 @@
-"""What a writer that lives takes over from those that die beside it."""
+"""A living writer takes over the stages of dead writers of the same log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .header import Header
     from .log import Log
 
-# A folder whose time is this near may change once more without its time telling, in nanoseconds.
+# In nanoseconds: a folder that changed within this time may change again without a change of its mtime.
 _RECENT = 10**9
 
 

@@ -1,4 +1,4 @@
-"""What is where in a stage and in a lock: written down once, for the kernel, the reference and whoever makes them.
+"""The layout of a stage and of a lock: written once, for the kernel, the reference and the modules of logs/.
 
 A stage is two halves, which take records in turn: while one is drained, which is written to the log, the other is
 filled. What a half holds is a drain, and drains have numbers that never come back: half 0 has the even ones, half 1 the
@@ -67,8 +67,8 @@ class Outcome(enum.IntEnum):
     """What comes of a step of a drain."""
 
     DONE = 0
-    KEPT = 1  # all is done, but the lock has to be given back by closing it
+    KEPT = 1  # all is done, but only closing the lock's file releases it
     AGAIN = 2  # a signal came before all was done: when its handler has run, the same is called once more
-    GONE = 3  # the lock's file was removed, or is none of ours: it is to be opened anew
+    GONE = 3  # the lock's file was removed, or isn't a lock: it has to be opened again
     OTHER = 4  # the drain of another stage, which the lock names, has to be finished first
     NAMELESS = 5  # the log was removed, and nothing more was written to it

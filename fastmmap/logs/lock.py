@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class StageError(OSError):
-    """A stage or lock of ours that can't be used as things are: it is left alone."""
+    """A stage or lock of ours that can't be used at present: it is left alone."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(errno.ESTALE, f"{reason} ({os.path.basename(path)})", path)
@@ -29,22 +29,22 @@ class StageError(OSError):
 # Called under the lock. It is written in C, so that no signal handler runs there.
 _unlink = os.unlink
 
-# What is in a lock that isn't open.
+# The memory of a lock that isn't open.
 CLOSED = memoryview(bytearray(LOCK.size))
 
 
 class Lock:
     """The lock of one log in one folder: a file, locked during drains alone, that names the stage being drained.
 
-    A name that stands there when the lock is taken is that of a writer that died, or failed, while it drained. It is
-    for whoever has the lock to finish that first. Only the drains of the kernel take it, which no signal interrupts.
+    A name that stands there when the lock is taken is that of a writer that died, or failed, while it drained. The
+    owner of the lock finishes that drain first. Only the drains of the kernel take it, which no signal interrupts.
     """
 
     def __init__(self, folder: str, log: Log) -> None:
         self.file = Held(-1)
         self.file.names = CLOSED
         self.folder, self.log = folder, log
-        # Of one filesystem, a log's number is enough, and it stays the same when that is mounted anew.
+        # On the same filesystem the inode is enough, and it stays the same when that is mounted again.
         device = "" if os.stat(folder).st_dev == log.status.st_dev else f"{log.status.st_dev:x}-"
         self._prefix = f"{beside.PREFIX}{device}{log.status.st_ino:x}"
         self.path = os.path.join(folder, f"{self._prefix}.lock")
@@ -58,7 +58,7 @@ class Lock:
         return name.startswith(f"{self._prefix}-") and name.endswith(".stage")
 
     def is_free(self) -> bool:
-        """Whether nobody is in the midst of a drain, as far as one look tells."""
+        """Whether no drain is under way at this moment."""
         if self.file.fd < 0:
             self.open()
         if not system.lock(self.file.fd, wait=False):
@@ -77,7 +77,7 @@ class Lock:
                 adapt(file.fd, status)
             settle(file, NO_NAME, None)
             if file.fd < 0:
-                self.open()  # it was closed, as it couldn't be given back otherwise
+                self.open()  # it was closed, because it couldn't be released otherwise
                 return
         elif len(block) < LOCK.size or not block.startswith(LOCK_MAGIC):
             raise Untrusted(self.path, "it is not a lock")
@@ -96,7 +96,7 @@ class Lock:
         return bytes(self.file.names[NAME_AT : NAME_AT + len(NO_NAME)])
 
     def close(self) -> None:
-        """Closes the file; the next drain opens it anew. If the lock is taken, it is given back."""
+        """Closes the file, and so releases the lock if it is taken. The next drain opens the file again."""
         self.file.close()
         self.file.names = CLOSED
 
@@ -105,9 +105,9 @@ class Lock:
         settle(self.file, identity, None)
 
     def remove(self, drained: bytes = NO_NAME) -> None:
-        """Removes the file, unless it is somebody else's, or names a stage that isn't `drained`.
+        """Removes the file, unless it belongs to another user, or names a stage that isn't `drained`.
 
-        Whoever needs it makes it anew.
+        The next writer that needs it creates it again.
         """
         with ignoring(OSError):
             if self.file.fd < 0:

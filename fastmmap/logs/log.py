@@ -11,7 +11,7 @@ from ..blame import ignoring, ours
 from ..descriptors import Descriptor
 from ..paths import resolved
 
-# What is said of a log whose path leads elsewhere.
+# The text for a log whose path leads to another file.
 _LOST = "it can't be found by its path"
 
 
@@ -20,7 +20,7 @@ class Nameless(Exception):
 
 
 def check_appendable(status: os.stat_result) -> None:
-    """Raises OSError for a block device: it has the size it has, and what is appended would overwrite its start."""
+    """Raises OSError for a block device: its size is fixed, and what is appended would overwrite its start."""
     if stat.S_ISBLK(status.st_mode):
         raise OSError(errno.EOPNOTSUPP, "A block device has a fixed size and can't be appended to")
 
@@ -32,7 +32,7 @@ class Log:
     _TRIES = 100
 
     def __init__(self, path: str, *, create: bool = False) -> None:
-        # What is to be said to whoever uses it, when no lock is held: a warning may be anybody's code.
+        # Warnings that are given once no lock is held, because a warning may run any code.
         self.unsaid: list[str] = []
         flags = os.O_APPEND | os.O_CLOEXEC
         for _ in range(self._TRIES):
@@ -44,7 +44,7 @@ class Log:
             self.unreadable = self._reopen(os.O_RDWR | flags) if self.is_regular else None
             if self.unreadable != _LOST:
                 break
-        # What has no name from the start, as a file that is reached by somebody's descriptor, can't lose it.
+        # A file without a name from the start (link count 0, opened by a descriptor's path) can't lose it.
         self.named = self.is_regular and self.status.st_nlink > 0
         self.birth = system.birth(self.file.fd)
 
@@ -72,7 +72,7 @@ class Log:
         By a description of our own: whether one waits is shared with the process that this was forked from.
         """
         if os.get_blocking(self.file.fd):
-            with ignoring(OSError):  # as where nobody reads: nobody is waited for then
+            with ignoring(OSError):  # if the pipe has no reader, for instance: nothing is waited for then
                 flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
                 self.file = Descriptor(os.open(system.path_of(self.file.fd), flags))
 
@@ -81,7 +81,7 @@ class Log:
         return os.fstat(self.file.fd).st_size
 
     def check_name(self) -> None:
-        """Raises Nameless if it had a name, and has none any more."""
+        """Raises Nameless if it had a name, and its link count is 0 now."""
         if self.named:
             try:
                 names = os.fstat(self.file.fd).st_nlink

@@ -1,4 +1,4 @@
-"""What writers that died have left in their stages, taken to their logs."""
+"""Writes to the logs what dead writers have left in their stages."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def recover(path: Path) -> bool:
     Warns
     -----
     RuntimeWarning
-        A stage can't be trusted and is left alone; or it is from before the machine was started anew, of which nothing
+        A stage can't be trusted and is left alone; or it is from before the machine was restarted, of which nothing
         is known, and is set aside under another name.
 
     Examples
@@ -163,7 +163,7 @@ def _recover_all(folder: str, wanted: Wanted, unsaid: list[str], strict: bool = 
             try:
                 done |= recover_stage(path, wanted, unsaid, waits)
             except Busy:
-                held.append(path)  # nobody's records wait for another's
+                held.append(path)  # the records of one stage don't wait for those of another
             except ours(OSError) as error:
                 if not strict or isinstance(error, Untrusted):
                     unsaid.append(as_warning(path, error))
@@ -227,7 +227,7 @@ def _recover_open(path: str, file: Held, wanted: Wanted, unsaid: list[str], wait
 
 
 class Busy(Exception):
-    """A log's lock is held: by a writer that drains, or that stands still."""
+    """A log's lock is held by a writer that drains, or that is stopped in a drain."""
 
 
 def _drain(path: str, file: Held, header: Header, found: str, unsaid: list[str], waits: bool) -> bool:
@@ -287,7 +287,7 @@ def _remove_empty(path: str, file: Held, header: Header) -> bool:
 
 
 def _remove_lock(path: str, drained: bytes, user: int) -> None:
-    """Removes the lock of a log that is gone, unless it is somebody else's or names another stage."""
+    """Removes the lock of a log that is gone, unless it belongs to another user or names another stage."""
     with ignoring(OSError):
         file = beside.adopt(path)
         if os.fstat(file.fd).st_uid == user:
@@ -318,7 +318,7 @@ def _find_log(header: Header, path: str, fd: int) -> str | None:
         with ignoring(OSError):
             for name in os.listdir(folder):
                 path = os.path.join(folder, name)
-                # The number of a file that is gone may be another's by now. No log gets shorter.
+                # Another file may have the inode of one that is gone. No log gets shorter.
                 if _has_log(path, header, stage, end):
                     return path
     return None

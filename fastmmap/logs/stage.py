@@ -1,4 +1,4 @@
-"""Stages: where records wait before they go to their log, in a file or in memory. `layout.py` has what is where."""
+"""Stages: where records wait before they go to their log, in a file or in memory. `layout.py` has the layout."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NOTHING = memoryview(b"")
 # Why a stage can't follow to another log: it, or its folder, is gone, or elsewhere, or not ours to write to.
 _ASTRAY = (errno.ENOENT, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 
-# The id of a stage in memory, which no other needs to know.
+# The id of a stage in memory. No other process looks for it.
 _OWN = b"of this process.".ljust(16)
 
 
@@ -90,16 +90,16 @@ class MemoryStage(Halves):
             pass
 
     def let_go(self) -> None:
-        """Lets go of the memory."""
+        """Unmaps the memory."""
         self._mapping.close()
 
     def remove(self) -> None:
-        """Nothing is left of memory."""
+        """Unmaps the memory, which is all there is."""
         self._mapping.close()
 
 
 class FileStage(Halves):
-    """A stage in a file, mapped by the writer that holds its lock. Whoever else opens it finishes its drains."""
+    """A stage in a file, mapped by the writer that holds its lock. Others open it only to finish its drains."""
 
     is_astray = False  # its log is gone, and it couldn't follow to the next: nobody would find it there
 
@@ -110,7 +110,7 @@ class FileStage(Halves):
 
     @property
     def survives_kill(self) -> bool:
-        """Whether somebody else would find it."""
+        """Whether another process would find it."""
         return not self.is_astray
 
     @classmethod
@@ -202,7 +202,7 @@ class FileStage(Halves):
             raise
         finally:
             if self.file.fd < 0:
-                self.lock.remove()  # a handler has closed the stage, and this has made the lock anew
+                self.lock.remove()  # a handler has closed the stage, and this has created the lock again
         if outcome in (Outcome.KEPT, Outcome.GONE):
             self.lock.close()
         return outcome
@@ -284,7 +284,7 @@ class FileStage(Halves):
         self.lock.close()
 
     def remove(self) -> None:
-        """Removes the file, which has been drained; and the lock, which whoever needs it makes anew.
+        """Removes the file, which has been drained; and the lock, which the next writer creates again.
 
         What can't be removed is an empty stage, which goes with the next recovery.
         """

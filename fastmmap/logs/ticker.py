@@ -59,7 +59,7 @@ class _Desk:
         try:
             self.coming = coming
             start_new_thread(_run, (self, coming))
-        except RuntimeError:  # as while Python ends: stages are drained then all the same
+        except RuntimeError:  # while Python ends, for instance: stages are drained then by ending.py
             self.coming = None
             return False
         except BaseException:
@@ -115,7 +115,7 @@ def _tick(what: Ticking) -> bool:
     try:
         return what._tick()
     except Exception:
-        # A warning that is an error, for instance. Others have to be drained all the same, and this one as well.
+        # A warning that is an error, for instance. The others must be drained, and this one as well.
         threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), None)))
         return True
 

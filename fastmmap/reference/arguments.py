@@ -1,4 +1,4 @@
-"""What a function does with its arguments before it touches memory, and the words it refuses them with.
+"""How arguments are converted before memory is touched, and the texts of the errors that refuse them.
 
 The kernels use the same checks off their fastest paths. Arguments are converted first and buffers taken last, because
 a conversion may run Python code that resizes a mapping.
@@ -209,7 +209,7 @@ def check_limit(limit: SupportsIndex | None) -> int:
 
 
 def check_old(old: bytes) -> None:
-    """An empty `old` stands everywhere, and replacing it is nobody's intention."""
+    """ValueError for an empty `old`, which would match everywhere."""
     if not old:
         raise ValueError("old must not be empty")
 

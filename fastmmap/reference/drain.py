@@ -82,12 +82,12 @@ def _check_name(identity: bytes) -> None:
         raise ValueError(f"the name of a stage has {len(NO_NAME)} bytes, not {len(identity)}")
 
 
-# The threads that are in the midst of a step.
+# The threads that are in a step.
 _inside: set[int] = set()
 
 
 def _step(work: Callable[[], Outcome]) -> Outcome:
-    """Does the work, in the midst of which no other step of this thread's may begin: it would wait for itself.
+    """Does the work. Meanwhile no other step of this thread may begin, because it would wait for itself.
 
     A signal handler that tries gets a RuntimeError. No forgotten appender is closed meanwhile.
     """
@@ -202,7 +202,7 @@ class _Drain:
         with memoryview(record)[:HEAD_SIZE] as head:
             _store(self.memory, data_bytes(head, "record"), HEAD_AT)
         _store(self.memory, INTENT.pack(offset, length, len(record), number % DRAINS, 0), INTENT_AT)
-        # Half a name is nobody's: the first half is stored last, after the intent.
+        # The first half of a name is stored last, after the intent: until then the lock names nobody.
         self._name(self.identity[8:], 8)
         self._name(self.identity[:8])
         start = HALVES_AT + half_of(number) * self.half
@@ -231,7 +231,7 @@ class _Drain:
         return Outcome.DONE
 
     def _finish(self) -> None:
-        """Ends the drain that the lock names, from wherever it was left."""
+        """Ends the drain that the lock names, after whichever step it was interrupted."""
         offset, length, extra, number, progress = INTENT.unpack(_load(self.memory, INTENT.size, INTENT_AT))
         if length <= self._length(number):  # else it was ended, all but the name
             present = self._find_rest(offset, length, extra, number, progress) if self.is_shared else progress
@@ -256,7 +256,7 @@ class _Drain:
             return 0
         if 0 < behind < extra and (size % mmap.PAGESIZE == 0 or size - offset == progress):
             # A part of a record that had no place in the stage, and whose append never returned. A write that is killed
-            # ends with a page, and begins as the record did; what doesn't may be somebody else's.
+            # ends with a page, and begins as the record did. Other bytes may be another writer's.
             head = _load(self.memory, min(behind, HEAD_SIZE), HEAD_AT)
             if system.read_at(self.log, len(head), offset + length) == head:
                 _truncate(self.log, offset + length)

@@ -2,7 +2,7 @@
 
 What changes a file goes through here, so that tests can make each call fail. `files.py`, `names.py`, `metadata.py` and
 `machine.py` have what is the same on all systems; `linux.py`, `darwin.py` and `windows.py` what a system does its own
-way, under names whose meaning is said here; `generic.py` what the others do, and what can't be had there.
+way, under names that this file explains; `generic.py` what the other systems do, and what they lack.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ __all__ = [
 
 
 def allocate(fd: int, size: int, new_size: int) -> bool:
-    """Blocks for a file of `size` bytes to become larger; its size stays. False where that isn't to be had."""
+    """Blocks for a file of `size` bytes to become larger; its size stays. False where that isn't supported."""
     return native.fallocate(fd, size, new_size - size, True)
 
 
 def lengthen(fd: int, size: int, new_size: int) -> bool:
-    """Makes a file `new_size` bytes long, with blocks for what lies beyond `size`. False where that isn't to be had.
+    """Makes a file `new_size` bytes long, with blocks for what lies beyond `size`. False where that isn't supported.
 
     A file that is longer by then stays so: another process may have appended to it.
     """
@@ -118,7 +118,7 @@ def is_local(fd: int) -> bool:
 
 
 def boot() -> bytes:
-    """16 bytes that are others after the machine has started anew; none where the system doesn't tell."""
+    """16 bytes that change when the machine is restarted; none where the system doesn't tell."""
     return native.boot()
 
 
@@ -203,7 +203,7 @@ def append_some(fd: int, data: Any) -> int:
 def open_unnamed_into(fds: list[int], folder: str) -> bool:
     """A new file in a folder that has no name yet, which `name_file` can give it; its descriptor is put into a list.
 
-    Nothing is left of it when this process is killed. False where that isn't to be had.
+    Nothing is left of it when this process is killed. False where that isn't supported.
     """
     return native.open_unnamed_into(fds, folder)
 

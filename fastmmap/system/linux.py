@@ -1,4 +1,4 @@
-"""What Linux has beside POSIX: calls by ctypes, which a sandbox may refuse, and what /proc and /sys tell."""
+"""What Linux has beyond POSIX: calls by ctypes, which a sandbox may refuse, and what /proc and /sys tell."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def _libc() -> Any:
 
 
 def _function(name: str) -> Any:
-    """A function of the C library's, None where it isn't to be had."""
+    """A function of the C library, None if it has no such function."""
     return getattr(_libc(), name, None)
 
 
 def fallocate(fd: int, offset: int, length: int, keeps_size: bool) -> bool:
-    """fallocate(2), False where it isn't to be had. Not posix_fallocate: glibc's imitation of it rewrites the file."""
+    """fallocate(2), False where it isn't supported. Not posix_fallocate: glibc's imitation of it rewrites the file."""
     call = _function("fallocate")
     if call is None:
         return False
@@ -164,7 +164,7 @@ def birth(file: int | str) -> int:
 
 
 def statx(file: int | str, mask: int = 0) -> bytes | None:
-    """A struct statx, by a descriptor or a path, whose link isn't followed; None where it isn't to be had."""
+    """A struct statx, by a descriptor or a path, whose link isn't followed; None where statx isn't supported."""
     call = _function("statx")
     if call is None:
         return None
@@ -215,7 +215,7 @@ def _flags(path: str) -> set[str]:
 
 @functools.cache
 def boot() -> bytes:
-    """16 bytes that are others after the machine has started anew; none where the system doesn't tell."""
+    """16 bytes that change when the machine is restarted; none where the system doesn't tell."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:
             return bytes.fromhex(file.read().replace("-", ""))

@@ -1,4 +1,4 @@
-"""What Windows has none of. No extension is built there yet, and nothing here has been run there."""
+"""What Windows lacks. No extension is built there yet, and nothing here has been run there."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
  *
  * A truncated file, a disk that can't be read, a hole that can't be filled on a full disk: the system reports each by
  * SIGBUS, at the instruction that touched the page. The handler here leaves the step by a jump, if the thread is in
- * one and the address lies in its ranges; every other fault goes on to whoever had the signal before us (earlier.c),
- * with the siginfo that the system made.
+ * one and the address lies in its ranges. Every other fault goes on to the handler that had the signal before us
+ * (earlier.c), with the siginfo that the system made.
  *
  * Nothing is installed before the first step over mapped memory, and nothing is ever uninstalled: another handler may
  * have ours as the one to go on to. Others install theirs over ours (faulthandler, a runtime that is embedded), so
@@ -175,7 +175,7 @@ static atomic_int lost;
 #define PEACE 131072
 #define SOON (PEACE / 4)
 
-/* Makes sure that a signal is ours, on top of whoever has it. */
+/* Makes sure that our handler has a signal, above any other. */
 static void hold_signal(size_t slot, uint64_t now)
 {
     struct sigaction ours, before;

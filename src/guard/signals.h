@@ -41,7 +41,7 @@ static inline int was_sent(const siginfo_t *info)
 /* Remembers who had a signal before us. */
 void fm_remember(size_t slot, const struct sigaction *action);
 
-/* Gives a signal that isn't ours to whoever had it before us, with the siginfo that the system made. */
+/* Gives a signal that isn't ours to the handler that had it before us, with the siginfo that the system made. */
 void fm_pass_on(int number, siginfo_t *info, void *machine);
 
 #endif

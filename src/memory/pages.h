@@ -70,7 +70,7 @@ static inline void fm_drop(const uint8_t *start, const uint8_t *end, int fd, int
 #endif
 }
 
-/* Touches a byte, as a store does where `stores` is set; it stays what it is, whoever else stores to it. */
+/* Touches a byte, as a store does where `stores` is set; its value stays, also if others store to it meanwhile. */
 static inline void fm_touch(uint8_t *byte, int stores)
 {
     uint8_t value = *(volatile const uint8_t *)byte;

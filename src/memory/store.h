@@ -17,7 +17,7 @@ static inline void fm_copy_loosely(uint8_t *target, const uint8_t *source, size_
         memcpy(target + FM_SLACK, source + FM_SLACK, length - FM_SLACK);
 }
 
-/* Stores `length` bytes and touches no other: what stands beside a match may be somebody else's to write. A size of
+/* Stores `length` bytes and touches no other: what stands beside a match may be written by others. A size of
  * two powers is stored as two that overlap. */
 static inline void fm_store(uint8_t *target, const uint8_t *source, size_t length)
 {
