@@ -43,7 +43,7 @@ def test_a_living_writer_s_is_left_alone_and_a_dead_one_s_recovered_first(writer
     plan = fastmmap.plan_replace(path, "cat", "dog")
     assert plan.count == 1, "what is in the file"
     for edit in (plan.apply, lambda: fastmmap.replace_file(path, "cat", "dog")):
-        with pytest.raises(OSError, match=r"Appender \(stage \.fastmmap-.*close it first") as caught:
+        with pytest.raises(OSError, match=r"Appender has the file open \(stage \.fastmmap-.*close it first") as caught:
             edit()
         assert (caught.value.errno, caught.value.filename) == (errno.EBUSY, str(path))
     assert sorted(os.listdir(path.parent)) == names
@@ -63,7 +63,7 @@ def test_an_interrupt_after_a_dead_writer_s_records_were_taken_to_the_file(write
     if caught.value.__notes__ == [f"{path} is unchanged"]:
         pytest.skip("its stage is in memory here")
     (note,) = caught.value.__notes__
-    assert note.startswith(f"{path} is not edited, but has changed: by the records of a dead writer")
+    assert note.startswith(f"{path} is not edited, but it changed: a dead writer's records were added")
     with pytest.raises(KeyboardInterrupt) as caught:
         fastmmap.replace_file(path, "cat", "dog", progress=interrupt)
     assert caught.value.__notes__ == [f"{path} is unchanged"]
