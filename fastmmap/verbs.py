@@ -170,7 +170,7 @@ class Verbs:
         limit: int | None = None,
         threads: int | None = None,
     ) -> Offsets:
-        """The offsets of all matches, ascending, in an array.
+        """The offsets of all matches that `count` counts, ascending, in an array.
 
         Parameters
         ----------

@@ -212,7 +212,7 @@ cdef class Kernel:
 
     def find_all(self, buffer, needle, start=0, end=None, *, overlapping=False, ignorecase=False, limit=None,
                  threads=None):
-        """The offsets of all matches, ascending, in an array.
+        """The offsets of all matches that `count` counts, ascending, in an array.
 
         Parameters
         ----------

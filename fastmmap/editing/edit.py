@@ -110,11 +110,11 @@ def replace_file(
     ------
     OSError
         Before the work, with the way out in its words: the file is the log of an Appender that is open, a mount point,
-        immutable, append-only or read-only, or has several hard links, which would come apart; its owner can't be kept;
-        its directory can't be written to; the backup's name is too long; there is too little space. Later: an attribute
-        can't be kept, the file changed meanwhile, or the system reports something else. The file is unchanged and
-        nothing is left beside it, but for one error: when flushing the directory fails, the new file is there, and a
-        power loss may bring back the old.
+        read-only, or has several hard links, which would come apart; the file or its directory is immutable or
+        append-only; its owner can't be kept; its directory can't be written to; the backup's name is too long; there is
+        too little space. Later: an attribute can't be kept, the file changed meanwhile, or the system reports something
+        else. The file is unchanged and nothing is left beside it, but for one error: when flushing the directory fails,
+        the new file is there, and a power loss may bring back the old.
     TypeError, ValueError
         An argument has the wrong type, `old` is empty, `threads` is below 1, or `backup` can't be part of a name.
     KeyboardInterrupt

@@ -44,7 +44,7 @@ class Appender(Storing):
         After how many seconds records are in the file at the latest, for its readers to see. None: when the stage is
         full, and after `flush`, `sync` and `close`.
     stage_size : int, default 1 MiB
-        How many bytes of records are staged at most.
+        How many bytes of records are staged at most: from 1 to 2 GiB.
     stage_dir : str, bytes or os.PathLike, or None, default None
         The directory for the stage, on a filesystem of this machine. None: that of the file. All writers of a file
         should name the same one.

@@ -188,7 +188,7 @@ def find_all(
     limit: SupportsIndex | None = None,
     threads: int | None = None,
 ) -> Offsets:
-    """The offsets of all matches, ascending, in an array.
+    """The offsets of all matches that `count` counts, ascending, in an array.
 
     Parameters
     ----------
