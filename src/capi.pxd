@@ -1,10 +1,22 @@
 """What src/ takes of Python's C API otherwise than Cython declares it."""
 
+cdef extern from *:
+    """
+    /* The module of a name, if it was imported: else an ImportError. PyImport_GetModule sets none. */
+    static inline PyObject *fm_imported(PyObject *name)
+    {
+        PyObject *module = PyImport_GetModule(name);
+        if (module == NULL && !PyErr_Occurred())
+            PyErr_Format(PyExc_ImportError, "%U is needed, and nobody has imported it", name);
+        return module;
+    }
+    """
+    object fm_imported(object)
+
 cdef extern from "Python.h":
     int try_export "PyObject_GetBuffer"(object, Py_buffer *, int)  # leaves it to the caller to look at the error
     Py_ssize_t try_ssize "PyLong_AsSsize_t"(object)  # likewise: -1 may be one
     int PyLong_CheckExact(object)
     bint PyIndex_Check(object)
-    object PyImport_GetModule(object)
     Py_ssize_t PyNumber_AsSsize_t(object, void *) except? -1
     enum: PY_SSIZE_T_MAX

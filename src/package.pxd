@@ -6,8 +6,8 @@ a mapping for its file's status, a subclass of Stage for its overflow, a counter
 
 No module is imported here. In a function, a fork in another thread could leave half of it; at import, modules would
 import each other. The package imports all of these when it is imported itself, before a kernel is called, and `look_up`
-takes what sys.modules has at each call. That takes some 50 ns: a call on few bytes with usual arguments makes none, but
-for gather, whose arrays take microseconds.
+takes what sys.modules has at each call, and raises ImportError where it has none. That takes some 50 ns. A call on few
+bytes with usual arguments makes none, but for gather, whose arrays take microseconds.
 
 What an extension does when it is imported itself, and what must be imported by then:
 
@@ -25,7 +25,7 @@ from guard cimport *
 
 cdef inline object look_up(str module, str name):
     """What a module that was imported has by that name."""
-    return getattr(PyImport_GetModule(module), name)
+    return getattr(fm_imported(module), name)
 
 # --- native state that exists once: its addresses come in capsules, by the import system ---
 

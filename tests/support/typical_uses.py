@@ -20,6 +20,7 @@ def search(path: pathlib.Path, data: bytearray, view: memoryview) -> None:
     assert_type(fm.rfind(data, 97, end=5), int)
     assert_type(fm.count(view, bytearray(b"a"), overlapping=True), int)
     assert_type(fm.find_all(data, "a", limit=10), Offsets)
+    assert_type(fm.find(numpy.zeros(10, numpy.uint8), numpy.frombuffer(b"a", numpy.uint8)), int)
     assert_type(fm.iter_find(data, memoryview(b"a")), Iterator[int])
     for offset in fm.iter_find(path, "a"):
         assert_type(offset, int)
