@@ -87,13 +87,13 @@ def reference(path: Path, records: Iterable[bytes], total: int) -> None:
     """The reference's stage, drained as the Appender drains its own."""
 
     class Drained(_backend.load("python").Stage):  # type: ignore[misc]
-        def overflow(self, data: Any) -> None:
+        def _overflow(self, data: Any) -> None:
             drain()
-            if not self.take(data):
+            if not self._take(data):
                 system.write_all(fd, data)
 
     def drain() -> None:
-        system.write_all(fd, memoryview(buffer)[: stage.switch(buffer)])
+        system.write_all(fd, memoryview(buffer)[: stage._switch(buffer)])
 
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
