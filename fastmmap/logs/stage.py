@@ -44,6 +44,9 @@ NOTHING = memoryview(b"")
 # Why a stage can't follow to another log: it, or its folder, is gone, or elsewhere, or not ours to write to.
 _ASTRAY = (errno.ENOENT, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 
+# What a drain that is done comes to.
+_DONE = (Outcome.DONE, Outcome.KEPT)
+
 # The id of a stage in memory. No other process looks for it.
 _OWN = b"of this process.".ljust(16)
 
@@ -181,7 +184,7 @@ class FileStage(Halves):
 
         The record is in no stage: when this process is killed, the part of it that was written is taken back.
         """
-        while (outcome := self._attempt(log, number, record, counter)) not in (Outcome.DONE, Outcome.KEPT):
+        while (outcome := self._attempt(log, number, record, counter)) not in _DONE:
             if outcome is Outcome.NAMELESS:
                 raise Nameless
             if outcome is Outcome.OTHER:

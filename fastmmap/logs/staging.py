@@ -52,6 +52,10 @@ class State(enum.Enum):
     CLOSED = "closed"
 
 
+# Asked for with each drain: a member of an enum takes longer to look up than a name.
+_NEW, _ENDING = State.NEW, State.ENDING
+
+
 class Staging(Stage):
     """A stage that is drained to a log. The methods here are for an appender: its lock is held, unless they say not."""
 
@@ -85,12 +89,12 @@ class Staging(Stage):
 
     @property
     def _is_closed(self) -> bool:
-        return self._state in (State.NEW, State.CLOSED)
+        return self._is_over or self._phase is _NEW
 
     @property
     def _takes_no_more(self) -> bool:
         """Whether the stage is drained for the last time, also by who is in the midst of an append."""
-        return self._state in (State.ENDING, State.CLOSED)
+        return self._is_over or self._phase is _ENDING
 
     def _check_open(self) -> None:
         if self._is_closed:
