@@ -63,6 +63,11 @@ def length_of(word: int, drain: int) -> int:
     return word % DRAINS if word >> 32 == drain % DRAINS else 0
 
 
+def empty_words(drain: int) -> list[tuple[int, bytes]]:
+    """The words of a new stage, which has nothing of a drain and of the next one yet, and where they stand."""
+    return [(WORD_AT[half_of(number)], WORD.pack(word_of(number))) for number in (drain, drain + 1)]
+
+
 class Outcome(enum.IntEnum):
     """What comes of a step of a drain."""
 

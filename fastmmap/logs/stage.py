@@ -28,9 +28,9 @@ from .layout import (
     WORD,
     WORD_AT,
     Outcome,
+    empty_words,
     half_of,
     length_of,
-    word_of,
 )
 from .lock import Lock, StageError
 from .log import Nameless
@@ -44,8 +44,8 @@ NOTHING = memoryview(b"")
 # Why a stage can't follow to another log: it, or its folder, is gone, or elsewhere, or not ours to write to.
 _ASTRAY = (errno.ENOENT, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 
-# What a drain that is done comes to.
-_DONE = (Outcome.DONE, Outcome.KEPT)
+# What comes of a drain that is done, and of one after which the lock is to be closed.
+_DONE, _CLOSES = (Outcome.DONE, Outcome.KEPT), (Outcome.KEPT, Outcome.GONE)
 
 # The id of a stage in memory. No other process looks for it.
 _OWN = b"of this process.".ljust(16)
@@ -80,9 +80,8 @@ class MemoryStage(Halves):
     def __init__(self, half: int, number: int) -> None:
         # Private ("c"): a forked child must not store into its parent's.
         super().__init__(MappedFile(None, "c", size=HALVES_AT + 2 * half), half)
-        for drain in (number, number + 1):
-            at = WORD_AT[half_of(drain)]
-            self._mapping[at : at + WORD.size] = WORD.pack(word_of(drain))
+        for at, word in empty_words(number):
+            self._mapping[at : at + len(word)] = word
         self._mapping[OWN_LOCK_AT : OWN_LOCK_AT + LOCK.size] = LOCK.pack(LOCK_MAGIC, LOCK_VERSION, NO_NAME)
 
     def drain(self, log: Log, number: int, record: memoryview, counter: Stage) -> None:
@@ -149,8 +148,8 @@ class FileStage(Halves):
             error.strerror = f"{error.strerror}, for a stage of {size} bytes (stage_size is half of that)"
             raise
         system.write_at(file.fd, INTENT.pack(log.size(), 0, 0, 0, 0), INTENT_AT)
-        for drain in (number, number + 1):
-            system.write_at(file.fd, WORD.pack(word_of(drain)), WORD_AT[half_of(drain)])
+        for at, word in empty_words(number):
+            system.write_at(file.fd, word, at)
         header.write(file.fd)
         mapping = _mapped(file, path)
         return cls(path, file, header, lock, mapping)
@@ -206,7 +205,7 @@ class FileStage(Halves):
         finally:
             if self.file.fd < 0:
                 self.lock.remove()  # a handler has closed the stage, and this has created the lock again
-        if outcome in (Outcome.KEPT, Outcome.GONE):
+        if outcome in _CLOSES:
             self.lock.close()
         return outcome
 
