@@ -255,7 +255,7 @@ class Staging(Stage):
                     return
                 if tail or self._takes_no_more:
                     self._make_way(stage, log)
-                if len(record) or stage.length(self._draining):
+                if tail or len(record) or stage.length(self._draining):
                     stage.drain(log, self._draining, record, self)
                 if stage.is_astray and self._state in (State.NEW, State.OPEN):
                     with ignoring(OSError):  # the next append tries to have a stage
