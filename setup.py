@@ -31,7 +31,7 @@ SOURCES = {
     "_drain": [],
 }
 # What any of them may include. A change of one builds all anew.
-HEADERS = sorted(glob("src/*.pxd") + glob("src/*/*.h"))
+HEADERS = sorted(glob("src/*.px[di]") + glob("src/*/*.h"))
 
 # Python's own flags ask for debug information, which takes a third of the time that a build takes.
 FLAGS = ["-O0", "-g3", "-UNDEBUG"] if os.environ.get("FASTMMAP_DEBUG") == "1" else ["-O3", "-g0"]

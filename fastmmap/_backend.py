@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    KernelMethod: Any
+
 # Whether the extensions are built.
 NATIVE = _extensions.load()
 
@@ -24,10 +26,10 @@ if TYPE_CHECKING or not NATIVE:
     from .reference.mapping import Mapping
     from .reference.parallel import check_wanted, run
 else:
-    from ._mapping import Mapping
+    from ._mapping import KernelMethod, Mapping
     from ._parallel import check_wanted, run
 
-__all__ = ["NAMES", "NATIVE", "Mapping", "check_wanted", "chosen", "load", "run", "usable"]
+__all__ = ["NAMES", "NATIVE", "Mapping", "check_wanted", "chosen", "load", "run", "set_kernel_methods", "usable"]
 
 # Best first. "scalar" goes byte by byte, "python" is the reference.
 NAMES = ("avx512", "avx2", "sse2", "neon", "scalar", "python")
@@ -124,3 +126,10 @@ def home(verb: str) -> Any:
 def reduced(kernel: Any, verb: str, name: str) -> tuple[Any, tuple[str]]:
     """How a kernel's object for a verb is pickled: the chosen one as whichever is chosen where the pickle is read."""
     return (home, (verb,)) if name == chosen.name else (type(kernel), (name,))
+
+
+def set_kernel_methods(owner: type, *names: str) -> None:
+    """Has methods that pass all they get to the kernel's function of their name do so with nothing in between."""
+    if NATIVE and chosen.name != "python":
+        for name in names:
+            setattr(owner, name, KernelMethod(getattr(chosen, name), getattr(owner, name)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._backend import chosen
+from ._backend import chosen, set_kernel_methods
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -395,3 +395,6 @@ class Verbs:
         finally:
             self._index.forget()
         return replaced
+
+
+set_kernel_methods(Verbs, "find", "rfind", "count", "find_all", "iter_find", "line_starts", "gather")

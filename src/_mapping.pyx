@@ -388,3 +388,6 @@ cdef void watch_span(Watch *watching, const Py_buffer *view, Py_ssize_t start, P
         watch(watching, <void *> view.obj, view.buf, <char *> view.buf + min(start, last), abs(last - start) + 1)
     else:
         watching.memory.ranges = 0
+
+
+include "method.pxi"

@@ -15,8 +15,13 @@ from walk cimport *
 cdef fm_guard guarded = import_guard()
 cdef fm_question contested = import_contested()
 
-# Offsets that iter_find looks for at a time: 4 KiB of them.
+# How far a walk that ends with its first match looks before it releases the GIL or asks for its file's status.
 cdef enum:
+    NEAR_BYTES = 1 << 14
+
+# Offsets that iter_find looks for at a time: one at first, then GROWTH times as many as before, up to 4 KiB of them.
+cdef enum:
+    GROWTH = 8
     BATCH = 512
 
 cdef bytes prepare(object needle, bint fold):
@@ -28,6 +33,34 @@ cdef int search(Walk *walk, const Py_buffer *view) except -1:
     cdef Watch watching
     watch_walk(&watching, walk, view)
     return drive(guarded, walk_step, walk, walk.stop - walk.position, &watching)
+
+cdef int search_back(Walk *walk, const Py_buffer *view) except -1:
+    cdef Watch watching
+    watch_walk(&watching, walk, view)
+    return drive(guarded, walk_back_step, walk, walk.position - walk.stop, &watching)
+
+cdef bint search_near(Walk *walk, const Py_buffer *view, bint back) except -1:
+    """Looks near the start of a walk for what ends it; whether there is anything left to do.
+
+    What is found soon must not cost more than finding it: first a few pages are scanned, as a small call does it, then
+    the first step's bytes, before anybody thinks of threads.
+    """
+    cdef Py_ssize_t stop = walk.stop, reach = NEAR_BYTES
+    while reach <= STEP_BYTES:
+        if back:
+            walk.stop = max(stop, walk.position - reach)
+            search_back(walk, view)
+            if walk.match >= 0:
+                return False
+        else:
+            walk.stop = min(stop, walk.position + reach)
+            if search(walk, view) == FULL:
+                return False
+        if walk.stop == stop:
+            return False
+        walk.stop = stop
+        reach *= STEP_BYTES // NEAR_BYTES
+    return True
 
 
 cdef class Kernel:
@@ -83,20 +116,24 @@ cdef class Kernel:
         cdef Py_ssize_t number
         cdef Walk walk
         cdef int64_t offset = -1
-        cdef bint fold = ignorecase
+        cdef bint danger, fold = ignorecase
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
         buffer = take_within(buffer, &view, first, last)
         try:
             clamp(&first, &last, view.len)
-            number = workers(threads, &view, first, last)
+            check_threads(threads)
             if not own:
                 return first if first <= last else -1
-            if number > 1 or in_danger(contested, &view):
-                return self.share("find", &view, haystack(buffer, first, last), (own, fold, number))
             begin(&walk, self.kernel, own, fold, True)  # one match overlaps none
-            walk.out, walk.capacity = &offset, 1
-            if over(&walk, &view, first, last):
+            walk.out, walk.capacity, walk.glancing = &offset, 1, True
+            if not over(&walk, &view, first, last):
+                return -1
+            danger = in_danger(contested, &view)
+            if danger or search_near(&walk, &view, False):
+                number = workers(threads, &view, walk.position, last)
+                if number > 1 or danger:
+                    return self.share("find", &view, haystack(buffer, walk.position, last), (own, fold, number))
                 search(&walk, &view)
             return offset
         finally:
@@ -139,19 +176,24 @@ cdef class Kernel:
         cdef bint fold = ignorecase
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)
-        cdef Watch watching
+        cdef bint danger
         buffer = take_within(buffer, &view, first, last)
         try:
             clamp(&first, &last, view.len)
-            number = workers(threads, &view, first, last)
+            check_threads(threads)
             if not own:
                 return last if first <= last else -1
-            if number > 1 or in_danger(contested, &view):
-                return self.share("rfind", &view, haystack(buffer, first, last), (own, fold, number))
             begin(&walk, self.kernel, own, fold, True)  # one match overlaps none
-            if over_backward(&walk, &view, first, last):
-                watch_walk(&watching, &walk, &view)
-                drive(guarded, walk_back_step, &walk, walk.position - walk.stop, &watching)
+            walk.glancing = True
+            if not over_backward(&walk, &view, first, last):
+                return -1
+            danger = in_danger(contested, &view)
+            if danger or search_near(&walk, &view, True):
+                last = min(last, walk.position + len(own) - 1)
+                number = workers(threads, &view, first, last)
+                if number > 1 or danger:
+                    return self.share("rfind", &view, haystack(buffer, first, last), (own, fold, number))
+                search_back(&walk, &view)
             return walk.match
         finally:
             PyBuffer_Release(&view)
@@ -339,61 +381,4 @@ cdef class Kernel:
         return matches
 
 
-cdef object empty_matches(object buffer, Py_ssize_t first, Py_ssize_t last):
-    cdef Py_buffer view
-    take_within(buffer, &view, first, last)
-    clamp(&first, &last, view.len)
-    PyBuffer_Release(&view)
-    return iter(range(first, last + 1))
-
-
-@cython.no_gc_clear  # see Held
-cdef class Matches:
-    """What iter_find returns: offsets, found BATCH at a time."""
-    cdef Held held
-    cdef object exporter
-    cdef Walk walk
-    cdef bytes needle
-    cdef int64_t[BATCH] batch
-    cdef Py_ssize_t given
-    cdef bint exported, running
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        cdef Py_ssize_t given
-        with cython.critical_section(self):
-            if self.running:
-                raise ValueError("iterator already executing")
-            if self.given == self.walk.matches:
-                self.refill()
-            given = self.given
-            self.given += 1
-            return self.batch[given]
-
-    cdef int refill(self) except -1:
-        if not self.exported:
-            raise StopIteration
-        cdef int answer = DONE
-        self.running = True  # another thread may come while the walk has released the GIL
-        self.given = 0
-        try:
-            self.walk.out, self.walk.capacity, self.walk.matches = self.batch, BATCH, 0
-            answer = search(&self.walk, &self.held.view)
-        finally:
-            self.running = False
-            if answer == DONE:
-                self.release()  # after an error, too: there is no going on
-        if self.walk.matches == 0:
-            raise StopIteration
-        return 0
-
-    cdef void release(self) noexcept:
-        if self.exported:
-            self.exported = False
-            let_go(&self.held, self.exporter)
-            self.exporter = None
-
-    def __dealloc__(self):
-        self.release()
+include "matches.pxi"

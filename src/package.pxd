@@ -104,7 +104,7 @@ cdef inline int check_same_length(bytes old, bytes new) except -1:
     return 0
 
 cdef inline int check_threads(object threads) except -1:
-    if threads is not None:
+    if threads is not None and not (PyLong_CheckExact(threads) and threads > 0):
         look_up("fastmmap.reference.arguments", "check_threads")(threads)
     return 0
 

@@ -9,17 +9,22 @@ cdef extern from "scan/kernel.h" nogil:
         const uint8_t *bytes
         size_t length
         size_t probes
+        size_t looks
         size_t *probe
         int fold
         int apart
         size_t periods
         size_t *period
 
+    ctypedef struct fm_progress:
+        size_t scanned
+        size_t closer
+
     ctypedef struct fm_kernel:
         const char *name
-        size_t (*forward)(const uint8_t *, size_t, const fm_needle *, uint32_t *, size_t, size_t *) noexcept nogil
-        size_t (*backward)(const uint8_t *, size_t, const fm_needle *, uint32_t *, size_t *) noexcept nogil
-        size_t (*count)(const uint8_t *, size_t, const fm_needle *, size_t *) noexcept nogil
+        size_t (*forward)(const uint8_t *, size_t, const fm_needle *, uint32_t *, size_t, fm_progress *) noexcept nogil
+        size_t (*backward)(const uint8_t *, size_t, const fm_needle *, uint32_t *, fm_progress *) noexcept nogil
+        size_t (*count)(const uint8_t *, size_t, const fm_needle *, fm_progress *) noexcept nogil
 
     ctypedef enum fm_status:
         FM_READY

@@ -8,6 +8,7 @@ takes linear time for every needle.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memchr, memcmp
 from arguments cimport *
 from capi cimport *
 from guard cimport *
@@ -33,6 +34,20 @@ cdef enum:
 cdef enum:
     LEAP = 16
 
+# Probes are chosen by a sample where so much is left to scan that it costs next to nothing; and anew, of what comes next,
+# when so many groups of starts were worth a closer look for nothing: that has cost as much as the choice. Where it
+# changes nothing, twice as many are let pass the next time. The first probes are watched from step to smaller step.
+cdef enum:
+    CHOOSE_ABOVE = 1 << 22
+    PATIENCE = 1 << 8
+    WATCHED_BYTES = 1 << 16
+
+# A search for one match looks at so many starts byte by byte before it sets a kernel to work, and no longer than the
+# first byte of the needle has stood at so many of them.
+cdef enum:
+    GLANCE = 64
+    GLANCES = 4
+
 # How far below a backward scan its file is read, where it isn't in the page cache. The system reads ahead of forward
 # scans alone: a cold GiB took rfind 0.71 s without this.
 cdef enum:
@@ -52,7 +67,10 @@ cdef struct Walk:
     Py_ssize_t capacity
     Py_ssize_t match        # backward: the last match, -1 until it is known
     size_t batch            # candidates to ask for at once: few at first, so that an early match ends the walk early
-    bint sampled            # whether the probes are chosen for good
+    bint glancing           # one match is wanted, and may be near
+    bint chosen             # whether the probes were chosen by a sample
+    Py_ssize_t wasted       # groups of starts that were looked at closer for nothing, since then
+    Py_ssize_t patience     # how many may be, before the probes are chosen anew
     Py_ssize_t budget       # what failed attempts may still cost
     bint linear             # whether it was spent: `way` is set then
     TwoWay way
@@ -78,7 +96,10 @@ cdef inline void begin(Walk *walk, const fm_kernel *kernel, bytes needle, bint f
     walk.matches = 0
     walk.capacity = PY_SSIZE_T_MAX
     walk.batch = FM_STEP
-    walk.sampled = length <= 2
+    walk.glancing = False
+    walk.chosen = length <= 2
+    walk.wasted = 0
+    walk.patience = <Py_ssize_t> PATIENCE if length > 2 else PY_SSIZE_T_MAX
     walk.budget = FIRST_BUDGET
     walk.linear = False
 
@@ -132,35 +153,92 @@ cdef inline bint stands_at(Walk *walk, Py_ssize_t start, bint back) noexcept nog
 cdef inline void earn(Walk *walk, size_t scanned) noexcept nogil:
     walk.budget = min(walk.budget + <Py_ssize_t> scanned, <Py_ssize_t> MOST_BUDGET)
 
+cdef inline const uint8_t *last_of(const uint8_t *bytes, uint8_t byte, size_t length) noexcept nogil:
+    """memrchr, which not every system has."""
+    while length:
+        length -= 1
+        if bytes[length] == byte:
+            return bytes + length
+    return NULL
+
+cdef inline Py_ssize_t glance(Walk *walk, bint back) noexcept nogil:
+    """The match among the next few starts, or -1 where there is none, or it isn't clear so soon."""
+    cdef size_t length = walk.needle.length, left = GLANCE, number
+    cdef const uint8_t *start
+    walk.glancing = False
+    if walk.needle.fold:
+        return -1
+    for _ in range(GLANCES):
+        if back:
+            number = min(left, <size_t> (walk.position - walk.stop))
+            start = last_of(walk.hay + walk.position - number, walk.needle.bytes[0], number)
+        else:
+            number = min(left, <size_t> (walk.stop - walk.position))
+            start = <const uint8_t *> memchr(walk.hay + walk.position, walk.needle.bytes[0], number)
+        if start == NULL:
+            walk.position += -<Py_ssize_t> number if back else <Py_ssize_t> number
+            return -1
+        if memcmp(start, walk.needle.bytes, length) == 0:
+            return start - walk.hay
+        number = walk.position - (start - walk.hay) if back else start - walk.hay + 1 - walk.position
+        walk.position += -<Py_ssize_t> number if back else <Py_ssize_t> number
+        left -= min(left, number)
+    return -1
+
+cdef inline Py_ssize_t step_bytes(const Walk *walk) noexcept nogil:
+    return STEP_BYTES if walk.chosen else WATCHED_BYTES
+
+cdef inline bint should_choose(const Walk *walk, Py_ssize_t left) noexcept nogil:
+    if walk.linear:
+        return False
+    return walk.wasted > walk.patience and left >= WATCHED_BYTES or not walk.chosen and left >= CHOOSE_ABOVE
+
+cdef inline void choose_anew(Walk *walk, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
+    """Chooses the probes by what stands in [low, high)."""
+    cdef size_t first = walk.needle.probe[0], second = walk.needle.probe[1]
+    choose_probes(&walk.needle, walk.kernel, walk.hay + low, high - low)
+    if walk.needle.probe[0] == first and walk.needle.probe[1] == second:
+        walk.patience *= 2
+    else:
+        walk.patience = PATIENCE
+    walk.chosen = True
+    walk.wasted = 0
+
 cdef inline int walk_step(void *context) noexcept nogil:
     """One step forwards: DONE at the end, FULL when `capacity` matches are found, else MORE."""
     cdef Walk *walk = <Walk *> context
     cdef uint32_t[CANDIDATES] candidates
-    cdef size_t listed, scanned
-    cdef Py_ssize_t base, until = walk.stop
-    if not walk.sampled and until - walk.position >= SAMPLE_ABOVE:
-        choose_probes(&walk.needle, walk.hay + walk.position)
-        walk.sampled = True
-    if until - walk.position > STEP_BYTES:
-        until = walk.position + STEP_BYTES
+    cdef size_t listed
+    cdef fm_progress progress
+    cdef Py_ssize_t base, before, near, until = walk.stop
+    if walk.glancing:
+        near = glance(walk, False)
+        if near >= 0:
+            walk.out[0], walk.matches, walk.position = near + walk.added, 1, near + 1
+            return FULL
+    if should_choose(walk, until - walk.position):
+        choose_anew(walk, walk.position, until)
+    if until - walk.position > step_bytes(walk):
+        until = walk.position + step_bytes(walk)
     while walk.position < until:
         if walk.matches == walk.capacity:
             return FULL
-        base = walk.position
+        base, before = walk.position, walk.matches
         if walk.out == NULL and certain(walk) and walk.capacity == PY_SSIZE_T_MAX:
-            walk.matches += walk.kernel.count(walk.hay + base, until - base, &walk.needle, &scanned)
-            walk.position = base + <Py_ssize_t> scanned
-            continue
-        listed = walk.kernel.forward(walk.hay + base, until - base, &walk.needle, candidates, walk.batch, &scanned)
-        walk.position = base + <Py_ssize_t> scanned
-        if certain(walk):
-            take_all(walk, base, candidates, listed)
+            walk.matches += walk.kernel.count(walk.hay + base, until - base, &walk.needle, &progress)
+            walk.position = base + <Py_ssize_t> progress.scanned
         else:
-            earn(walk, scanned)
-            verify(walk, base, until, candidates, listed)
-        if walk.position < walk.next_start:
-            walk.position = walk.next_start
-        walk.batch = FM_STEP if walk.linear else CANDIDATES
+            listed = walk.kernel.forward(walk.hay + base, until - base, &walk.needle, candidates, walk.batch, &progress)
+            walk.position = base + <Py_ssize_t> progress.scanned
+            if certain(walk):
+                take_all(walk, base, candidates, listed)
+            else:
+                earn(walk, progress.scanned)
+                verify(walk, base, until, candidates, listed)
+            if walk.position < walk.next_start:
+                walk.position = walk.next_start
+            walk.batch = FM_STEP if walk.linear else CANDIDATES
+        walk.wasted += max(<Py_ssize_t> progress.closer - (walk.matches - before), 0)
     if walk.position >= walk.stop:
         return DONE
     return FULL if walk.matches == walk.capacity else MORE
@@ -221,19 +299,24 @@ cdef inline int walk_back_step(void *context) noexcept nogil:
     """The mirror, for the last match alone: DONE when it is known or there is none, else MORE."""
     cdef Walk *walk = <Walk *> context
     cdef uint32_t[FM_STEP] candidates
-    cdef size_t listed, scanned
+    cdef size_t listed
+    cdef fm_progress progress
     cdef Py_ssize_t base = walk.stop, start
-    if not walk.sampled and walk.position - base >= SAMPLE_ABOVE:
-        choose_probes(&walk.needle, walk.hay + walk.position - SAMPLE_ABOVE)
-        walk.sampled = True
-    if walk.position - base > STEP_BYTES:
-        base = walk.position - STEP_BYTES
+    if walk.glancing:
+        walk.match = glance(walk, True)
+        if walk.match >= 0:
+            return DONE
+    if should_choose(walk, walk.position - base):
+        choose_anew(walk, max(base, walk.position - SAMPLE_BYTES), walk.position)
+    if walk.position - base > step_bytes(walk):
+        base = walk.position - step_bytes(walk)
         if base >= READ_BEFORE:  # below `stop` too: where threads take turns, another will come there
             fm_read_ahead(walk.hay + base - READ_BEFORE, STEP_BYTES)
     while walk.position > base:
-        listed = walk.kernel.backward(walk.hay + base, walk.position - base, &walk.needle, candidates, &scanned)
-        walk.position -= scanned
-        earn(walk, scanned)
+        listed = walk.kernel.backward(walk.hay + base, walk.position - base, &walk.needle, candidates, &progress)
+        walk.position -= progress.scanned
+        walk.wasted += progress.closer
+        earn(walk, progress.scanned)
         while listed:
             listed -= 1
             start = base + <Py_ssize_t> candidates[listed]

@@ -7,6 +7,8 @@
 #ifndef FASTMMAP_KERNEL_H
 #define FASTMMAP_KERNEL_H
 
+#include "../memory/agree.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,7 +19,8 @@ typedef struct {
     const uint8_t *bytes; /* lower case when fold is set */
     size_t length;        /* at least 1 */
     size_t probes;        /* how many probes there are: 1 to FM_PROBES */
-    size_t probe[FM_PROBES]; /* offsets in the needle. The first two are looked at everywhere, so they should be rare */
+    size_t looks;         /* how many of them are looked at everywhere: 1 if there is but one, else 2 or 3 */
+    size_t probe[FM_PROBES]; /* offsets in the needle. The first `looks` should stand together rarely */
     int fold;             /* ASCII letters match in either case */
     int apart;            /* a candidate that overlaps the one before it isn't listed; only where all bytes are probes */
     size_t periods;       /* where apart is set: at how many distances the needle overlaps itself, and which */
@@ -27,25 +30,32 @@ typedef struct {
 /* Room for the candidates that are written between two looks at how much is left: four vectors of the widest set. */
 #define FM_STEP 256
 
+/* How far a scan has got. */
+typedef struct {
+    size_t scanned; /* how many starts it has done with */
+    size_t closer;  /* how many groups of starts, as large as four vectors, the first look didn't rule out */
+} fm_progress;
+
 typedef struct {
     const char *name;
 
     /* Writes the candidate starts in [0, starts) to out, ascending, until the block is done or fewer than FM_STEP
-     * places are left. Returns how many were written; *scanned is the first start that the next call has to look at:
+     * places are left. Returns how many were written; `scanned` is the first start that the next call has to look at:
      * beyond `starts` where the last candidate excludes starts of the next block. Places beyond those written may be
      * overwritten as well.
      * Reads exactly hay[p .. starts - 1 + q], p the lowest and q the highest probe. Precondition: 0 < starts < 2^32,
      * capacity >= FM_STEP. */
     size_t (*forward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t capacity,
-                      size_t *scanned);
+                      fm_progress *progress);
 
     /* The mirror: looks from starts - 1 downwards until there is a candidate, and writes some of the last ones to out,
-     * ascending, which has room for FM_STEP. *scanned counts the starts that were looked at, from the top. Pays no
+     * ascending, which has room for FM_STEP. `scanned` counts the starts that were looked at, from the top. Pays no
      * attention to `apart`. */
-    size_t (*backward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t *scanned);
+    size_t (*backward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out,
+                       fm_progress *progress);
 
     /* As forward, but how many candidates there are is all that is wanted. */
-    size_t (*count)(const uint8_t *hay, size_t starts, const fm_needle *needle, size_t *scanned);
+    size_t (*count)(const uint8_t *hay, size_t starts, const fm_needle *needle, fm_progress *progress);
 } fm_kernel;
 
 typedef enum { FM_READY, FM_NOT_BUILT, FM_NOT_ON_THIS_CPU } fm_status;

@@ -4,7 +4,7 @@
 #include "kernel.h"
 
 static size_t forward(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t capacity,
-                      size_t *scanned)
+                      fm_progress *progress)
 {
     size_t i = 0, listed = 0;
     while (i < starts && listed <= capacity - FM_STEP) {
@@ -15,26 +15,26 @@ static size_t forward(const uint8_t *hay, size_t starts, const fm_needle *needle
             i++;
         }
     }
-    *scanned = i;
+    *progress = (fm_progress){i, 0};
     return listed;
 }
 
-static size_t backward(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t *scanned)
+static size_t backward(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, fm_progress *progress)
 {
     size_t i = starts;
     while (i > 0) {
         i--;
         if (fm_is_candidate(hay + i, needle)) {
             *out = (uint32_t)i;
-            *scanned = starts - i;
+            *progress = (fm_progress){starts - i, 0};
             return 1;
         }
     }
-    *scanned = starts;
+    *progress = (fm_progress){starts, 0};
     return 0;
 }
 
-static size_t count(const uint8_t *hay, size_t starts, const fm_needle *needle, size_t *scanned)
+static size_t count(const uint8_t *hay, size_t starts, const fm_needle *needle, fm_progress *progress)
 {
     size_t i = 0, number = 0;
     if (needle->probes == 1 && !needle->fold) {
@@ -47,7 +47,7 @@ static size_t count(const uint8_t *hay, size_t starts, const fm_needle *needle, 
         number += (size_t)found;
         i += found && needle->apart ? needle->length : 1;
     }
-    *scanned = i;
+    *progress = (fm_progress){i, 0};
     return number;
 }
 

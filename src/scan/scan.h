@@ -16,9 +16,9 @@
  *   LOWEST(mask)      size_t: the number of the lowest set bit, anything if there is none
  *   NARROWER          the kernel for blocks shorter than a vector
  *
- * and gets fm_NAME. How it goes: for WIDTH starts at a time the haystack is loaded at the offsets of the first two
- * probes and compared with them. Four vectors are tested with one branch, because with a rare pair nearly all of them
- * are empty. Where one isn't, the other probes are compared as well, and the lanes where all hold are candidates.
+ * and gets fm_NAME. How it goes: for WIDTH starts at a time the haystack is loaded at the offsets of the first probes,
+ * two or three, and compared with them. Four vectors are tested with one branch, because with rare probes nearly all of
+ * them are empty. Where one isn't, the other probes are compared as well, and the lanes where all hold are candidates.
  *
  * Memory: a vector that covers starts [i, i + WIDTH) reads hay[i + p] to hay[i + WIDTH - 1 + p] for each probe p, so
  * i + WIDTH <= starts keeps every load inside what kernel.h promises. The last starts are covered by a vector that
@@ -49,6 +49,9 @@
 /* How many vectors' masks fit into a word. */
 #define WORD_VECTORS (64 / (WIDTH << LANE_SHIFT))
 
+/* Room for what emit writes where there are few: two places a word, and two more behind the last. */
+#define FEW (2 * 4 / WORD_VECTORS + 2)
+
 typedef struct {
     VECTOR byte, case_bit;
     size_t offset;
@@ -68,23 +71,27 @@ INLINE void FN(prefetch)(uintptr_t address)
         __builtin_prefetch((const void *)(address + line));
 }
 
-/* At which of the WIDTH starts at `hay` the probe holds. `fold`, as `single` below, is a constant after inlining. */
+/* At which of the WIDTH starts at `hay` the probe holds. `fold`, as `looks` below, is a constant after inlining. */
 INLINE HIT FN(holds)(const uint8_t *hay, const FN(probe) *probe, const int fold)
 {
     VECTOR bytes = LOAD(hay + probe->offset);
     return EQUAL(fold ? WITH(bytes, probe->case_bit) : bytes, probe->byte);
 }
 
-INLINE HIT FN(first_two)(const uint8_t *hay, const FN(probe) *probes, const int single, const int fold)
+/* Where the first `looks` probes hold. */
+INLINE HIT FN(first_look)(const uint8_t *hay, const FN(probe) *probes, const int looks, const int fold)
 {
     HIT hit = FN(holds)(hay, &probes[0], fold);
-    return single ? hit : BOTH(hit, FN(holds)(hay, &probes[1], fold));
+    for (int k = 1; k < looks; k++)
+        hit = BOTH(hit, FN(holds)(hay, &probes[k], fold));
+    return hit;
 }
 
 /* Clears the lanes of some vectors where a further probe doesn't hold. */
-INLINE void FN(others)(const uint8_t *hay, const fm_needle *needle, HIT *hits, const int vectors, const int fold)
+INLINE void FN(others)(const uint8_t *hay, const fm_needle *needle, HIT *hits, const int vectors, const int looks,
+                       const int fold)
 {
-    for (size_t k = 2; k < needle->probes; k++) {
+    for (size_t k = looks; k < needle->probes; k++) {
         const FN(probe) probe = FN(splat)(needle, k);
         for (int v = 0; v < vectors; v++)
             hits[v] = BOTH(hits[v], FN(holds)(hay + v * WIDTH, &probe, fold));
@@ -92,28 +99,24 @@ INLINE void FN(others)(const uint8_t *hay, const fm_needle *needle, HIT *hits, c
 }
 
 /* The candidates among the WIDTH starts at `hay`. */
-INLINE uint64_t FN(one)(const uint8_t *hay, const fm_needle *needle, const FN(probe) *probes, const int single,
+INLINE uint64_t FN(one)(const uint8_t *hay, const fm_needle *needle, const FN(probe) *probes, const int looks,
                         const int fold)
 {
-    HIT hit = FN(first_two)(hay, probes, single, fold);
+    HIT hit = FN(first_look)(hay, probes, looks, fold);
     if (NONE(hit))
         return 0;
-    if (!single)
-        FN(others)(hay, needle, &hit, 1, fold);
+    if (looks > 1)
+        FN(others)(hay, needle, &hit, 1, looks, fold);
     return MASK(hit);
 }
 
-/* The same of 4 * WIDTH starts; false where there is none. With `all` they are worth no branch. */
-INLINE int FN(four)(const uint8_t *hay, const fm_needle *needle, const FN(probe) *probes, HIT *hits, const int single,
-                    const int fold, const int all)
+/* The first look at 4 * WIDTH starts; false where it finds none. With `all` they are worth no branch. */
+INLINE int FN(look)(const uint8_t *hay, const FN(probe) *probes, HIT *hits, const int looks, const int fold,
+                    const int all)
 {
     for (int v = 0; v < 4; v++)
-        hits[v] = FN(first_two)(hay + v * WIDTH, probes, single, fold);
-    if (!all && NONE(EITHER(EITHER(hits[0], hits[1]), EITHER(hits[2], hits[3]))))
-        return 0;
-    if (!single)
-        FN(others)(hay, needle, hits, 4, fold);
-    return 1;
+        hits[v] = FN(first_look)(hay + v * WIDTH, probes, looks, fold);
+    return all || !NONE(EITHER(EITHER(hits[0], hits[1]), EITHER(hits[2], hits[3])));
 }
 
 INLINE uint64_t FN(word)(const HIT *hits)
@@ -124,58 +127,7 @@ INLINE uint64_t FN(word)(const HIT *hits)
     return word;
 }
 
-/* The lanes that a match at one of the set lanes overlaps. */
-INLINE uint64_t FN(overlapped)(uint64_t mask, const fm_needle *needle)
-{
-    uint64_t lanes = mask << (needle->period[0] << LANE_SHIFT);
-    for (size_t k = 1; k < needle->periods; k++)
-        lanes |= mask << (needle->period[k] << LANE_SHIFT);
-    return lanes;
-}
-
-/* The highest set lane, or 0. */
-INLINE size_t FN(highest)(uint64_t mask)
-{
-    return (63 - (size_t)__builtin_clzll(mask | 1)) >> LANE_SHIFT;
-}
-
-/* Every `length`-th lane. */
-INLINE uint64_t FN(comb)(size_t length)
-{
-    uint64_t comb = 1;
-    for (size_t bit = length << LANE_SHIFT; bit < 64; bit += length << LANE_SHIFT)
-        comb |= (uint64_t)1 << bit;
-    return comb;
-}
-
-/* Clears the lanes of candidates that overlap a chosen one, left to right. Needles are short here: length <= FM_PROBES
- * lanes, so a start below *next_start is fewer than that from base. A round chooses all lanes that none of the rest
- * overlaps. Two rounds are enough for nearly all text; doing the second always is cheaper than guessing about it.
- * One byte repeated would take many rounds, and is common: zeros, spaces. A word full of it gets a comb instead. */
-INLINE uint64_t FN(apart)(uint64_t mask, size_t base, const fm_needle *needle, size_t *next_start)
-{
-    const size_t below = *next_start > base ? *next_start - base : 0;
-    if (mask == EVERY_LANE && needle->period[0] == 1) {
-        const uint64_t chosen = FN(comb)(needle->length) << (below << LANE_SHIFT);
-        *next_start = base + FN(highest)(chosen) + needle->length;
-        return chosen;
-    }
-    const uint64_t excluded = mask & LANES_BELOW(below);
-    uint64_t rest = mask;
-    if (excluded) {
-        rest ^= excluded;
-        __asm__("" : "+r"(rest)); /* keeps this a branch: most words needn't wait for the one before */
-    }
-    uint64_t chosen = 0;
-    for (int round = 0; round < 2 || rest; round++) {
-        const uint64_t later = rest & FN(overlapped)(rest, needle);
-        const uint64_t first = rest ^ later;
-        chosen |= first;
-        rest = later & ~FN(overlapped)(first, needle);
-    }
-    *next_start = chosen ? base + FN(highest)(chosen) + needle->length : *next_start;
-    return chosen;
-}
+#include "apart.h"
 
 /* Appends the starts of the set lanes, ascending, and returns the new end of the list. Four are written at a time, and
  * four at least, whether there are so many or not: how many there are in a word can't be predicted, but that they are
@@ -192,17 +144,53 @@ INLINE uint32_t *FN(emit)(uint32_t *out, uint64_t mask, size_t base)
     return end;
 }
 
+/* Whether in each word of four vectors at most two lanes are set, and all that are may be looked at one by one. */
+INLINE int FN(are_few)(const HIT *hits)
+{
+    uint64_t more = 0;
+    for (int v = 0; v < 4; v += WORD_VECTORS) {
+        const uint64_t word = FN(word)(hits + v);
+        const uint64_t rest = word & (word - 1);
+        more |= rest & (rest - 1);
+    }
+    return !more;
+}
+
+/* Lists the set lanes of four vectors, and keeps those where a needle that is all probes stands, apart where it is to be.
+ * Few are compared faster so than all lanes with all probes. */
+INLINE uint32_t *FN(emit_few)(uint32_t *out, const HIT *hits, const uint8_t *hay, size_t base, const fm_needle *needle,
+                              size_t *next_start, const int fold)
+{
+    uint32_t *end = out;
+    for (int v = 0; v < 4; v += WORD_VECTORS)
+        end = FN(emit)(end, FN(word)(hits + v), base + v * WIDTH);
+    if (needle->probes < needle->length)
+        return end;
+    uint32_t *kept = out;
+    for (const uint32_t *each = out; each < end; each++) {
+        const uint32_t start = *each;
+        const int stands = (!next_start || start >= *next_start)
+                           && fm_agree(hay + start, needle->bytes, needle->length, fold) == needle->length;
+        *kept = start;
+        kept += stands;
+        if (next_start && stands)
+            *next_start = start + needle->length;
+    }
+    return kept;
+}
+
 /* What a scan has got so far: a list, or only a number. */
 typedef struct {
     uint32_t *end;
     size_t number;
+    size_t closer;     /* groups that needed a closer look */
     size_t next_start; /* with needle->apart: the first start that overlaps no candidate taken before */
 } FN(taken);
 
 INLINE void FN(take)(FN(taken) *taken, uint64_t mask, size_t base, const fm_needle *needle, const int list,
-                     const int single)
+                     const int looks)
 {
-    if (!single && needle->apart)
+    if (looks > 1 && needle->apart)
         mask = FN(apart)(mask, base, needle, &taken->next_start);
     if (list)
         taken->end = FN(emit)(taken->end, mask, base);
@@ -212,106 +200,132 @@ INLINE void FN(take)(FN(taken) *taken, uint64_t mask, size_t base, const fm_need
 
 /* The same where there is none as likely as not: in small haystacks, and at the ends of large ones. */
 INLINE void FN(take_any)(FN(taken) *taken, uint64_t mask, size_t base, const fm_needle *needle, const int list,
-                         const int single)
+                         const int looks)
 {
     if (mask)
-        FN(take)(taken, mask, base, needle, list, single);
+        FN(take)(taken, mask, base, needle, list, looks);
 }
 
 /* Lists or counts the candidates. A list that is nearly full ends the scan early. */
 INLINE size_t FN(scan)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t capacity,
-                       size_t *scanned, const int list, const int single, const int fold)
+                       fm_progress *progress, const int list, const int looks, const int fold)
 {
-    const FN(probe) probes[2] = {FN(splat)(needle, 0), FN(splat)(needle, !single)};
+    const FN(probe) probes[3] = {FN(splat)(needle, 0), FN(splat)(needle, looks > 1), FN(splat)(needle, looks > 2 ? 2 : 0)};
     const uint32_t *full = list ? out + (capacity - FM_STEP) : NULL;
-    FN(taken) taken = {out, 0, 0};
+    FN(taken) taken = {out, 0, 0, 0};
     HIT hits[4];
     size_t i = 0;
     if (starts >= WORTH_ALIGNING) {
         i = -(uintptr_t)(hay + probes[0].offset) % WIDTH;
-        const uint64_t mask = FN(one)(hay, needle, probes, single, fold) & LANES_BELOW(i);
-        FN(take_any)(&taken, mask, 0, needle, list, single);
+        const uint64_t mask = FN(one)(hay, needle, probes, looks, fold) & LANES_BELOW(i);
+        FN(take_any)(&taken, mask, 0, needle, list, looks);
     }
     for (; i + 4 * WIDTH <= starts && !(list && taken.end > full); i += 4 * WIDTH) {
         FN(prefetch)((uintptr_t)(hay + i) + AHEAD);
-        if (FN(four)(hay + i, needle, probes, hits, single, fold, single && !list))
-            for (int v = 0; v < 4; v += WORD_VECTORS)
-                FN(take)(&taken, FN(word)(hits + v), i + v * WIDTH, needle, list, single);
+        if (!FN(look)(hay + i, probes, hits, looks, fold, looks == 1 && !list))
+            continue;
+        taken.closer++;
+        if (looks > 1 && (size_t)looks < needle->probes && FN(are_few)(hits)) {
+            size_t *next_start = needle->apart ? &taken.next_start : NULL;
+            uint32_t few[FEW], *first = list ? taken.end : few;
+            uint32_t *end = FN(emit_few)(first, hits, hay, i, needle, next_start, fold);
+            if (list)
+                taken.end = end;
+            else
+                taken.number += (size_t)(end - few);
+            continue;
+        }
+        if (looks > 1)
+            FN(others)(hay + i, needle, hits, 4, looks, fold);
+        for (int v = 0; v < 4; v += WORD_VECTORS)
+            FN(take)(&taken, FN(word)(hits + v), i + v * WIDTH, needle, list, looks);
     }
     for (; i + WIDTH <= starts && !(list && taken.end > full); i += WIDTH)
-        FN(take_any)(&taken, FN(one)(hay + i, needle, probes, single, fold), i, needle, list, single);
+        FN(take_any)(&taken, FN(one)(hay + i, needle, probes, looks, fold), i, needle, list, looks);
     if (i < starts && !(list && taken.end > full)) {
         const size_t base = starts - WIDTH;
-        const uint64_t mask = FN(one)(hay + base, needle, probes, single, fold) >> ((i - base) << LANE_SHIFT);
-        FN(take_any)(&taken, mask, i, needle, list, single);
+        const uint64_t mask = FN(one)(hay + base, needle, probes, looks, fold) >> ((i - base) << LANE_SHIFT);
+        FN(take_any)(&taken, mask, i, needle, list, looks);
         i = starts;
     }
-    *scanned = i > taken.next_start ? i : taken.next_start;
+    progress->scanned = i > taken.next_start ? i : taken.next_start;
+    progress->closer = taken.closer;
     return list ? (size_t)(taken.end - out) : taken.number;
 }
 
 /* Lists the candidates of the last vectors that have any. */
-INLINE size_t FN(scan_back)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t *scanned,
-                            const int single, const int fold)
+INLINE size_t FN(scan_back)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out,
+                            fm_progress *progress, const int looks, const int fold)
 {
-    const FN(probe) probes[2] = {FN(splat)(needle, 0), FN(splat)(needle, !single)};
+    const FN(probe) probes[3] = {FN(splat)(needle, 0), FN(splat)(needle, looks > 1), FN(splat)(needle, looks > 2 ? 2 : 0)};
     uint32_t *end = out;
+    size_t closer = 0;
     HIT hits[4];
     size_t top = starts; /* the starts in [top, starts) are done */
     if (starts >= WORTH_ALIGNING) {
         top -= (uintptr_t)(hay + starts + probes[0].offset) % WIDTH;
         if (top < starts) {
             const size_t base = starts - WIDTH;
-            const uint64_t mask = FN(one)(hay + base, needle, probes, single, fold) & LANES_FROM(top - base);
+            const uint64_t mask = FN(one)(hay + base, needle, probes, looks, fold) & LANES_FROM(top - base);
             end = FN(emit)(end, mask, base);
         }
     }
     while (top >= 4 * WIDTH && end == out) {
         top -= 4 * WIDTH;
         FN(prefetch)((uintptr_t)(hay + top) - AHEAD);
-        if (FN(four)(hay + top, needle, probes, hits, single, fold, 0))
-            for (int v = 0; v < 4; v += WORD_VECTORS)
-                end = FN(emit)(end, FN(word)(hits + v), top + v * WIDTH);
+        if (!FN(look)(hay + top, probes, hits, looks, fold, 0))
+            continue;
+        closer++;
+        if (looks > 1 && (size_t)looks < needle->probes && FN(are_few)(hits)) {
+            end = FN(emit_few)(out, hits, hay, top, needle, NULL, fold);
+            continue;
+        }
+        if (looks > 1)
+            FN(others)(hay + top, needle, hits, 4, looks, fold);
+        for (int v = 0; v < 4; v += WORD_VECTORS)
+            end = FN(emit)(end, FN(word)(hits + v), top + v * WIDTH);
     }
     while (top >= WIDTH && end == out) {
         top -= WIDTH;
-        end = FN(emit)(end, FN(one)(hay + top, needle, probes, single, fold), top);
+        end = FN(emit)(end, FN(one)(hay + top, needle, probes, looks, fold), top);
     }
     if (top > 0 && end == out) {
-        end = FN(emit)(end, FN(one)(hay, needle, probes, single, fold) & LANES_BELOW(top), 0);
+        end = FN(emit)(end, FN(one)(hay, needle, probes, looks, fold) & LANES_BELOW(top), 0);
         top = 0;
     }
-    *scanned = starts - top;
+    progress->scanned = starts - top;
+    progress->closer = closer;
     return (size_t)(end - out);
 }
 
 /* Calls `scan` with the two constants that a needle decides, after what stands before them. */
 #define BY_NEEDLE(scan, ...)                                                                                        \
-    (needle->probes == 1 ? needle->fold ? scan(__VA_ARGS__, 1, 1) : scan(__VA_ARGS__, 1, 0)                         \
-     : needle->fold      ? scan(__VA_ARGS__, 0, 1)                                                                  \
-                         : scan(__VA_ARGS__, 0, 0))
+    (needle->looks == 1   ? needle->fold ? scan(__VA_ARGS__, 1, 1) : scan(__VA_ARGS__, 1, 0)                        \
+     : needle->looks == 2 ? needle->fold ? scan(__VA_ARGS__, 2, 1) : scan(__VA_ARGS__, 2, 0)                        \
+     : needle->fold       ? scan(__VA_ARGS__, 3, 1)                                                                 \
+                          : scan(__VA_ARGS__, 3, 0))
 
 TARGET static size_t FN(forward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out,
-                                 size_t capacity, size_t *scanned)
+                                 size_t capacity, fm_progress *progress)
 {
     if (starts < WIDTH)
-        return NARROWER.forward(hay, starts, needle, out, capacity, scanned);
-    return BY_NEEDLE(FN(scan), hay, starts, needle, out, capacity, scanned, 1);
+        return NARROWER.forward(hay, starts, needle, out, capacity, progress);
+    return BY_NEEDLE(FN(scan), hay, starts, needle, out, capacity, progress, 1);
 }
 
 TARGET static size_t FN(backward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out,
-                                  size_t *scanned)
+                                  fm_progress *progress)
 {
     if (starts < WIDTH)
-        return NARROWER.backward(hay, starts, needle, out, scanned);
-    return BY_NEEDLE(FN(scan_back), hay, starts, needle, out, scanned);
+        return NARROWER.backward(hay, starts, needle, out, progress);
+    return BY_NEEDLE(FN(scan_back), hay, starts, needle, out, progress);
 }
 
-TARGET static size_t FN(count)(const uint8_t *hay, size_t starts, const fm_needle *needle, size_t *scanned)
+TARGET static size_t FN(count)(const uint8_t *hay, size_t starts, const fm_needle *needle, fm_progress *progress)
 {
     if (starts < WIDTH)
-        return NARROWER.count(hay, starts, needle, scanned);
-    return BY_NEEDLE(FN(scan), hay, starts, needle, NULL, 0, scanned, 0);
+        return NARROWER.count(hay, starts, needle, progress);
+    return BY_NEEDLE(FN(scan), hay, starts, needle, NULL, 0, progress, 0);
 }
 
 const fm_kernel JOIN(fm_, NAME) = {QUOTE(NAME), FN(forward), FN(backward), FN(count)};
@@ -328,6 +342,7 @@ const fm_kernel JOIN(fm_, NAME) = {QUOTE(NAME), FN(forward), FN(backward), FN(co
 #undef EVERY_LANE
 #undef WORTH_ALIGNING
 #undef WORD_VECTORS
+#undef FEW
 #undef BY_NEEDLE
 #undef NAME
 #undef TARGET

@@ -111,7 +111,7 @@ def native(pattern):
 
 @in_a_checkout
 def test_native_code_calls_python_by_one_file():
-    for path in [*native("*.pyx"), *native("*.pxd")]:
+    for path in [*native("*.pyx"), *native("*.px[di]")]:
         text = re.sub(r"\"\"\".*?\"\"\"", "", path.read_text(), flags=re.S)
         found = re.findall(
             r"^\s*(?:from fastmmap\S* import .*|import (?!cython).*|from (?!_thread)\w+ import .*)", text, re.M
@@ -133,7 +133,11 @@ def test_native_code_knows_no_path():
     """Files are descriptors there, and the system's calls on them are declared in files.pxd."""
     calls = r"\b(flock|fstat|stat|pread|pwrite|writev|ftruncate|unlink|rename|open|openat|fopen|link)\("
     for path in native("*"):
-        if path.suffix in (".pyx", ".pxd", ".c", ".h") and path.name not in ("files.pxd", "_drain.pyx", "_mapping.pyx"):
+        if path.suffix in (".pyx", ".pxd", ".pxi", ".c", ".h") and path.name not in (
+            "files.pxd",
+            "_drain.pyx",
+            "_mapping.pyx",
+        ):
             code = re.sub(
                 r"/\*.*?\*/|\"\"\".*?\"\"\"|\"[^\"\n]*\"|#.*?$|//.*?$", "", path.read_text(), flags=re.S | re.M
             )
@@ -162,7 +166,7 @@ def test_the_table_names_files_that_there_are():
 
 @in_a_checkout
 def test_no_file_is_longer_than_400_lines():
-    ours = [*native("*.pyx"), *native("*.pxd"), *native("*.c"), *native("*.h"), ROOT / "setup.py"]
+    ours = [*native("*.pyx"), *native("*.px[di]"), *native("*.c"), *native("*.h"), ROOT / "setup.py"]
     for folder in ("fastmmap", "tests", "tools", "bench", "examples"):
         ours += [*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.c")]
     assert {path.name: count for path in ours if (count := len(path.read_text().splitlines())) > 400} == {}
