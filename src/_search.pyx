@@ -28,39 +28,44 @@ cdef bytes prepare(object needle, bint fold):
     cdef bytes own = needle_bytes(guarded, needle)
     return own.lower() if fold else own
 
-cdef int search(Walk *walk, const Py_buffer *view) except -1:
-    """Walks on until the end, or until the walk has what it has room for."""
+cdef int search(Walk *walk, const Py_buffer *view, Py_ssize_t looked_at=0) except -1:
+    """Walks on until the end, or until the walk has what it has room for. It belongs to a call that has looked at so many
+    bytes before: whether the file is asked for its status depends on all of them."""
     cdef Watch watching
     watch_walk(&watching, walk, view)
-    return drive(guarded, walk_step, walk, walk.stop - walk.position, &watching)
+    return drive(guarded, walk_step, walk, walk.stop - walk.position + looked_at, &watching)
 
-cdef int search_back(Walk *walk, const Py_buffer *view) except -1:
+cdef int search_back(Walk *walk, const Py_buffer *view, Py_ssize_t looked_at=0) except -1:
+    """The mirror. The file must have what was looked at before, too."""
     cdef Watch watching
     watch_walk(&watching, walk, view)
-    return drive(guarded, walk_back_step, walk, walk.position - walk.stop, &watching)
+    if watching.memory.ranges:
+        watching.memory.range[0].length += looked_at
+    return drive(guarded, walk_back_step, walk, walk.position - walk.stop + looked_at, &watching)
 
-cdef bint search_near(Walk *walk, const Py_buffer *view, bint back) except -1:
-    """Looks near the start of a walk for what ends it; whether there is anything left to do.
+cdef Py_ssize_t search_near(Walk *walk, const Py_buffer *view, bint back) except -1:
+    """Looks near the start of a walk for what ends it. How many bytes it has looked at in vain; 0 if all is done.
 
     What is found soon must not cost more than finding it: first a few pages are scanned, as a small call does it, then
     the first step's bytes, before anybody thinks of threads.
     """
-    cdef Py_ssize_t stop = walk.stop, reach = NEAR_BYTES
+    cdef Py_ssize_t stop = walk.stop, start = walk.position, looked_at = 0, reach = NEAR_BYTES
     while reach <= STEP_BYTES:
         if back:
             walk.stop = max(stop, walk.position - reach)
-            search_back(walk, view)
+            search_back(walk, view, looked_at)
             if walk.match >= 0:
-                return False
+                return 0
         else:
             walk.stop = min(stop, walk.position + reach)
-            if search(walk, view) == FULL:
-                return False
+            if search(walk, view, looked_at) == FULL:
+                return 0
         if walk.stop == stop:
-            return False
+            return 0
         walk.stop = stop
+        looked_at = abs(walk.position - start)
         reach *= STEP_BYTES // NEAR_BYTES
-    return True
+    return looked_at
 
 
 cdef class Kernel:
@@ -113,7 +118,7 @@ cdef class Kernel:
         7
         """
         cdef Py_buffer view
-        cdef Py_ssize_t number
+        cdef Py_ssize_t number, looked_at
         cdef Walk walk
         cdef int64_t offset = -1
         cdef bint danger, fold = ignorecase
@@ -130,11 +135,12 @@ cdef class Kernel:
             if not over(&walk, &view, first, last):
                 return -1
             danger = in_danger(contested, &view)
-            if danger or search_near(&walk, &view, False):
+            looked_at = 0 if danger else search_near(&walk, &view, False)
+            if danger or looked_at:
                 number = workers(threads, &view, walk.position, last)
                 if number > 1 or danger:
                     return self.share("find", &view, haystack(buffer, walk.position, last), (own, fold, number))
-                search(&walk, &view)
+                search(&walk, &view, looked_at)
             return offset
         finally:
             PyBuffer_Release(&view)
@@ -171,7 +177,7 @@ cdef class Kernel:
         0
         """
         cdef Py_buffer view
-        cdef Py_ssize_t number
+        cdef Py_ssize_t number, looked_at
         cdef Walk walk
         cdef bint fold = ignorecase
         cdef bytes own = prepare(needle, fold)
@@ -188,12 +194,13 @@ cdef class Kernel:
             if not over_backward(&walk, &view, first, last):
                 return -1
             danger = in_danger(contested, &view)
-            if danger or search_near(&walk, &view, True):
+            looked_at = 0 if danger else search_near(&walk, &view, True)
+            if danger or looked_at:
                 last = min(last, walk.position + len(own) - 1)
                 number = workers(threads, &view, first, last)
                 if number > 1 or danger:
                     return self.share("rfind", &view, haystack(buffer, first, last), (own, fold, number))
-                search_back(&walk, &view)
+                search_back(&walk, &view, looked_at)
             return walk.match
         finally:
             PyBuffer_Release(&view)
