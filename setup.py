@@ -26,6 +26,7 @@ SOURCES = {
     "_parallel": [],
     "_search": [],
     "_lines": [],
+    "_many": [],
     "_replace": [],
     "_append": [],
     "_drain": [],

@@ -16,6 +16,7 @@ with _starting.Answering():
     from .lines import Lines
     from .logs import ending as ending  # has stages drained when this process ends, whoever has made them by then
     from .mapped import MappedFile, open
+    from .needles import Needles
 
     if _backend.NATIVE:
         from . import faults, sheltered  # noqa: F401  # what kernels come to when they need it, as src/package.pxd says
@@ -27,15 +28,21 @@ with _starting.Answering():
         from .editing.preview import Change
         from .logs.appender import Appender
         from .logs.recovering import recover
+        from .many import ManyVerbs
         from .reference.append import append
         from .reference.lines import gather, line_starts
         from .reference.replace import replace
         from .reference.search import count, find, find_all, iter_find, rfind
         from .shared import open_shared
+
+        find_each, count_each = ManyVerbs.find_each, ManyVerbs.count_each
     else:
         for _name in _backend.PUBLIC:
             _function = globals()[_name] = getattr(_backend.chosen, _name)
-            _function.__module__ = __name__  # by which a pickle names those that are no methods: see _backend.reduced
+            if not hasattr(_function, "__func__"):
+                _function.__module__ = (
+                    __name__  # by which a pickle names those that are no methods: see _backend.reduced
+                )
         del _name, _function
 
 __version__ = "0.1.0"
@@ -60,12 +67,15 @@ __all__ = [
     "Lines",
     "MappedFile",
     "MappedFileError",
+    "Needles",
     "Plan",
     "Replacement",
     "append",
     "count",
+    "count_each",
     "find",
     "find_all",
+    "find_each",
     "gather",
     "iter_find",
     "kernel",

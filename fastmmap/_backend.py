@@ -41,13 +41,17 @@ if NATIVE:
 FUNCTIONS = {
     "search": ("find", "rfind", "count", "find_all", "find_into", "iter_find"),
     "lines": ("line_starts", "gather"),
+    "many": ("find_each", "count_each"),
     "replace": ("replace", "substitution"),
     "append": ("append", "Stage"),
     "drain": ("drain", "settle"),
 }
 
 # Those that users call.
-PUBLIC = ("append", "count", "find", "find_all", "gather", "iter_find", "line_starts", "replace", "rfind")
+PUBLIC = (
+    "append", "count", "count_each", "find", "find_all", "find_each", "gather", "iter_find", "line_starts", "replace",
+    "rfind",
+)  # fmt: skip
 
 
 def load(name: str) -> SimpleNamespace:
@@ -62,6 +66,11 @@ def load(name: str) -> SimpleNamespace:
         raise ImportError(f"kernel {name!r} is not built: this fastmmap has no extensions")
     functions: dict[str, Any] = {}
     for verb, names in FUNCTIONS.items():
+        if verb == "many":
+            from .many import verbs_of as home_of
+
+            functions.update((function, getattr(home_of(name), function)) for function in names)
+            continue
         home = _reference(verb) if name == "python" else sys.modules[f"fastmmap._{verb}"]
         if hasattr(home, "Kernel"):
             home = home.Kernel(name)

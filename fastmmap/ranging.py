@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._backend import chosen
 from .aligning import aligned_ranges
+from .each import EachVerbs
 from .verbs import Verbs
 
 TYPE_CHECKING = False
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from .reference.arguments import Data
 
 
-class Ranging(Verbs):
+class Ranging(Verbs, EachVerbs):
     """Mixed into a mapping."""
 
     if TYPE_CHECKING:

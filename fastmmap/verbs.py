@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any, SupportsIndex
 
     from .lines import LineIndex
-    from .reference.arguments import Data, Index, Integers, Needle, Offsets
+    from .reference.arguments import Data, Index, Integers, Needle, Offsets, Several
 
 
 class Verbs:
@@ -25,7 +25,7 @@ class Verbs:
 
     def find(
         self,
-        needle: Needle,
+        needle: Needle | Several,
         start: Index = 0,
         end: Index = None,
         *,
@@ -36,8 +36,8 @@ class Verbs:
 
         Parameters
         ----------
-        needle : bytes-like, str or int
-            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        needle : bytes-like, str or int; or Needles, or list or tuple of those
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
             Only matches in m[start:end]. Offsets count from the mapping's start, in bytes.
         ignorecase : bool, default False
@@ -72,7 +72,7 @@ class Verbs:
 
     def rfind(
         self,
-        needle: Needle,
+        needle: Needle | Several,
         start: Index = 0,
         end: Index = None,
         *,
@@ -83,8 +83,8 @@ class Verbs:
 
         Parameters
         ----------
-        needle : bytes-like, str or int
-            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        needle : bytes-like, str or int; or Needles, or list or tuple of those
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
             Only matches in m[start:end]. Offsets count from the mapping's start, in bytes.
         ignorecase : bool, default False
@@ -115,7 +115,7 @@ class Verbs:
 
     def count(
         self,
-        needle: Needle,
+        needle: Needle | Several,
         start: Index = 0,
         end: Index = None,
         *,
@@ -127,8 +127,8 @@ class Verbs:
 
         Parameters
         ----------
-        needle : bytes-like, str or int
-            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        needle : bytes-like, str or int; or Needles, or list or tuple of those
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
             Only matches in m[start:end]. Offsets count from the mapping's start, in bytes.
         overlapping, ignorecase : bool, default False
@@ -161,7 +161,7 @@ class Verbs:
 
     def find_all(
         self,
-        needle: Needle,
+        needle: Needle | Several,
         start: Index = 0,
         end: Index = None,
         *,
@@ -174,8 +174,8 @@ class Verbs:
 
         Parameters
         ----------
-        needle : bytes-like, str or int
-            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        needle : bytes-like, str or int; or Needles, or list or tuple of those
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
             Only matches in m[start:end]. Offsets count from the mapping's start, in bytes.
         overlapping, ignorecase : bool, default False
@@ -214,7 +214,7 @@ class Verbs:
 
     def iter_find(
         self,
-        needle: Needle,
+        needle: Needle | Several,
         start: Index = 0,
         end: Index = None,
         *,
@@ -225,8 +225,8 @@ class Verbs:
 
         Parameters
         ----------
-        needle : bytes-like, str or int
-            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        needle : bytes-like, str or int; or Needles, or list or tuple of those
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
             Only matches in m[start:end]. Offsets count from the mapping's start, in bytes.
         overlapping, ignorecase : bool, default False

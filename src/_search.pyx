@@ -91,8 +91,8 @@ cdef class Kernel:
         ----------
         buffer : bytes-like or os.PathLike
             Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
-        needle : bytes-like, str or int
-            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        needle : bytes-like, str or int; or Needles, or list or tuple of those
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
             Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
         ignorecase : bool, default False
@@ -117,6 +117,8 @@ cdef class Kernel:
         >>> fastmmap.find(b"Hello, hello", "hello")
         7
         """
+        if are_several(needle):
+            return in_many(self.name).find(buffer, needle, start, end, ignorecase=ignorecase, threads=threads)
         cdef Py_buffer view
         cdef Py_ssize_t number, looked_at
         cdef Walk walk
@@ -152,8 +154,8 @@ cdef class Kernel:
         ----------
         buffer : bytes-like or os.PathLike
             Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
-        needle : bytes-like, str or int
-            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        needle : bytes-like, str or int; or Needles, or list or tuple of those
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
             Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
         ignorecase : bool, default False
@@ -176,6 +178,8 @@ cdef class Kernel:
         >>> fastmmap.rfind(b"hello, Hello", "hello")
         0
         """
+        if are_several(needle):
+            return in_many(self.name).rfind(buffer, needle, start, end, ignorecase=ignorecase, threads=threads)
         cdef Py_buffer view
         cdef Py_ssize_t number, looked_at
         cdef Walk walk
@@ -212,8 +216,8 @@ cdef class Kernel:
         ----------
         buffer : bytes-like or os.PathLike
             Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
-        needle : bytes-like, str or int
-            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        needle : bytes-like, str or int; or Needles, or list or tuple of those
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
             Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
         overlapping, ignorecase : bool, default False
@@ -238,6 +242,9 @@ cdef class Kernel:
         >>> fastmmap.count(b"banana", "ana"), fastmmap.count(b"banana", "ana", overlapping=True)
         (1, 2)
         """
+        if are_several(needle):
+            return in_many(self.name).count(buffer, needle, start, end, overlapping=overlapping, ignorecase=ignorecase,
+                                            threads=threads)
         cdef Py_buffer view
         cdef Py_ssize_t number
         cdef Walk walk
@@ -267,8 +274,8 @@ cdef class Kernel:
         ----------
         buffer : bytes-like or os.PathLike
             Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
-        needle : bytes-like, str or int
-            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        needle : bytes-like, str or int; or Needles, or list or tuple of those
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
             Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
         overlapping, ignorecase : bool, default False
@@ -295,6 +302,9 @@ cdef class Kernel:
         >>> fastmmap.find_all(b"banana", "an").tolist()
         [1, 3]
         """
+        if are_several(needle):
+            return in_many(self.name).find_all(buffer, needle, start, end, overlapping=overlapping, ignorecase=ignorecase,
+                                               limit=limit, threads=threads)
         numpy = load_numpy()
         cdef Py_buffer view
         cdef Walk walk
@@ -345,8 +355,8 @@ cdef class Kernel:
         ----------
         buffer : bytes-like or os.PathLike
             Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
-        needle : bytes-like, str or int
-            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+        needle : bytes-like, str or int; or Needles, or list or tuple of those
+            What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
             Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
         overlapping, ignorecase : bool, default False
@@ -367,6 +377,8 @@ cdef class Kernel:
         >>> list(fastmmap.iter_find(b"banana", "an"))
         [1, 3]
         """
+        if are_several(needle):
+            return in_many(self.name).iter_find(buffer, needle, start, end, overlapping=overlapping, ignorecase=ignorecase)
         cdef bint fold = ignorecase, overlap = overlapping
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)

@@ -93,6 +93,16 @@ cdef inline Py_ssize_t limit_or_all(object limit) except -1:
         return PY_SSIZE_T_MAX
     return look_up("fastmmap.reference.arguments", "check_limit")(limit)
 
+cdef inline bint are_several(object needle) except -1:
+    """Whether that is more than one needle."""
+    if PyBytes_CheckExact(needle) or isinstance(needle, str):
+        return False
+    return isinstance(needle, look_up("fastmmap.reference.arguments", "several"))
+
+cdef inline object in_many(str kernel):
+    """The verbs for more than one needle: fastmmap/many.py has them."""
+    return look_up("fastmmap.many", "verbs_of")(kernel)
+
 cdef inline int check_old(bytes old) except -1:
     if not old:
         look_up("fastmmap.reference.arguments", "check_old")(old)
@@ -155,6 +165,10 @@ cdef inline object sheltered(fm_question contested, object kernel, const Py_buff
 
 cdef inline object sheltered_item(object mapping, object index):
     return look_up("fastmmap.sheltered", "item")(mapping, index)
+
+cdef inline bytes copy_safely(object buffer):
+    """All of a buffer's memory, copied by a system call."""
+    return look_up("fastmmap._guarded", "read")(buffer, 0, memoryview(buffer).nbytes)
 
 cdef inline int gather_sheltered(object data, object buffer, object offsets, object lengths) except -1:
     look_up("fastmmap.sheltered", "gather")(data, buffer, offsets, lengths)

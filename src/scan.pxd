@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t
 cdef extern from "scan/kernel.h" nogil:
     enum: FM_PROBES
     enum: FM_STEP
+    enum: FM_WINDOW
 
     ctypedef struct fm_needle:
         const uint8_t *bytes
@@ -20,11 +21,20 @@ cdef extern from "scan/kernel.h" nogil:
         size_t scanned
         size_t closer
 
+    ctypedef struct fm_buckets:
+        uint8_t low[3][16]
+        uint8_t high[3][16]
+
+    ctypedef struct fm_candidate:
+        uint32_t window
+        uint32_t buckets
+
     ctypedef struct fm_kernel:
         const char *name
         size_t (*forward)(const uint8_t *, size_t, const fm_needle *, uint32_t *, size_t, fm_progress *) noexcept nogil
         size_t (*backward)(const uint8_t *, size_t, const fm_needle *, uint32_t *, fm_progress *) noexcept nogil
         size_t (*count)(const uint8_t *, size_t, const fm_needle *, fm_progress *) noexcept nogil
+        size_t (*many)(const uint8_t *, size_t, const fm_buckets *, fm_candidate *, size_t, size_t *) noexcept nogil
 
     ctypedef enum fm_status:
         FM_READY

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy
     from typing_extensions import Buffer
 
+    from ..needles import Needles
+
     Offsets: TypeAlias = numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]
     Index: TypeAlias = SupportsIndex | None
     Integers: TypeAlias = Sequence[int] | numpy.ndarray[Any, Any]
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     Readable: TypeAlias = Buffer | Array | os.PathLike[str]  # what a function that only reads takes
     Data: TypeAlias = Buffer | Array | str
     Needle: TypeAlias = Buffer | str | SupportsIndex
+    Several: TypeAlias = Sequence[Needle] | "Needles"
 
 # The default of every `end`: no buffer is longer.
 END = sys.maxsize
@@ -162,7 +165,7 @@ def data_bytes(data: Data, name: str) -> bytes:
         return bytes(view)
 
 
-def needle_bytes(needle: Needle) -> bytes:
+def needle_bytes(needle: Needle | Several) -> bytes:
     """A needle as bytes: bytes-like, str as UTF-8, or one byte as an integer, as bytes.find takes it."""
     try:
         return data_bytes(needle, "needle")  # type: ignore[arg-type]
@@ -175,6 +178,25 @@ def needle_bytes(needle: Needle) -> bytes:
     if not 0 <= byte <= 255:
         raise ValueError("byte must be in range(0, 256)")
     return bytes((byte,))
+
+
+# The types of more than one needle. needles.py adds its own.
+several: tuple[type[Any], ...] = (list, tuple)
+
+
+def search_many(kernel: str, verb: str, *arguments: Any, **options: Any) -> Any:
+    """What a kernel's search does with more than one needle: many.py puts its own in the place of this."""
+    raise TypeError("one needle is needed, not several")
+
+
+def needles_bytes(needles: Any) -> tuple[bytes, ...]:
+    """Several needles as bytes. ValueError for an empty one: it would stand everywhere."""
+    if isinstance(needles, (str, bytes, bytearray, memoryview)):
+        raise TypeError(f"several needles are a list or a tuple of them, not {type(needles).__name__!r}")
+    own = tuple(needle_bytes(needle) for needle in needles)
+    if not all(own):
+        raise ValueError(f"needle {own.index(b'')} is empty: of several, none may be")
+    return own
 
 
 def index_or(index: Index, default: int) -> int:

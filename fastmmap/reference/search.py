@@ -8,6 +8,7 @@ from contextlib import closing
 from itertools import islice
 
 from .. import _imports
+from . import arguments
 from .arguments import END, check_limit, check_threads, clamp, haystack, index_or, needle_bytes, readable
 
 TYPE_CHECKING = False
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from typing import SupportsIndex
 
-    from .arguments import Index, Needle, Offsets, Readable
+    from .arguments import Index, Needle, Offsets, Readable, Several
 
 # rfind looks at so many starts at first, and at twice as many each time that it has found nothing.
 WINDOW = 1 << 12
@@ -26,7 +27,7 @@ FIRST_PIECE, LARGEST_PIECE = 1 << 14, 1 << 20
 
 def find(
     buffer: Readable,
-    needle: Needle,
+    needle: Needle | Several,
     start: Index = 0,
     end: Index = None,
     *,
@@ -39,8 +40,8 @@ def find(
     ----------
     buffer : bytes-like or os.PathLike
         Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
-    needle : bytes-like, str or int
-        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+    needle : bytes-like, str or int; or Needles, or list or tuple of those
+        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
     start, end : int or None, default 0 and None
         Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
     ignorecase : bool, default False
@@ -65,6 +66,9 @@ def find(
     >>> fastmmap.find(b"Hello, hello", "hello")
     7
     """
+    if isinstance(needle, arguments.several):
+        options = {"ignorecase": ignorecase, "threads": threads}
+        return arguments.search_many("python", "find", buffer, needle, start, end, **options)  # type: ignore[no-any-return]
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
     with readable(buffer, first, last) as view:
@@ -73,7 +77,7 @@ def find(
 
 def rfind(
     buffer: Readable,
-    needle: Needle,
+    needle: Needle | Several,
     start: Index = 0,
     end: Index = None,
     *,
@@ -86,8 +90,8 @@ def rfind(
     ----------
     buffer : bytes-like or os.PathLike
         Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
-    needle : bytes-like, str or int
-        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+    needle : bytes-like, str or int; or Needles, or list or tuple of those
+        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
     start, end : int or None, default 0 and None
         Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
     ignorecase : bool, default False
@@ -110,6 +114,9 @@ def rfind(
     >>> fastmmap.rfind(b"hello, Hello", "hello")
     0
     """
+    if isinstance(needle, arguments.several):
+        options = {"ignorecase": ignorecase, "threads": threads}
+        return arguments.search_many("python", "rfind", buffer, needle, start, end, **options)  # type: ignore[no-any-return]
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
     with readable(buffer, first, last) as view:
@@ -128,7 +135,7 @@ def rfind(
 
 def count(
     buffer: Readable,
-    needle: Needle,
+    needle: Needle | Several,
     start: Index = 0,
     end: Index = None,
     *,
@@ -142,8 +149,8 @@ def count(
     ----------
     buffer : bytes-like or os.PathLike
         Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
-    needle : bytes-like, str or int
-        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+    needle : bytes-like, str or int; or Needles, or list or tuple of those
+        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
     start, end : int or None, default 0 and None
         Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
     overlapping, ignorecase : bool, default False
@@ -168,6 +175,9 @@ def count(
     >>> fastmmap.count(b"banana", "ana"), fastmmap.count(b"banana", "ana", overlapping=True)
     (1, 2)
     """
+    if isinstance(needle, arguments.several):
+        options = {"overlapping": overlapping, "ignorecase": ignorecase, "threads": threads}
+        return arguments.search_many("python", "count", buffer, needle, start, end, **options)  # type: ignore[no-any-return]
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
     with readable(buffer, first, last) as view:
@@ -179,7 +189,7 @@ def count(
 
 def find_all(
     buffer: Readable,
-    needle: Needle,
+    needle: Needle | Several,
     start: Index = 0,
     end: Index = None,
     *,
@@ -194,8 +204,8 @@ def find_all(
     ----------
     buffer : bytes-like or os.PathLike
         Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
-    needle : bytes-like, str or int
-        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+    needle : bytes-like, str or int; or Needles, or list or tuple of those
+        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
     start, end : int or None, default 0 and None
         Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
     overlapping, ignorecase : bool, default False
@@ -222,6 +232,9 @@ def find_all(
     >>> fastmmap.find_all(b"banana", "an").tolist()
     [1, 3]
     """
+    if isinstance(needle, arguments.several):
+        options = {"overlapping": overlapping, "ignorecase": ignorecase, "limit": limit, "threads": threads}
+        return arguments.search_many("python", "find_all", buffer, needle, start, end, **options)  # type: ignore[no-any-return]
     numpy = _imports.load("numpy")
     own, first, last, most = needle_bytes(needle), index_or(start, 0), index_or(end, END), check_limit(limit)
     check_threads(threads)
@@ -257,7 +270,7 @@ def find_into(
 
 def iter_find(
     buffer: Readable,
-    needle: Needle,
+    needle: Needle | Several,
     start: Index = 0,
     end: Index = None,
     *,
@@ -270,8 +283,8 @@ def iter_find(
     ----------
     buffer : bytes-like or os.PathLike
         Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
-    needle : bytes-like, str or int
-        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte.
+    needle : bytes-like, str or int; or Needles, or list or tuple of those
+        What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
     start, end : int or None, default 0 and None
         Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
     overlapping, ignorecase : bool, default False
@@ -292,6 +305,9 @@ def iter_find(
     >>> list(fastmmap.iter_find(b"banana", "an"))
     [1, 3]
     """
+    if isinstance(needle, arguments.several):
+        options = {"overlapping": overlapping, "ignorecase": ignorecase}
+        return arguments.search_many("python", "iter_find", buffer, needle, start, end, **options)  # type: ignore[no-any-return]
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     view = haystack(buffer, first, last)  # now, so that a bad buffer is an error of this call, not of the first next()
 

@@ -36,6 +36,23 @@ typedef struct {
     size_t closer;  /* how many groups of starts, as large as four vectors, the first look didn't rule out */
 } fm_progress;
 
+/* Many needles: how many bytes of each are looked at, and what they may be, in eight buckets of a bit each. */
+#define FM_WINDOW 3
+
+typedef struct {
+    uint8_t low[FM_WINDOW][16];  /* by the lower four bits of a byte */
+    uint8_t high[FM_WINDOW][16]; /* by the upper four: the buckets are those that both have */
+} fm_buckets;
+
+/* A window that some buckets' needles may stand around. */
+typedef struct {
+    uint32_t window;
+    uint32_t buckets;
+} fm_candidate;
+
+/* Room for the candidates that are written between two looks at how much is left: two vectors of the widest set. */
+#define FM_MANY_STEP 128
+
 typedef struct {
     const char *name;
 
@@ -56,6 +73,12 @@ typedef struct {
 
     /* As forward, but how many candidates there are is all that is wanted. */
     size_t (*count)(const uint8_t *hay, size_t starts, const fm_needle *needle, fm_progress *progress);
+
+    /* Writes the candidates among the windows [0, windows) to out, ascending, until all are done or fewer than
+     * FM_MANY_STEP places are left. Returns how many; *scanned windows are done. Reads exactly
+     * hay[0 .. windows - 1 + FM_WINDOW - 1]. NULL where there is no such instruction. */
+    size_t (*many)(const uint8_t *hay, size_t windows, const fm_buckets *tables, fm_candidate *out, size_t capacity,
+                   size_t *scanned);
 } fm_kernel;
 
 typedef enum { FM_READY, FM_NOT_BUILT, FM_NOT_ON_THIS_CPU } fm_status;
@@ -72,6 +95,22 @@ static inline uint8_t fm_case_bit(const fm_needle *needle, size_t offset)
 {
     uint8_t byte = needle->bytes[offset];
     return needle->fold && byte >= 'a' && byte <= 'z' ? 0x20 : 0;
+}
+
+/* The scan for many needles, byte by byte. */
+static inline size_t fm_many_bytewise(const uint8_t *hay, size_t windows, const fm_buckets *tables, fm_candidate *out,
+                                      size_t capacity, size_t *scanned)
+{
+    size_t i = 0, listed = 0;
+    for (; i < windows && listed + FM_MANY_STEP <= capacity; i++) {
+        uint32_t bits = 0xff;
+        for (int k = 0; k < FM_WINDOW; k++)
+            bits &= tables->low[k][hay[i + k] & 15] & tables->high[k][hay[i + k] >> 4];
+        if (bits)
+            out[listed++] = (fm_candidate){(uint32_t)i, bits};
+    }
+    *scanned = i;
+    return listed;
 }
 
 /* Whether the start at hay is a candidate, byte by byte. */

@@ -29,6 +29,15 @@ static inline uint64_t nibbles(uint8x16_t hit)
 #define LANE_SHIFT 2
 #define LOWEST(mask) ((size_t)__builtin_ctzll((mask) | (uint64_t)1 << 63))
 #define NARROWER fm_scalar
+#define TABLE(pointer) vld1q_u8(pointer)
+#define LOOK_UP(table, index) vqtbl1q_u8(table, index)
+#define LOW(v) vandq_u8(v, vdupq_n_u8(15))
+#define HIGH(v) vshrq_n_u8(v, 4)
+#define WHERE(a, b) vandq_u8(a, b)
+#define OCCUPIED(v) vtstq_u8(v, v)
+#define STORE(pointer, v) vst1q_u8(pointer, v)
+#include "many.h"
+#define MANY_SCAN many_neon
 #include "scan.h"
 
 #endif

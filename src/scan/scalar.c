@@ -51,4 +51,4 @@ static size_t count(const uint8_t *hay, size_t starts, const fm_needle *needle, 
     return number;
 }
 
-const fm_kernel fm_scalar = {"scalar", forward, backward, count};
+const fm_kernel fm_scalar = {"scalar", forward, backward, count, NULL};

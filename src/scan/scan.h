@@ -15,6 +15,7 @@
  *   LANE_SHIFT        0, or 2 where the set has no instruction that gives one bit a lane
  *   LOWEST(mask)      size_t: the number of the lowest set bit, anything if there is none
  *   NARROWER          the kernel for blocks shorter than a vector
+ *   MANY_SCAN         the function for many needles, which many.h makes, or NULL
  *
  * and gets fm_NAME. How it goes: for WIDTH starts at a time the haystack is loaded at the offsets of the first probes,
  * two or three, and compared with them. Four vectors are tested with one branch, because with rare probes nearly all of
@@ -328,7 +329,7 @@ TARGET static size_t FN(count)(const uint8_t *hay, size_t starts, const fm_needl
     return BY_NEEDLE(FN(scan), hay, starts, needle, NULL, 0, progress, 0);
 }
 
-const fm_kernel JOIN(fm_, NAME) = {QUOTE(NAME), FN(forward), FN(backward), FN(count)};
+const fm_kernel JOIN(fm_, NAME) = {QUOTE(NAME), FN(forward), FN(backward), FN(count), MANY_SCAN};
 
 #undef AHEAD
 #undef JOIN_
@@ -360,3 +361,4 @@ const fm_kernel JOIN(fm_, NAME) = {QUOTE(NAME), FN(forward), FN(backward), FN(co
 #undef LANE_SHIFT
 #undef LOWEST
 #undef NARROWER
+#undef MANY_SCAN

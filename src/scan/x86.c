@@ -26,6 +26,7 @@
 #define LANE_SHIFT 0
 #define LOWEST(mask) ((size_t)__builtin_ctzll((mask) | (uint64_t)1 << 63))
 #define NARROWER fm_scalar
+#define MANY_SCAN NULL
 #include "scan.h"
 
 #define NAME avx2
@@ -44,6 +45,15 @@
 #define LANE_SHIFT 0
 #define LOWEST(mask) ((size_t)_tzcnt_u64(mask))
 #define NARROWER fm_sse2
+#define TABLE(pointer) _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(pointer)))
+#define LOOK_UP(table, index) _mm256_shuffle_epi8(table, index)
+#define LOW(v) _mm256_and_si256(v, _mm256_set1_epi8(15))
+#define HIGH(v) _mm256_and_si256(_mm256_srli_epi16(v, 4), _mm256_set1_epi8(15))
+#define WHERE(a, b) _mm256_and_si256(a, b)
+#define OCCUPIED(v) _mm256_xor_si256(_mm256_cmpeq_epi8(v, _mm256_setzero_si256()), _mm256_set1_epi8(-1))
+#define STORE(pointer, v) _mm256_storeu_si256((__m256i *)(pointer), v)
+#include "many.h"
+#define MANY_SCAN many_avx2
 #include "scan.h"
 
 #define NAME avx512
@@ -62,6 +72,15 @@
 #define LANE_SHIFT 0
 #define LOWEST(mask) ((size_t)_tzcnt_u64(mask))
 #define NARROWER fm_avx2
+#define TABLE(pointer) _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(pointer)))
+#define LOOK_UP(table, index) _mm512_shuffle_epi8(table, index)
+#define LOW(v) _mm512_and_si512(v, _mm512_set1_epi8(15))
+#define HIGH(v) _mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15))
+#define WHERE(a, b) _mm512_and_si512(a, b)
+#define OCCUPIED(v) _mm512_test_epi8_mask(v, v)
+#define STORE(pointer, v) _mm512_storeu_si512(pointer, v)
+#include "many.h"
+#define MANY_SCAN many_avx512
 #include "scan.h"
 
 #endif

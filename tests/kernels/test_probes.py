@@ -1,4 +1,4 @@
-"""Needles whose bytes stand in the text, but not together: the probes are chosen on it, and chosen anew where it changes."""
+"""Needles whose bytes stand in a text, but not together: probes are chosen on it, and anew where it changes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,381 @@
+"""Search for many needles at once: the verbs, over what a kernel has for it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+
+from . import _backend, _imports
+from .needles import prepare
+from .parallel import WORTHWHILE, blocks, workers
+from .reference import arguments
+from .reference import many as reference
+from .reference.arguments import END, buffer_within, check_limit, check_threads, clamp, index_or, viewed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, SupportsIndex
+
+    from .needles import Needles
+    from .reference.arguments import Index, Needle, Offsets, Readable
+
+# A search for one match looks so far before there is any thought of threads.
+NEAR = 1 << 20
+
+# Matches that are looked for at a time: few at first, which may be all that anybody wants, then GROWTH times as many.
+FIRST_ROOM, GROWTH, ROOM = 64, 8, 1 << 15
+
+# How far a seam is moved, and how many matches are looked at at a time.
+SLACK, TRIES = 4096, 256
+
+
+class ManyVerbs:
+    """What is done with many needles, by one kernel.
+
+    find, rfind, count, find_all and iter_find are called by those for one needle, which have the same parameters.
+    """
+
+    def __init__(self, kernel: Any) -> None:
+        self._kernel = kernel
+        self.name = kernel.name
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return _backend.reduced(self, "many", self.name)
+
+    def find(self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any) -> int:
+        """The offset at which the first match starts, or -1."""
+        search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
+        near = min(search.start + NEAR, search.end)
+        found: int = self._kernel.find_first(search.buffer, search.prepared, search.start, search.end, near)
+        if found >= 0 or near == search.end:
+            return found
+        search.start = near
+        results = search.run(self._kernel.find_first, _is_found)
+        return results[-1] if results else -1
+
+    def rfind(self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any) -> int:
+        """The offset at which the last one of all that stand there starts, or -1."""
+        search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
+        near = max(search.end - NEAR, search.start)
+        found: int = self._kernel.find_last(search.buffer, search.prepared, near, search.end, search.end)
+        if found >= 0 or near == search.start:
+            return found
+        search.until = near
+        results = search.run(self._kernel.find_last, _is_found, back=True)
+        return results[-1] if results else -1
+
+    def count(
+        self, buffer: Any, needles: Any, start: Any, end: Any, *, overlapping: bool, ignorecase: bool, threads: Any
+    ) -> int:
+        """How many matches there are."""
+        search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
+        return sum(search.run(self._kernel.count_all))
+
+    def find_all(
+        self,
+        buffer: Any,
+        needles: Any,
+        start: Any,
+        end: Any,
+        *,
+        overlapping: bool,
+        ignorecase: bool,
+        limit: Any,
+        threads: Any,
+    ) -> Offsets:
+        """The offsets of all matches that `count` counts, ascending."""
+        search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
+        offsets: Offsets = self._find(search, check_limit(limit), False)[0]
+        return offsets
+
+    def iter_find(
+        self, buffer: Any, needles: Any, start: Any, end: Any, *, overlapping: bool, ignorecase: bool
+    ) -> Iterator[int]:
+        """An iterator over the offsets that find_all returns."""
+        search = self._search(buffer, needles, (start, end), overlapping, ignorecase, 1)
+        return _iterate(search.scan(self._kernel, search.start, search.end))
+
+    def find_each(
+        self,
+        buffer: Readable,
+        needles: Needles | list[Needle] | tuple[Needle, ...],
+        start: Index = 0,
+        end: Index = None,
+        *,
+        overlapping: bool = False,
+        ignorecase: bool = False,
+        limit: SupportsIndex | None = None,
+        threads: int | None = None,
+    ) -> tuple[Offsets, Any]:
+        """The offsets of all matches of several needles, and which needle stands at each.
+
+        The next match is the one that starts first, the longest of those that start there, and the search goes on
+        behind it: what `re` finds for the alternatives sorted from the longest to the shortest.
+
+        Parameters
+        ----------
+        buffer : bytes-like or os.PathLike
+            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        needles : Needles, or list or tuple of bytes-like, str or int
+            What to look for, none of it empty. Of equal ones the first counts.
+        start, end : int or None, default 0 and None
+            Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
+        overlapping : bool, default False
+            Whether every occurrence of every needle counts: by offset, then by needle.
+        ignorecase : bool, default False
+            Whether ASCII letters match in both cases. Other letters don't.
+        limit : int or None, default None
+            How many matches at most, the first ones. None: all.
+        threads : int or None, default None
+            How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+        Returns
+        -------
+        tuple of ndarray
+            The offsets, in bytes, as int64 of shape (n,); the needles' places in `needles`, as int32 of shape (n,).
+
+        Raises
+        ------
+        TypeError, ValueError
+            `buffer` is neither a buffer nor a path; one of the needles is none, or is empty; `limit` is negative, or
+            `threads` is below 1.
+        BufferError, OSError
+            The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> offsets, which = fastmmap.find_each(b"a catalog of dogs", ["cat", "catalog", "dog"])
+        >>> offsets.tolist(), which.tolist()
+        ([2, 13], [1, 2])
+        """
+        search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
+        return self._find(search, check_limit(limit), True)
+
+    def count_each(
+        self,
+        buffer: Readable,
+        needles: Needles | list[Needle] | tuple[Needle, ...],
+        start: Index = 0,
+        end: Index = None,
+        *,
+        overlapping: bool = False,
+        ignorecase: bool = False,
+        threads: int | None = None,
+    ) -> Offsets:
+        """How many matches each of several needles has: those that find_each finds.
+
+        Parameters
+        ----------
+        buffer : bytes-like or os.PathLike
+            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        needles : Needles, or list or tuple of bytes-like, str or int
+            What to look for, none of it empty. Of equal ones the first counts.
+        start, end : int or None, default 0 and None
+            Only matches in buffer[start:end].
+        overlapping, ignorecase : bool, default False
+            Whether every occurrence of every needle counts; whether ASCII letters match in both cases.
+        threads : int or None, default None
+            How many threads may work at most. None: as many as pay. 1: only the calling one.
+
+        Returns
+        -------
+        ndarray of int64, shape (len(needles),)
+            One number a needle.
+
+        Raises
+        ------
+        TypeError, ValueError, BufferError, OSError
+            As find_each does.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> fastmmap.count_each(b"a catalog of dogs", ["cat", "catalog", "dog"]).tolist()
+        [0, 1, 1]
+        """
+        search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
+        numpy = _imports.load("numpy")
+        counts = numpy.zeros((search.parts(), len(search.prepared)), dtype=numpy.int64)
+        search.run(self._kernel.count_all, counts=counts)
+        total: Offsets = counts.sum(axis=0)
+        return total
+
+    # --- what they are made of ---
+
+    def _search(
+        self,
+        buffer: Any,
+        needles: Any,
+        span: tuple[Any, Any],
+        overlapping: bool = True,
+        ignorecase: bool = False,
+        threads: Any = None,
+    ) -> Search:
+        """Arguments are converted first, and the buffer is looked at last."""
+        check_threads(threads)
+        prepared = prepare(needles, self._kernel.Prepared, bool(ignorecase))
+        start, end = index_or(span[0], 0), index_or(span[1], END)
+        return Search(self._kernel, buffer, prepared, (start, end), bool(overlapping), threads)
+
+    def _find(self, search: Search, most: int, each: bool) -> tuple[Any, Any]:
+        """The first matches, at most so many: offsets, and needles where they are wanted."""
+        numpy = _imports.load("numpy")
+
+        def collect(buffer: Any, prepared: Any, start: int, end: int, until: int, overlapping: bool) -> list[Any]:
+            found, left = [], most
+            with closing(_Released(self._kernel.scan(buffer, prepared, start, end, until, overlapping))) as scan:
+                room = min(FIRST_ROOM, left)
+                while room:
+                    offsets = numpy.empty(room, dtype=numpy.int64)
+                    which: Any = numpy.empty(room, dtype=numpy.int32) if each else None
+                    number = scan.find_into(offsets, which)
+                    found.append((offsets[:number], which[:number] if each else None))
+                    left -= number
+                    room = min(room * GROWTH, ROOM, left) if number == room else 0
+            return found
+
+        if most < END:
+            search.threads = 1
+        found = [piece for part in search.run(collect) for piece in part]
+        empty = numpy.empty(0, dtype=numpy.int64), numpy.empty(0, dtype=numpy.int32)
+        offsets = numpy.concatenate([empty[0], *(piece[0] for piece in found)])
+        return offsets, numpy.concatenate([empty[1], *(piece[1] for piece in found)]) if each else None
+
+
+class _Released:
+    """Has `release` be called `close`."""
+
+    def __init__(self, scan: Any) -> None:
+        self.find_into, self.close = scan.find_into, scan.release
+
+
+def _is_found(offset: int) -> bool:
+    return offset >= 0
+
+
+def _iterate(scan: Any) -> Iterator[int]:
+    """The offsets of a search that goes on, in constant memory."""
+    array = _imports.load("array").array
+    room = 1
+    with closing(_Released(scan)):
+        while True:
+            offsets = array("q", bytes(8 * room))
+            number = scan.find_into(offsets)
+            yield from offsets[:number]
+            if number < room:
+                return
+            room = min(room * GROWTH, FIRST_ROOM * GROWTH)
+
+
+class Search:
+    """One call: where it searches, and in how many parts."""
+
+    def __init__(
+        self, kernel: Any, buffer: Any, prepared: Any, span: tuple[int, int], overlapping: bool, threads: Any
+    ) -> None:
+        if isinstance(buffer, (str, os.PathLike)):
+            buffer = buffer_within(buffer, *span)
+        self.kernel, self.buffer, self.prepared, self.overlapping = kernel, buffer, prepared, overlapping
+        self.threads = threads
+        try:
+            with memoryview(buffer) as view:
+                size = view.nbytes
+        except TypeError:  # the reference's mapping; what is no buffer is refused by the kernel
+            size = len(buffer) if isinstance(buffer, viewed) else 0
+        self.start, self.end = clamp(*span, size)
+        self.until = self.end
+
+    def scan(self, kernel: Any, start: int, end: int) -> Any:
+        """What finds the matches from left to right."""
+        return kernel.scan(self.buffer, self.prepared, start, end, end, self.overlapping)
+
+    def parts(self) -> int:
+        """How many parts there are, at most."""
+        return len(self._blocks())
+
+    def _blocks(self) -> list[tuple[int, int]]:
+        if self.until - self.start < WORTHWHILE or self.kernel.workers(self.buffer, self.threads, self.start) == 1:
+            return [(self.start, self.until)]
+        return blocks(self.start, self.until)
+
+    def run(self, work: Any, enough: Any = None, *, back: bool = False, counts: Any = None) -> list[Any]:
+        """work(buffer, prepared, start, end, until, overlapping) for each part, the results in order.
+
+        Parts end where no match lies, or where matches overlap, anywhere: `until` is where their starts end, and `end`
+        what they may read.
+        """
+        parts = self._blocks()
+        options = (self.overlapping,) if enough is None else ()
+        if len(parts) == 1:
+            (start, until), reach = parts[0], self.end
+            extra = () if counts is None else (counts[0],)
+            return [work(self.buffer, self.prepared, start, reach, until, *options, *extra)]
+        seams = None if self.overlapping or enough else ManySeams(self)
+
+        def part(view: Any, number: int) -> Any:
+            start, until = seams.within(view, number) if seams else parts[number]
+            reach = until if seams else min(until + self.prepared.longest - 1, self.end)
+            extra = () if counts is None else (counts[number],)
+            return work(view, self.prepared, start, reach, until, *options, *extra)
+
+        numbers = [(number,) for number in range(len(parts))]
+        threads = workers(self.threads)
+        return _backend.run(part, numbers[::-1] if back else numbers, threads, enough, self.buffer)
+
+
+class ManySeams:
+    """Bounds of blocks across which no match lies, overlapping ones included: see parallel.Seams."""
+
+    def __init__(self, search: Search) -> None:
+        self._search, self._blocks = search, blocks(search.start, search.until)
+        self._bounds: dict[int, int | None] = {0: search.start, len(self._blocks): search.until}
+
+    def within(self, view: Any, block: int) -> tuple[int, int]:
+        """A block, found by a thread's own view of the buffer. It is empty where its bound was given up."""
+        low = self._bound(view, block)
+        if low is None:
+            return self._search.start, self._search.start
+        bounds = (self._bound(view, later) for later in range(block + 1, len(self._blocks) + 1))
+        return low, next(high for high in bounds if high is not None)
+
+    def _bound(self, view: Any, block: int) -> int | None:
+        if block in self._bounds:
+            return self._bounds[block]
+        return self._bounds.setdefault(block, self._look(view, self._blocks[block][0]))
+
+    def _look(self, view: Any, bound: int) -> int | None:
+        """The first place from a bound on that no match lies across, if it isn't far."""
+        search, numpy = self._search, _imports.load("numpy")
+        reach = search.prepared.longest - 1
+        low, high = max(bound - reach, search.start), min(bound + 2 * reach + SLACK, search.end)
+        offsets, which = numpy.empty(TRIES, dtype=numpy.int64), numpy.empty(TRIES, dtype=numpy.int32)
+        with closing(_Released(search.kernel.scan(view, search.prepared, low, high, high, True))) as scan:
+            number = TRIES
+            while number == TRIES:
+                number = scan.find_into(offsets, which)
+                for offset, needle in zip(offsets[:number].tolist(), which[:number].tolist(), strict=True):
+                    if offset >= bound:
+                        return bound
+                    bound = max(bound, offset + search.prepared.length(needle))
+                if bound > high - reach:
+                    return None
+        return bound
+
+
+def verbs_of(name: str) -> ManyVerbs:
+    """The verbs for many needles of a kernel, by its name."""
+    if name not in _verbs:
+        kernel = reference if name == "python" else _imports.load("fastmmap._many").Kernel(name)
+        _verbs[name] = ManyVerbs(kernel)
+    return _verbs[name]
+
+
+def _search_many(kernel: str, verb: str, *arguments: Any, **options: Any) -> Any:
+    return getattr(verbs_of(kernel), verb)(*arguments, **options)
+
+
+_verbs: dict[str, ManyVerbs] = {}
+
+arguments.search_many = _search_many

@@ -1,0 +1,125 @@
+"""Search for many needles at once: the definition. Each is searched for by itself, and the matches are merged."""
+
+from __future__ import annotations
+
+import heapq
+from contextlib import closing
+from itertools import groupby, islice
+from operator import itemgetter
+
+from .arguments import haystack, readable
+from .search import matches, rfind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from .arguments import Readable
+
+name = "python"
+
+
+class Prepared:
+    """Needles made ready: bytes, none of them empty. Of equal ones the first counts."""
+
+    def __init__(self, needles: tuple[bytes, ...], fold: bool) -> None:
+        self.needles = tuple(each.lower() for each in needles) if fold else needles
+        self.fold = fold
+        self.longest = max(map(len, needles), default=0)
+        self._distinct = {each: index for index, each in reversed(list(enumerate(self.needles)))}
+
+    def __len__(self) -> int:
+        return len(self.needles)
+
+    def occurrences(self, view: memoryview, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """All that stands in view[start:end]: offsets and numbers of needles, in their order."""
+
+        def of_one(needle: bytes, index: int) -> Iterator[tuple[int, int]]:
+            for offset in matches(view, needle, start, end, overlapping=True, ignorecase=self.fold):
+                yield offset, index
+
+        return heapq.merge(*(of_one(*each) for each in self._distinct.items()))
+
+    def length(self, index: int) -> int:
+        """How many bytes a needle has."""
+        return len(self.needles[index])
+
+    def matches(
+        self, view: memoryview, start: int, end: int, until: int, overlapping: bool
+    ) -> Iterator[tuple[int, int]]:
+        """Those that start in [start, until) and end at `end` at most.
+
+        Without `overlapping`: the one that starts first, the longest of those that start there, and on behind it.
+        """
+        for offset, together in groupby(self.occurrences(view, start, end), key=itemgetter(0)):
+            if offset >= until:
+                return
+            if overlapping:
+                yield from together
+            elif offset >= start:
+                longest = max((index for _, index in together), key=self.length)
+                yield offset, longest
+                start = offset + self.length(longest)
+
+
+def workers(buffer: Readable, threads: Any, start: int) -> int:
+    """How many threads work on a large buffer: the reference's would take turns."""
+    return 1
+
+
+def find_first(buffer: Readable, prepared: Prepared, start: int, end: int, until: int) -> int:
+    """The offset at which the first match starts, or -1. It starts in [start, until), and ends at `end` at most."""
+    with readable(buffer) as view, closing(prepared.matches(view, start, end, until, True)) as found:  # type: ignore[type-var]
+        return next(found, (-1, 0))[0]
+
+
+def find_last(buffer: Readable, prepared: Prepared, start: int, end: int, until: int) -> int:
+    """The offset at which the last one of all that stand there starts, or -1."""
+    options = {"ignorecase": prepared.fold}
+    found = (rfind(buffer, each, start, min(end, until + len(each) - 1), **options) for each in prepared.needles)
+    return max(found, default=-1)
+
+
+def count_all(
+    buffer: Readable, prepared: Prepared, start: int, end: int, until: int, overlapping: bool, counts: Any = None
+) -> int:
+    """How many matches there are. Adds those of each needle to its place in an int64 array, if there is one."""
+    number = 0
+    with readable(buffer) as view:
+        for _, index in prepared.matches(view, start, end, until, overlapping):
+            number += 1
+            if counts is not None:
+                counts[index] += 1
+    return number
+
+
+class ManyMatches:
+    """A search that goes on."""
+
+    def __init__(
+        self, buffer: Readable, prepared: Prepared, start: int, end: int, until: int, overlapping: bool
+    ) -> None:
+        self._view = haystack(buffer)
+        self._found = prepared.matches(self._view, start, end, until, overlapping)
+
+    def find_into(self, offsets: Any, which: Any = None) -> int:
+        """Writes the next matches into an int64 array, and into an int32 array of that length which needle each is.
+
+        How many there were: fewer than there is room for only at the end.
+        """
+        number = 0
+        for offset, index in islice(self._found, len(offsets)):
+            offsets[number] = offset
+            if which is not None:
+                which[number] = index
+            number += 1
+        return number
+
+    def release(self) -> None:
+        """Lets go of the buffer."""
+        self._found.close()  # type: ignore[attr-defined]
+        self._view.release()
+
+
+scan = ManyMatches

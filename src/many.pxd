@@ -1,0 +1,290 @@
+"""The walk for many needles: from candidates to matches, block by block. _many.pyx makes what it reads.
+
+What stands in a block is found by a filter, as `filter.pxd` describes, and verified. Where candidates are so many that
+this takes longer than reading each byte, the block is read by an automaton instead: so it takes linear time for all
+needles and texts. Either way a block gives a list of all that stands in it, of which those are taken that are wanted.
+"""
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport qsort
+from automaton cimport *
+from filter cimport *
+from guard cimport *
+from memory cimport *
+from scan cimport *
+
+# Starts that are looked at at a time: what is found of them stays in a core's first caches.
+cdef enum:
+    MANY_BLOCK = 1 << 15
+    FIRST_BLOCK = 1 << 10
+
+# Room for what is found in a block. What has no room is found by the automaton, piece by piece.
+cdef enum:
+    ROOM = 1 << 12
+
+# So many blocks are left to the automaton when one was too dense for the filter; twice as many the next time.
+cdef enum:
+    FEWEST_DENSE = 4
+    MOST_DENSE = 256
+
+# A filter that was made without a sample of the text is given up for one with it where there is so much to scan, or when
+# so many candidates were false.
+cdef enum:
+    SAMPLE_WORTHWHILE = 1 << 20
+    FALSE_CANDIDATES = 1 << 12
+
+# What a step answers besides: a filter by a sample of the text is needed, or the automaton.
+cdef enum:
+    NEEDS_SAMPLE = 3
+    NEEDS_AUTOMATON = 4
+
+cdef struct ManyWalk:
+    const fm_kernel *kernel
+    const Needle *needles       # sorted by length, the longest first
+    const int32_t *by_index     # which of them is each of the caller's
+    const Filter *filter
+    const Automaton *automaton  # NULL until it is needed
+    const uint8_t *hay
+    Py_ssize_t position         # all starts before it are done
+    Py_ssize_t until            # where starts end,
+    Py_ssize_t stop             # and what may be read
+    Py_ssize_t last             # the start of the match that was taken last
+    Py_ssize_t next_start       # where matches may start that overlap none before
+    Py_ssize_t block            # how many starts to look at next
+    bint overlapping
+    bint fold
+    bint sampled                # whether the filter was made by a sample, or can't be
+    Py_ssize_t wasted           # false candidates since then
+    Py_ssize_t dense, more_dense  # blocks that are left to the automaton, and how many the next time
+    int64_t *out                # where matches are written, NULL where they aren't wanted,
+    int32_t *which              # which needle each is,
+    int64_t *counts             # and how often each stands there
+    Py_ssize_t matches, capacity
+    uint64_t *found             # room for ROOM: what stands in the block, start << 32 | order; see `order_of`
+    Py_ssize_t base             # what these starts are relative to
+    Py_ssize_t listed, given
+    int32_t *rows               # what the automaton has found to start at each place from `base` on, -1 for nothing
+    Py_ssize_t rows_read, rows_given
+
+cdef inline uint64_t order_of(const ManyWalk *walk, int32_t needle) noexcept nogil:
+    """How needles that start together are ordered: by their numbers, or the longest first where only that is taken."""
+    return <uint64_t> (walk.needles[needle].index if walk.overlapping else needle)
+
+cdef inline int many_step(void *context) noexcept nogil:
+    """One block: DONE at the end, FULL when `capacity` matches are found, MORE, or what is needed to go on."""
+    cdef ManyWalk *walk = <ManyWalk *> context
+    cdef Py_ssize_t end, stop
+    take_found(walk)
+    while walk.given == walk.listed and walk.rows_given < walk.rows_read and walk.matches < walk.capacity:
+        list_rows(walk)
+        take_found(walk)
+    if walk.matches == walk.capacity:
+        return FULL
+    if walk.position >= walk.until:
+        return DONE
+    if not walk.sampled and (walk.until - walk.position >= SAMPLE_WORTHWHILE or walk.wasted > FALSE_CANDIDATES):
+        return NEEDS_SAMPLE
+    if not walk.overlapping and walk.position < walk.next_start:
+        walk.position = walk.next_start
+    end = min(walk.position + walk.block, walk.until)
+    walk.listed = walk.given = 0
+    walk.base = walk.position
+    if walk.dense > 0 or not filter_block(walk, end):
+        walk.listed = 0  # what the filter has found is not all
+        if walk.automaton == NULL:
+            return NEEDS_AUTOMATON
+        if walk.dense == 0:
+            walk.dense = walk.more_dense
+            walk.more_dense = min(2 * walk.more_dense, <Py_ssize_t> MOST_DENSE)
+        walk.dense -= 1
+        end = min(walk.position + walk.automaton.block, walk.until)
+        read_rows(walk, end)
+    else:
+        sort_found(walk.found, walk.listed)
+    walk.position = end
+    walk.block = min(4 * walk.block, <Py_ssize_t> MANY_BLOCK)
+    return MORE
+
+# --- by the filter ---
+
+cdef inline bint filter_block(ManyWalk *walk, Py_ssize_t end) noexcept nogil:
+    """Lists all that starts in [position, end). False where there is too much of it."""
+    cdef Py_ssize_t effort = (end - walk.position) // 4 + 256
+    cdef int k
+    if walk.filter.by_buckets:
+        if not filter_by_buckets(walk, end, &effort):
+            return False
+    for k in range(walk.filter.groups):
+        if not filter_by_flags(walk, &walk.filter.group[k], end, &effort):
+            return False
+    return walk.filter.short < 0 or filter_the_end(walk, end, &effort)
+
+cdef inline bint filter_the_end(ManyWalk *walk, Py_ssize_t end, Py_ssize_t *effort) noexcept nogil:
+    """What is shorter than a window may stand behind the last of them."""
+    cdef Py_ssize_t at = max(walk.position, walk.stop - walk.filter.behind)
+    while at < end:
+        if not verify(walk, at, walk.filter.short, end, effort):
+            return False
+        at += 1
+    return True
+
+cdef inline bint verify(ManyWalk *walk, Py_ssize_t window, int32_t head, Py_ssize_t end, Py_ssize_t *effort) noexcept nogil:
+    """Lists the needles of a bucket, or of a hash, that stand around a window. False where that has become too much."""
+    cdef const Window *each
+    cdef const Needle *needle
+    cdef Py_ssize_t start
+    cdef size_t agreed
+    while head >= 0:
+        each = &walk.filter.windows[head]
+        head = each.next
+        needle = &walk.needles[each.needle]
+        start = window - each.offset
+        effort[0] -= 1
+        if start < walk.position or start >= end or start + needle.length > walk.stop:
+            continue
+        agreed = fm_agree(walk.hay + start, needle.bytes, needle.length, walk.fold)
+        effort[0] -= <Py_ssize_t> agreed >> 4
+        if agreed == <size_t> needle.length:
+            if walk.listed == ROOM:
+                return False
+            walk.found[walk.listed] = <uint64_t> (start - walk.base) << 32 | order_of(walk, each.needle)
+            walk.listed += 1
+        else:
+            walk.wasted += 1
+    return effort[0] >= 0
+
+cdef inline bint filter_by_buckets(ManyWalk *walk, Py_ssize_t end, Py_ssize_t *effort) noexcept nogil:
+    cdef fm_candidate[CANDIDATES_AT_ONCE] candidates
+    cdef size_t listed, scanned, i
+    cdef uint32_t buckets
+    cdef int bucket
+    cdef Py_ssize_t at = walk.position, until = min(end + walk.filter.reach, walk.stop - FM_WINDOW + 1)
+    while at < until:
+        listed = walk.kernel.many(walk.hay + at, until - at, &walk.filter.tables, candidates, CANDIDATES_AT_ONCE, &scanned)
+        for i in range(listed):
+            buckets = candidates[i].buckets
+            bucket = 0
+            while buckets:
+                if buckets & 1 and not verify(walk, at + candidates[i].window, walk.filter.bucket[bucket], end, effort):
+                    return False
+                buckets >>= 1
+                bucket += 1
+        at += scanned
+    return True
+
+cdef inline bint filter_by_flags(ManyWalk *walk, const Group *group, Py_ssize_t end, Py_ssize_t *effort) noexcept nogil:
+    cdef Py_ssize_t stride = group.stride, at = walk.position + (stride - walk.position % stride) % stride
+    cdef Py_ssize_t until = min(end + group.reach, walk.stop - group.bytes + 1)
+    while True:
+        at = fm_next_flag(walk.hay, at, until, stride, group.flags, group.hashed, group.fold, group.shift)
+        if at >= until:
+            return True
+        if not verify(walk, at, group.heads[place_of(group, walk.hay + at)], end, effort):
+            return False
+        at += stride
+
+# --- by the automaton ---
+
+cdef inline int32_t state_before(const ManyWalk *walk, Py_ssize_t at) noexcept nogil:
+    """The automaton's state when it comes to what ends at `at`: it has read as far behind that as a needle may reach."""
+    cdef const Automaton *automaton = walk.automaton
+    cdef Py_ssize_t i = min(at + automaton.longest_needle - 1, walk.stop)
+    cdef int32_t state = 0
+    while i > at:
+        i -= 1
+        state = automaton.next[state + automaton.byte_class[walk.hay[i]]]
+    return state
+
+cdef inline void read_rows(ManyWalk *walk, Py_ssize_t end) noexcept nogil:
+    """Reads the block right to left, in four quarters at once: a state waits for the one before, and memory for none."""
+    cdef const Automaton *automaton = walk.automaton
+    cdef const int32_t *next = automaton.next
+    cdef const uint8_t *byte_class = <const uint8_t *> automaton.byte_class
+    cdef const uint8_t *hay = walk.hay + walk.position
+    cdef int32_t *rows = walk.rows
+    cdef Py_ssize_t size = end - walk.position, quarter = size // 4, i = size - 3 * quarter
+    cdef int32_t classes = automaton.classes
+    cdef int32_t first = state_before(walk, walk.position + quarter)
+    cdef int32_t second = state_before(walk, walk.position + 2 * quarter)
+    cdef int32_t third = state_before(walk, walk.position + 3 * quarter), fourth = state_before(walk, end)
+    cdef const uint8_t *hay_second = hay + quarter
+    cdef const uint8_t *hay_third = hay + 2 * quarter
+    cdef const uint8_t *hay_fourth = hay + 3 * quarter
+    while i > quarter:
+        i -= 1
+        fourth = next[fourth + byte_class[hay_fourth[i]]]
+        rows[3 * quarter + i] = next[fourth + classes]
+    while i > 0:
+        i -= 1
+        first = next[first + byte_class[hay[i]]]
+        second = next[second + byte_class[hay_second[i]]]
+        third = next[third + byte_class[hay_third[i]]]
+        fourth = next[fourth + byte_class[hay_fourth[i]]]
+        rows[i] = next[first + classes]
+        rows[quarter + i] = next[second + classes]
+        rows[2 * quarter + i] = next[third + classes]
+        rows[3 * quarter + i] = next[fourth + classes]
+    walk.rows_read, walk.rows_given = size, 0
+
+cdef inline void list_rows(ManyWalk *walk) noexcept nogil:
+    """Lists what the rows say, as much as there is room for."""
+    cdef const Automaton *automaton = walk.automaton
+    cdef int32_t row
+    cdef Py_ssize_t first
+    walk.listed = walk.given = 0
+    while walk.rows_given < walk.rows_read and walk.listed + automaton.most_together <= automaton.room:
+        row = walk.rows[walk.rows_given]
+        first = walk.listed
+        while row >= 0:
+            walk.found[walk.listed] = <uint64_t> walk.rows_given << 32 | order_of(walk, automaton.needle[row])
+            walk.listed += 1
+            if not walk.overlapping:
+                break
+            row = automaton.link[row]
+        if walk.listed - first > 1:
+            sort_found(walk.found + first, walk.listed - first)
+        walk.rows_given += 1
+
+# --- what was found ---
+
+cdef inline void take_found(ManyWalk *walk) noexcept nogil:
+    """Takes what is wanted of what was listed, as much as there is room for."""
+    cdef Py_ssize_t start
+    cdef int32_t needle
+    cdef const Needle *each
+    while walk.given < walk.listed and walk.matches < walk.capacity:
+        start = walk.base + <Py_ssize_t> (walk.found[walk.given] >> 32)
+        needle = <int32_t> (walk.found[walk.given] & 0xffffffffu)
+        walk.given += 1
+        each = &walk.needles[walk.by_index[needle] if walk.overlapping else needle]
+        if not walk.overlapping:
+            if start < walk.next_start:
+                continue
+            walk.next_start = start + each.length
+        walk.last = start
+        if walk.out != NULL:
+            walk.out[walk.matches] = start
+        if walk.which != NULL:
+            walk.which[walk.matches] = each.index
+        if walk.counts != NULL:
+            walk.counts[each.index] += 1
+        walk.matches += 1
+
+cdef inline int compare_found(const void *one, const void *other) noexcept nogil:
+    cdef uint64_t a = (<const uint64_t *> one)[0], b = (<const uint64_t *> other)[0]
+    return (a > b) - (a < b)
+
+cdef inline void sort_found(uint64_t *found, Py_ssize_t number) noexcept nogil:
+    """Windows come in order, and starts nearly so: what is moved far is left to qsort."""
+    cdef Py_ssize_t i, j, moves = 8 * number
+    cdef uint64_t each
+    for i in range(1, number):
+        each = found[i]
+        j = i
+        while j > 0 and found[j - 1] > each:
+            found[j] = found[j - 1]
+            j -= 1
+        found[j] = each
+        moves -= i - j
+        if moves < 0:
+            qsort(found, number, sizeof(uint64_t), &compare_found)
+            return

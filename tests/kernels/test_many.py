@@ -1,0 +1,271 @@
+"""Many needles at once, of every kernel, against a search for each alone, and against re."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import random
+import re
+import threading
+
+import numpy
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fastmmap
+from fastmmap import _backend
+
+
+def occurrences(text, needles, start=0, end=None, ignorecase=False):
+    """All that stands in text[start:end], by offset, then by needle. Of equal ones the first counts."""
+    if ignorecase:
+        text, needles = text.lower(), [each.lower() for each in needles]
+    start, end, _ = slice(start, end).indices(len(text))
+    found = []
+    for number, each in enumerate(needles):
+        at = text.find(each, start, end) if needles.index(each) == number else -1
+        while at >= 0:
+            found.append((at, number))
+            at = text.find(each, at + 1, end)
+    return sorted(found)
+
+
+def matches(text, needles, *span, ignorecase=False):
+    """Of those the one that starts first, the longest of those that start there, and on behind it."""
+    found, free = [], 0
+    for at, together in itertools.groupby(
+        occurrences(text, needles, *span, ignorecase=ignorecase), key=lambda each: each[0]
+    ):
+        if at >= free:
+            number = max((number for _, number in together), key=lambda number: len(needles[number]))
+            found.append((at, number))
+            free = at + len(needles[number])
+    return found
+
+
+def check(kernel, text, needles, *span, ignorecase=False):
+    """Every verb gives what the two above give."""
+    for overlapping in (False, True):
+        expected = (occurrences if overlapping else matches)(text, needles, *span, ignorecase=ignorecase)
+        options = {"overlapping": overlapping, "ignorecase": ignorecase}
+        offsets, which = kernel.find_each(text, needles, *span, **options)
+        assert (offsets.dtype, which.dtype) == (numpy.int64, numpy.int32)
+        assert list(zip(offsets.tolist(), which.tolist(), strict=True)) == expected
+        alone = [at for at, _ in expected]
+        assert kernel.find_all(text, needles, *span, **options).tolist() == alone
+        assert list(kernel.iter_find(text, needles, *span, **options)) == alone
+        assert kernel.count(text, needles, *span, **options) == len(alone)
+        numbers = [number for _, number in expected]
+        counts = kernel.count_each(text, needles, *span, **options)
+        assert counts.dtype == numpy.int64
+        assert counts.tolist() == [numbers.count(number) for number in range(len(needles))]
+        for limit in (0, 1, 3):
+            offsets, which = kernel.find_each(text, needles, *span, limit=limit, **options)
+            assert list(zip(offsets.tolist(), which.tolist(), strict=True)) == expected[:limit]
+    everywhere = [at for at, _ in expected]
+    assert kernel.find(text, needles, *span, ignorecase=ignorecase) == (everywhere[0] if everywhere else -1)
+    assert kernel.rfind(text, needles, *span, ignorecase=ignorecase) == (everywhere[-1] if everywhere else -1)
+
+
+letters = st.sampled_from([b"ab", b"aAbB", b"abc\n", b"a\0\xff"]).flatmap(
+    lambda s: st.lists(st.sampled_from(s), max_size=300)
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    letters.map(bytes),
+    st.lists(st.lists(st.sampled_from(b"aAbBc\n\0"), min_size=1, max_size=9).map(bytes), max_size=12),
+    st.integers(-5, 20),
+    st.one_of(st.none(), st.integers(-10, 300)),
+    st.booleans(),
+)
+def test_all_verbs(kernel, text, needles, start, end, ignorecase):
+    check(kernel, text, needles, start, end, ignorecase=ignorecase)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 8, 9, 17, 64, 65, 300])
+def test_needles_cut_from_the_text(kernel, number):
+    rng = random.Random(number)
+    text = b"".join(b"%d node-%x INFO [worker %d] connection closed\n" % (i, i * 77, i % 7) for i in range(400))
+    for longest in (3, 12, 300):
+        needles = []
+        for _ in range(number):
+            length = rng.randint(1 if longest == 3 else 4, longest)
+            at = rng.randrange(len(text) - length)
+            needle = bytearray(text[at : at + length])
+            if rng.random() < 0.5:
+                needle[rng.randrange(length)] = rng.randrange(256)
+            needles.append(bytes(needle))
+        check(kernel, text, needles)
+        check(kernel, text.swapcase(), needles, 100, -77, ignorecase=True)
+
+
+@pytest.mark.every_kernel
+def test_thousands_of_needles(kernel):
+    rng = random.Random(5)
+    needles = [b"%x" % rng.getrandbits(60) for _ in range(5000)]
+    text = b" ".join(rng.choices(needles, k=300)) + b"".join(rng.choices([b"%x" % i for i in range(4000)], k=9000))
+    expected = matches(text, needles)
+    offsets, which = kernel.find_each(text, needles)
+    assert list(zip(offsets.tolist(), which.tolist(), strict=True)) == expected
+    assert kernel.count(text, fastmmap.Needles(needles)) == len(expected)
+
+
+def test_needles_that_begin_and_contain_each_other(kernel):
+    nested = [b"a" * n for n in range(1, 301)]
+    check(kernel, b"a" * 700 + b"b" + b"a" * 50, nested[::7])
+    check(kernel, b"a" * 2000, [b"a", b"a" * 299 + b"b"])
+    check(kernel, b"ab" * 900, [b"ab" * 100 + b"b", b"ba", b"ab" * 3, b"b"])
+    check(kernel, bytes(range(256)) * 5, [bytes((i,)) for i in range(256)])
+
+
+def test_the_alternatives_of_re(kernel):
+    """Sorted from the longest to the shortest, that is what re finds."""
+    rng = random.Random(6)
+    for _ in range(60):
+        needles = [bytes(rng.choices(b"abc", k=rng.randint(1, 6))) for _ in range(rng.randint(1, 9))]
+        text = bytes(rng.choices(b"abc", k=500))
+        pattern = re.compile(b"|".join(map(re.escape, sorted(needles, key=len, reverse=True))))
+        offsets, which = kernel.find_each(text, needles)
+        assert [(at, needles[number]) for at, number in zip(offsets.tolist(), which.tolist(), strict=True)] == [
+            (match.start(), match.group()) for match in pattern.finditer(text)
+        ]
+
+
+@pytest.mark.parametrize(
+    "needles", [[b"ab"], [b"a", b"xyz"], [b"a", b"ab", b"abc", b"abcd"], [b"%d" % i for i in range(90)]]
+)
+def test_no_byte_beyond_the_buffer(kernel, fence, needles):
+    for size in (1, 2, 3, 4, 5, 31, 32, 33, 64, 65, 130, 1030):
+        data = (b"xabcd12345" * 200)[:size]
+        for view in (fence.at_end(data), fence.at_start(data)):
+            offsets, which = kernel.find_each(view, needles)
+            assert list(zip(offsets.tolist(), which.tolist(), strict=True)) == matches(data, needles)
+            assert kernel.rfind(view, needles) == max(data.rfind(each) for each in needles)
+
+
+@pytest.mark.every_kernel
+@pytest.mark.parametrize("overlapping", [False, True])
+def test_threads_and_seams(kernel, overlapping):
+    """Blocks end where no match lies: here matches lie across nearly all places, and across all."""
+    rng = random.Random(7)
+    for needles, unit in (
+        ([b"needle", b"edlenee", b"le ne", b"x"], b"needle needlenee"),
+        ([b"ab" * 9, b"ba" * 20, b"a"], b"ab"),
+        ([b"%x" % rng.getrandbits(40) for _ in range(100)], rng.randbytes(997).hex().encode()),
+    ):
+        text = unit * ((1 << 24) // len(unit) + 1000)
+        if kernel.name == "python":
+            text = text[:40_000]
+        one = kernel.find_each(text, needles, 5, overlapping=overlapping, threads=1)
+        more = kernel.find_each(text, needles, 5, overlapping=overlapping, threads=3)
+        assert all((a == b).all() for a, b in zip(one, more, strict=True))
+        counts = kernel.count_each(text, needles, 5, overlapping=overlapping, threads=3)
+        assert counts.tolist() == numpy.bincount(one[1], minlength=len(needles)).tolist()
+        assert kernel.count(text, needles, 5, overlapping=overlapping, threads=2) == len(one[0])
+    for needles in ([b"absent", b"neither"], [b"absent", unit[::-1][:9]]):
+        found = [text.find(each) for each in needles if each in text]
+        assert kernel.find(text, needles, threads=2) == (min(found) if found else -1)
+        assert kernel.rfind(text, needles, threads=2) == max(text.rfind(each) for each in needles)
+
+
+def test_what_needles_may_be(kernel):
+    text = "naïve café".encode() + b"\xff"
+    several = ["café", bytearray(b"ve"), memoryview(b"na"), 0xFF, numpy.frombuffer(b" c", dtype=numpy.uint8)]
+    for each in (several, tuple(several), fastmmap.Needles(several), fastmmap.Needles(iter(several))):
+        assert kernel.count(text, each) == 4  # " c" lies across the start of "café"
+    assert kernel.count(b"", several) == kernel.count(text, []) == kernel.count(text, fastmmap.Needles([])) == 0
+    assert kernel.find(text, ()) == kernel.rfind(text, []) == -1
+    for bad, error, words in (
+        ([b"a", b""], ValueError, "needle 1 is empty"),
+        ([b"a", 1.5], TypeError, "needle must be"),
+        ([b"a", 256], ValueError, "byte must be in range"),
+        ([[b"a"]], TypeError, "needle must be"),
+    ):
+        for verb in (kernel.find, kernel.count, kernel.find_each, kernel.count_each):
+            with pytest.raises(error, match=words):
+                verb(text, bad)
+        with pytest.raises(error, match=words):
+            fastmmap.Needles(bad)
+    for bad in (b"abc", "abc", 5, None):
+        with pytest.raises(TypeError):
+            kernel.find_each(text, bad)
+    with pytest.raises(ValueError, match="limit"):
+        kernel.find_each(text, several, limit=-1)
+    with pytest.raises(ValueError, match="threads"):
+        kernel.count(text, several, threads=0)
+    with pytest.raises(TypeError):
+        kernel.count("text", several)
+
+
+def test_of_equal_ones_the_first_counts(kernel):
+    assert kernel.count_each(b"abab", [b"x", b"ab", b"ab"], overlapping=True).tolist() == [0, 2, 0]
+    assert kernel.count_each(b"aBab", [b"x", b"AB", b"ab"], ignorecase=True).tolist() == [0, 2, 0]
+
+
+def test_needles_are_values():
+    needles = fastmmap.Needles(["cat", b"Dog"], ignorecase=True)
+    assert (len(needles), list(needles), needles[1], needles.ignorecase) == (2, [b"cat", b"Dog"], b"Dog", True)
+    copy = pickle.loads(pickle.dumps(needles))
+    assert copy == needles
+    assert hash(copy) == hash(needles)
+    assert copy != fastmmap.Needles(["cat", b"Dog"])
+    assert fastmmap.count(b"CAT dog", copy) == 2
+    assert fastmmap.count(b"CAT dog", fastmmap.Needles(["cat", "dog"])) == 1
+    assert fastmmap.count(b"CAT dog", fastmmap.Needles(["cat", "dog"]), ignorecase=True) == 2
+    assert repr(needles).startswith("<fastmmap.Needles [b'cat', b'Dog'], 2 of them")
+    with pytest.raises(AttributeError):
+        needles.ignorecase = False
+
+
+def test_threads_share_needles(kernel):
+    rng = random.Random(8)
+    texts = [rng.randbytes(30_000).hex().encode() * 3 for _ in range(4)]
+    needles = fastmmap.Needles([b"%x" % rng.getrandbits(12) for _ in range(40)])
+    expected = [kernel.count_each(text, list(needles)).tolist() for text in texts]
+    results = {}
+
+    def work(number):
+        results[number] = [kernel.count_each(text, needles).tolist() for text in texts]
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [results[number] for number in range(4)] == [expected] * 4
+
+
+def test_nothing_stays_exported(kernel):
+    text = bytearray(b"some text some" * 1000)
+    needles = [b"text", b"some"]
+    kernel.find(text, needles), kernel.rfind(text, needles), kernel.count(text, needles)
+    kernel.find_each(text, needles, limit=3), kernel.count_each(text, needles)
+    iterator = kernel.iter_find(text, needles)
+    next(iterator)
+    del iterator
+    text += b"!"
+
+
+def test_pickled_functions():
+    for name in ("find_each", "count_each"):
+        function = pickle.loads(pickle.dumps(getattr(fastmmap, name)))
+        assert function(b"abc", [b"b"]) is not None
+    assert _backend.home("many").name == fastmmap.kernel
+
+
+def test_a_mapping_and_a_path(make):
+    path = make(b"a catalog of dogs")
+    needles = ["cat", "catalog", "dog"]
+    with fastmmap.open(path) as m:
+        for source in (m, path):
+            assert fastmmap.find(source, needles) == 2
+            assert fastmmap.rfind(source, needles) == 13
+            assert fastmmap.find_each(source, needles)[1].tolist() == [1, 2]
+        assert m.find(needles) == 2
+        assert needles in m
+        assert list(m.iter_find(fastmmap.Needles(needles))) == [2, 13]
+        assert m.count_each(needles).tolist() == [0, 1, 1]
+        assert m.find_each(needles)[0].tolist() == [2, 13]
