@@ -9,7 +9,6 @@ from . import _backend, _imports
 from .needles import prepare
 from .parallel import WORTHWHILE, blocks, workers
 from .reference import arguments
-from .reference import many as reference
 from .reference.arguments import END, buffer_within, check_limit, check_threads, clamp, index_or, viewed
 
 TYPE_CHECKING = False
@@ -41,13 +40,14 @@ class ManyVerbs:
         self.name = kernel.name
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
-        return _backend.reduced(self, "many", self.name)
+        kind, arguments = _backend.reduced(self, "many", self.name)
+        return verbs_of if kind is ManyVerbs else kind, arguments
 
     def find(self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any) -> int:
         """The offset at which the first match starts, or -1."""
         search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
         near = min(search.start + NEAR, search.end)
-        found: int = self._kernel.find_first(search.buffer, search.prepared, search.start, search.end, near)
+        found: int = self._kernel.find_first(search.buffer, search.prepared, (search.start, search.end, near))
         if found >= 0 or near == search.end:
             return found
         search.start = near
@@ -58,7 +58,7 @@ class ManyVerbs:
         """The offset at which the last one of all that stand there starts, or -1."""
         search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
         near = max(search.end - NEAR, search.start)
-        found: int = self._kernel.find_last(search.buffer, search.prepared, near, search.end, search.end)
+        found: int = self._kernel.find_last(search.buffer, search.prepared, (near, search.end, search.end))
         if found >= 0 or near == search.start:
             return found
         search.until = near
@@ -223,9 +223,9 @@ class ManyVerbs:
         """The first matches, at most so many: offsets, and needles where they are wanted."""
         numpy = _imports.load("numpy")
 
-        def collect(buffer: Any, prepared: Any, start: int, end: int, until: int, overlapping: bool) -> list[Any]:
+        def collect(buffer: Any, prepared: Any, span: tuple[int, int, int], overlapping: bool) -> list[Any]:
             found, left = [], most
-            with closing(_Released(self._kernel.scan(buffer, prepared, start, end, until, overlapping))) as scan:
+            with closing(_Released(self._kernel.scan(buffer, prepared, span, overlapping))) as scan:
                 room = min(FIRST_ROOM, left)
                 while room:
                     offsets = numpy.empty(room, dtype=numpy.int64)
@@ -289,7 +289,7 @@ class Search:
 
     def scan(self, kernel: Any, start: int, end: int) -> Any:
         """What finds the matches from left to right."""
-        return kernel.scan(self.buffer, self.prepared, start, end, end, self.overlapping)
+        return kernel.scan(self.buffer, self.prepared, (start, end, end), self.overlapping)
 
     def parts(self) -> int:
         """How many parts there are, at most."""
@@ -301,7 +301,7 @@ class Search:
         return blocks(self.start, self.until)
 
     def run(self, work: Any, enough: Any = None, *, back: bool = False, counts: Any = None) -> list[Any]:
-        """work(buffer, prepared, start, end, until, overlapping) for each part, the results in order.
+        """work(buffer, prepared, (start, end, until), overlapping) for each part, the results in order.
 
         Parts end where no match lies, or where matches overlap, anywhere: `until` is where their starts end, and `end`
         what they may read.
@@ -311,14 +311,14 @@ class Search:
         if len(parts) == 1:
             (start, until), reach = parts[0], self.end
             extra = () if counts is None else (counts[0],)
-            return [work(self.buffer, self.prepared, start, reach, until, *options, *extra)]
+            return [work(self.buffer, self.prepared, (start, reach, until), *options, *extra)]
         seams = None if self.overlapping or enough else ManySeams(self)
 
         def part(view: Any, number: int) -> Any:
             start, until = seams.within(view, number) if seams else parts[number]
             reach = until if seams else min(until + self.prepared.longest - 1, self.end)
             extra = () if counts is None else (counts[number],)
-            return work(view, self.prepared, start, reach, until, *options, *extra)
+            return work(view, self.prepared, (start, reach, until), *options, *extra)
 
         numbers = [(number,) for number in range(len(parts))]
         threads = workers(self.threads)
@@ -351,7 +351,7 @@ class ManySeams:
         reach = search.prepared.longest - 1
         low, high = max(bound - reach, search.start), min(bound + 2 * reach + SLACK, search.end)
         offsets, which = numpy.empty(TRIES, dtype=numpy.int64), numpy.empty(TRIES, dtype=numpy.int32)
-        with closing(_Released(search.kernel.scan(view, search.prepared, low, high, high, True))) as scan:
+        with closing(_Released(search.kernel.scan(view, search.prepared, (low, high, high), True))) as scan:
             number = TRIES
             while number == TRIES:
                 number = scan.find_into(offsets, which)
@@ -367,7 +367,10 @@ class ManySeams:
 def verbs_of(name: str) -> ManyVerbs:
     """The verbs for many needles of a kernel, by its name."""
     if name not in _verbs:
-        kernel = reference if name == "python" else _imports.load("fastmmap._many").Kernel(name)
+        if name == "python":
+            from .reference import many as kernel
+        else:
+            kernel = _imports.load("fastmmap._many").Kernel(name)
         _verbs[name] = ManyVerbs(kernel)
     return _verbs[name]
 

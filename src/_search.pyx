@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t
 from arguments cimport *
 from capi cimport *
 from guard cimport *
+from near cimport *
 from offsets cimport *
 from package cimport *
 from scan cimport *
@@ -15,10 +16,6 @@ from walk cimport *
 cdef fm_guard guarded = import_guard()
 cdef fm_question contested = import_contested()
 
-# How far a walk that ends with its first match looks before it releases the GIL or asks for its file's status.
-cdef enum:
-    NEAR_BYTES = 1 << 14
-
 # Offsets that iter_find looks for at a time: one at first, then GROWTH times as many as before, up to 4 KiB of them.
 cdef enum:
     GROWTH = 8
@@ -27,46 +24,6 @@ cdef enum:
 cdef bytes prepare(object needle, bint fold):
     cdef bytes own = needle_bytes(guarded, needle)
     return own.lower() if fold else own
-
-cdef int search(Walk *walk, const Py_buffer *view, Py_ssize_t looked_at=0) except -1:
-    """Walks on until the end, or until the walk has what it has room for. It belongs to a call that has looked at so many
-    bytes before: whether the file is asked for its status depends on all of them."""
-    cdef Watch watching
-    watch_walk(&watching, walk, view)
-    return drive(guarded, walk_step, walk, walk.stop - walk.position + looked_at, &watching)
-
-cdef int search_back(Walk *walk, const Py_buffer *view, Py_ssize_t looked_at=0) except -1:
-    """The mirror. The file must have what was looked at before, too."""
-    cdef Watch watching
-    watch_walk(&watching, walk, view)
-    if watching.memory.ranges:
-        watching.memory.range[0].length += looked_at
-    return drive(guarded, walk_back_step, walk, walk.position - walk.stop + looked_at, &watching)
-
-cdef Py_ssize_t search_near(Walk *walk, const Py_buffer *view, bint back) except -1:
-    """Looks near the start of a walk for what ends it. How many bytes it has looked at in vain; 0 if all is done.
-
-    What is found soon must not cost more than finding it: first a few pages are scanned, as a small call does it, then
-    the first step's bytes, before anybody thinks of threads.
-    """
-    cdef Py_ssize_t stop = walk.stop, start = walk.position, looked_at = 0, reach = NEAR_BYTES
-    while reach <= STEP_BYTES:
-        if back:
-            walk.stop = max(stop, walk.position - reach)
-            search_back(walk, view, looked_at)
-            if walk.match >= 0:
-                return 0
-        else:
-            walk.stop = min(stop, walk.position + reach)
-            if search(walk, view, looked_at) == FULL:
-                return 0
-        if walk.stop == stop:
-            return 0
-        walk.stop = stop
-        looked_at = abs(walk.position - start)
-        reach *= STEP_BYTES // NEAR_BYTES
-    return looked_at
-
 
 cdef class Kernel:
     """The search functions of one kernel, as methods."""
@@ -118,6 +75,10 @@ cdef class Kernel:
         7
         """
         if are_several(needle):
+            few = find_few(guarded, contested, self.kernel, buffer, needle, start, end) if not ignorecase else None
+            if few is not None:
+                check_threads(threads)
+                return few
             return in_many(self.name).find(buffer, needle, start, end, ignorecase=ignorecase, threads=threads)
         cdef Py_buffer view
         cdef Py_ssize_t number, looked_at
@@ -137,12 +98,12 @@ cdef class Kernel:
             if not over(&walk, &view, first, last):
                 return -1
             danger = in_danger(contested, &view)
-            looked_at = 0 if danger else search_near(&walk, &view, False)
+            looked_at = 0 if danger else search_near(guarded, &walk, &view, False)
             if danger or looked_at:
                 number = workers(threads, &view, walk.position, last)
                 if number > 1 or danger:
                     return self.share("find", &view, haystack(buffer, walk.position, last), (own, fold, number))
-                search(&walk, &view, looked_at)
+                search(guarded, &walk, &view, looked_at)
             return offset
         finally:
             PyBuffer_Release(&view)
@@ -198,13 +159,13 @@ cdef class Kernel:
             if not over_backward(&walk, &view, first, last):
                 return -1
             danger = in_danger(contested, &view)
-            looked_at = 0 if danger else search_near(&walk, &view, True)
+            looked_at = 0 if danger else search_near(guarded, &walk, &view, True)
             if danger or looked_at:
                 last = min(last, walk.position + len(own) - 1)
                 number = workers(threads, &view, first, last)
                 if number > 1 or danger:
                     return self.share("rfind", &view, haystack(buffer, first, last), (own, fold, number))
-                search_back(&walk, &view, looked_at)
+                search_back(guarded, &walk, &view, looked_at)
             return walk.match
         finally:
             PyBuffer_Release(&view)
@@ -261,7 +222,7 @@ cdef class Kernel:
                 return self.share("count", &view, haystack(buffer, first, last), (own, overlap, fold, number))
             begin(&walk, self.kernel, own, fold, overlap)
             if over(&walk, &view, first, last):
-                search(&walk, &view)
+                search(guarded, &walk, &view)
             return walk.matches
         finally:
             PyBuffer_Release(&view)
@@ -341,7 +302,7 @@ cdef class Kernel:
                 walk.out, walk.capacity = <int64_t *> room.buf, room.len // <Py_ssize_t> sizeof(int64_t)
                 walk.added = added
                 if over(&walk, &view, start, end):
-                    search(&walk, &view)
+                    search(guarded, &walk, &view)
                 return walk.matches
             finally:
                 PyBuffer_Release(&view)

@@ -42,7 +42,7 @@ cdef class Matches:
         try:
             self.room = min(self.room * GROWTH, <Py_ssize_t> BATCH) if self.room else 1
             self.walk.out, self.walk.capacity, self.walk.matches = self.batch, self.room, 0
-            answer = search(&self.walk, &self.held.view)
+            answer = search(guarded, &self.walk, &self.held.view)
         finally:
             self.running = False
             if answer == DONE:

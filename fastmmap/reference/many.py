@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from .arguments import Readable
 
+    Span = tuple[int, int, int]
+
 name = "python"
 
 
@@ -68,26 +70,28 @@ def workers(buffer: Readable, threads: Any, start: int) -> int:
     return 1
 
 
-def find_first(buffer: Readable, prepared: Prepared, start: int, end: int, until: int) -> int:
-    """The offset at which the first match starts, or -1. It starts in [start, until), and ends at `end` at most."""
-    with readable(buffer) as view, closing(prepared.matches(view, start, end, until, True)) as found:  # type: ignore[type-var]
+def find_first(buffer: Readable, prepared: Prepared, span: Span) -> int:
+    """The offset at which the first match starts, or -1.
+
+    `span` is start, end and until: it starts in [start, until), and ends at `end` at most.
+    """
+    with readable(buffer) as view, closing(prepared.matches(view, *span, True)) as found:  # type: ignore[type-var]
         return next(found, (-1, 0))[0]
 
 
-def find_last(buffer: Readable, prepared: Prepared, start: int, end: int, until: int) -> int:
+def find_last(buffer: Readable, prepared: Prepared, span: Span) -> int:
     """The offset at which the last one of all that stand there starts, or -1."""
+    start, end, until = span
     options = {"ignorecase": prepared.fold}
     found = (rfind(buffer, each, start, min(end, until + len(each) - 1), **options) for each in prepared.needles)
     return max(found, default=-1)
 
 
-def count_all(
-    buffer: Readable, prepared: Prepared, start: int, end: int, until: int, overlapping: bool, counts: Any = None
-) -> int:
+def count_all(buffer: Readable, prepared: Prepared, span: Span, overlapping: bool, counts: Any = None) -> int:
     """How many matches there are. Adds those of each needle to its place in an int64 array, if there is one."""
     number = 0
     with readable(buffer) as view:
-        for _, index in prepared.matches(view, start, end, until, overlapping):
+        for _, index in prepared.matches(view, *span, overlapping):
             number += 1
             if counts is not None:
                 counts[index] += 1
@@ -97,11 +101,9 @@ def count_all(
 class ManyMatches:
     """A search that goes on."""
 
-    def __init__(
-        self, buffer: Readable, prepared: Prepared, start: int, end: int, until: int, overlapping: bool
-    ) -> None:
+    def __init__(self, buffer: Readable, prepared: Prepared, span: Span, overlapping: bool) -> None:
         self._view = haystack(buffer)
-        self._found = prepared.matches(self._view, start, end, until, overlapping)
+        self._found = prepared.matches(self._view, *span, overlapping)
 
     def find_into(self, offsets: Any, which: Any = None) -> int:
         """Writes the next matches into an int64 array, and into an int32 array of that length which needle each is.
