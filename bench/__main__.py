@@ -7,23 +7,26 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from . import charts, corpora, notes, report, run
+from . import charts, corpora, needles, notes, report, run
+from .engines import Engine, engines
 from .measure import WrongAnswer
 
 HERE = Path(__file__).parent
+# Rows that aren't made from cases, by what --only calls them.
+PARTS = {"notes": "those of the notes", "needles": "those of many needles"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="python -m bench", description="Measures fastmmap against its peers.")
     options.add_argument("--size", choices=list(corpora.SIZES), default="1G", help="the largest corpus (1G)")
-    options.add_argument("--only", metavar="VERB", help=f"the rows of one verb: {', '.join(run.verbs())}; 'notes' for "
-                         "those of the notes alone")  # fmt: skip
+    parts = "; ".join(f"'{part}' for {which}" for part, which in PARTS.items())
+    options.add_argument("--only", metavar="VERB", help=f"the rows of one verb: {', '.join(run.verbs())}; {parts}")
     options.add_argument("--data", metavar="DIR", type=Path, default=HERE / "data", help="where the corpora are kept")
     options.add_argument("--out", metavar="FILE", type=Path, default=HERE / "data" / "latest.json", help="the record")
     options.add_argument("--budget", metavar="S", type=float, default=0.5, help="seconds for an engine on a row (0.5)")
@@ -32,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--from", metavar="FILE", dest="record", type=Path, help="shows a record; measures nothing")
     options.add_argument("--answers", action="store_true", help="computes the expected answers anew, from bytes alone")
     chosen = options.parse_args(arguments)
-    if chosen.only not in (None, "notes") and not any(chosen.only and chosen.only in verb for verb in run.verbs()):
-        options.error(f"no row is of {chosen.only!r}: --only takes {', '.join(run.verbs())} or notes")
+    if chosen.only not in (None, *PARTS) and not any(chosen.only and chosen.only in verb for verb in run.verbs()):
+        options.error(f"no row is of {chosen.only!r}: --only takes {', '.join((*run.verbs(), *PARTS))}")
     try:
         return perform(chosen)
     except Unusable as error:
@@ -110,23 +113,27 @@ def show(console: Console, record: dict) -> None:
         report.show(console, row)
 
 
+def chosen_rows(chosen: argparse.Namespace, known: list[Engine]) -> Iterator[dict[str, Any]]:
+    """The rows that --only asks for, or all."""
+    if chosen.only in (None, "notes"):
+        yield from notes.run_all(chosen.data, chosen.size, chosen.budget)
+    if chosen.only in (None, "needles"):
+        yield from needles.run_all(chosen.data, chosen.size, known, chosen.budget)
+    if chosen.only not in PARTS:
+        yield from run.run_all(chosen.data, chosen.size, chosen.only, known, chosen.budget)
+
+
 def measure(chosen: argparse.Namespace, console: Console) -> dict:
-    """Runs the cases, printing each table as it is done."""
+    """Measures, printing each table as it is done; first of all why which engines are missing."""
     began, rows, machine = time.monotonic(), [], run.machine()
     console.print(machine)
     chosen.data.mkdir(parents=True, exist_ok=True)
-    results = notes.run_all(chosen.data, chosen.size, chosen.budget) if chosen.only in (None, "notes") else []
-    for row in results:
+    known, missing = engines()
+    for name, reason in missing.items():
+        console.print(f"[yellow]{name} is left out: {reason}[/]")
+    for row in chosen_rows(chosen, known):
         rows.append(row)
         report.show(console, row)
-    if chosen.only != "notes":
-        for result in run.run_all(chosen.data, chosen.size, chosen.only, chosen.budget):
-            if isinstance(result, dict):
-                for name, reason in result.items():
-                    console.print(f"[yellow]{name} is left out: {reason}[/]")
-                continue
-            rows.append(result.record())
-            report.show(console, rows[-1])
     console.print(f"every answer was the expected one; {time.monotonic() - began:.0f} seconds")
     return {"machine": machine, "rows": rows}
 

@@ -21,7 +21,7 @@ def colour(engine: str) -> str:
 
 
 def draw(record: dict[str, Any], folder: Path) -> None:
-    """Writes one picture for each verb, and one for the notes."""
+    """Writes one picture for each verb, one for the notes, and one for the needles."""
     folder.mkdir(parents=True, exist_ok=True)
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in record["rows"]:

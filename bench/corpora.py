@@ -1,11 +1,13 @@
 """The corpora: made from a seed, never downloaded, and checked against a checksum before anything is measured on them.
 
-Each is 8 MiB made once and repeated. How a file was written decides what touching its pages costs (large pieces get
-large folios), so files come in two kinds: written in pieces of 8 MiB, and of 4 KiB.
+Each is 8 MiB made once and repeated; those of `texts.py` are half a MiB, repeated within it. How a file was written
+decides what touching its pages costs (large pieces get large folios), so files come in two kinds: written in pieces of
+8 MiB, and of 4 KiB.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -13,6 +15,8 @@ import zlib
 from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
+
+from . import texts
 
 UNIT = 8 << 20
 PIECES = {"8M": 8 << 20, "4K": 4 << 10}
@@ -107,6 +111,11 @@ def dna(rng: random.Random) -> bytes:
     return b"\n".join(bases[i : i + 60] for i in range(0, UNIT, 60))
 
 
+def structured(kind: texts.Kind, rng: random.Random) -> bytes:
+    """A kind of structured text. The unit ends where a text does, so every seam is that of two texts."""
+    return texts.text(kind, rng) * (UNIT // texts.SIZE)
+
+
 CORPORA: dict[str, Callable[[random.Random], bytes]] = {
     "english": english,
     "the": lambda rng: english(rng, the=3300),
@@ -116,6 +125,7 @@ CORPORA: dict[str, Callable[[random.Random], bytes]] = {
     "repeated": lambda rng: b"a" * UNIT,
     "runs": lambda rng: (b"a" * 127 + b"b") * (UNIT // 128),
     "giant-line": lambda rng: english(rng).replace(b"\n", b" "),
+    **{name: functools.partial(structured, kind) for name, kind in texts.KINDS.items()},
 }
 
 # zlib.crc32 of each unit: the expected answers hold for these bytes and no others.
@@ -128,6 +138,18 @@ CHECKSUMS = {
     "repeated": 3458071902,
     "runs": 562503644,
     "giant-line": 932095688,
+    "json-lines": 632650955,
+    "key-value": 3978280526,
+    "syslog": 4279059806,
+    "access-log": 4195340185,
+    "csv": 1770040584,
+    "sql": 1062051001,
+    "fastq": 2701296561,
+    "source": 2426261660,
+    "cyrillic": 2637233338,
+    "chinese": 4098401867,
+    "hexdump": 323698175,
+    "utf-16": 1772626551,
 }
 
 

@@ -109,7 +109,7 @@ class Runner:
 
 
 def race(runners: list[Runner], budget: float) -> list[Timing]:
-    """Times the runners in turns: twice, then until `budget` seconds are used, and MOST_RUNS times at most."""
+    """Checks and watches each runner once, and times them in turns."""
     samples: dict[str, list[float]] = {}
     peaks, used = {}, {}
     for runner in runners:
@@ -118,6 +118,17 @@ def race(runners: list[Runner], budget: float) -> list[Timing]:
         runner.check(answer)
         # What takes long is measured once, by its check.
         samples[runner.engine] = [seconds] if seconds > SLOW * budget else []
+    used |= take_turns(runners, budget, samples)
+    return [
+        Timing(name, statistics.median(done), min(done), max(done), len(done), peaks[name], *used[name])
+        for name, done in samples.items()
+    ]
+
+
+def take_turns(runners: list[Runner], budget: float, samples: dict[str, list[float]]) -> dict[str, tuple[int, int]]:
+    """Adds to each runner's seconds: twice, then until `budget` is used, and MOST_RUNS times at most. Returns what the
+    last runs used."""
+    used = {}
     for _ in range(MOST_RUNS):
         for runner in runners:
             done = samples[runner.engine]
@@ -127,10 +138,7 @@ def race(runners: list[Runner], budget: float) -> list[Timing]:
             answer, seconds, used[runner.engine] = timed(runner.run)
             runner.check(answer)
             done.append(seconds)
-    return [
-        Timing(name, statistics.median(done), min(done), max(done), len(done), peaks[name], *used[name])
-        for name, done in samples.items()
-    ]
+    return used
 
 
 # --- the machine's own limits ---

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 # How much slower, relative to the machine's own limit, a row may be before --compare lists it: machines are noisy.
@@ -16,6 +17,8 @@ SLOWER = 0.85
 
 def table(row: dict[str, Any]) -> Table:
     """One case: its engines, fastest first."""
+    if "ratios" in row["timings"][0]:
+        return needles_table(row)
     return append_table(row) if "lost" in row["timings"][0] else plain_table(row)
 
 
@@ -26,7 +29,7 @@ def titled(row: dict[str, Any], numbers: tuple[str, ...], words: tuple[str, ...]
     for heading in numbers:
         result.add_column(heading, justify="right")
     for heading in words:
-        result.add_column(heading)
+        result.add_column(heading, overflow="fold")
     return result
 
 
@@ -45,6 +48,18 @@ def append_table(row: dict[str, Any]) -> Table:
             timing["lost"],
             timing["reader"],
         )
+    return result
+
+
+def needles_table(row: dict[str, Any]) -> Table:
+    """Many needles: each engine's speed, and how many times it takes as long as fastmmap."""
+    numbers = ("GB/s", "of memory speed", "times fastmmap's", "tenth percentile", "worst")
+    result = titled(row, numbers, words=("of the needle", "in"))
+    for timing in sorted(row["timings"], key=lambda timing: timing["seconds"]):
+        rate, ratios = row["bytes"] / timing["seconds"], timing["ratios"]  # there are none of fastmmap itself
+        times = [f"{ratios[name]:.2f}" for name in ("mean", "tenth", "worst")] if ratios else [""] * 3
+        worst = [escape(ratios[name]) for name in ("needle", "text")] if ratios else [""] * 2
+        result.add_row(timing["engine"], f"{rate / 1e9:.2f}", f"{rate / row['limit']:.0%}", *times, *worst)
     return result
 
 

@@ -23,7 +23,7 @@ import fastmmap
 from fastmmap import system
 
 from . import appends, behaviour, corpora
-from .engines import READ, UNCOUNTED, Engine, Job, applies, engines, summary
+from .engines import READ, UNCOUNTED, Engine, Job, applies, summary
 from .measure import Runner, WrongAnswer, copy_speed, race, read_speed
 
 if sys.version_info >= (3, 11):
@@ -93,7 +93,7 @@ class Row:
 
 
 def verbs() -> list[str]:
-    """What there are rows of, besides the notes."""
+    """What there are cases of."""
     return list(dict.fromkeys(entry["verb"] for entry in tomllib.loads((HERE / "cases.toml").read_text())["case"]))
 
 
@@ -283,9 +283,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def run_all(folder: Path, largest: str, only: str | None, budget: float) -> Iterator[Row | dict[str, str]]:
-    """Every row as it is measured; first of all why which engines are missing."""
-    known, missing = engines()
-    yield missing
+def run_all(
+    folder: Path, largest: str, only: str | None, known: list[Engine], budget: float
+) -> Iterator[dict[str, Any]]:
+    """The row of every case as it is measured."""
     for case in cases(largest, only):
-        yield run_case(case, folder, known, budget)
+        yield run_case(case, folder, known, budget).record()

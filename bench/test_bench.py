@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from bench import __main__ as command
-from bench import charts, corpora, engines, notes, report, run
+from bench import charts, corpora, engines, needles, notes, report, run
 from bench.measure import WrongAnswer
 
 
@@ -109,7 +109,7 @@ def test_the_notes_ways_agree(folder):
     assert [row["title"] for row in rows] == [f"notes: {comparison.title}" for comparison in notes.COMPARISONS]
 
 
-@pytest.mark.parametrize("verb", [*run.verbs(), "notes"])
+@pytest.mark.parametrize("verb", [*run.verbs(), *command.PARTS])
 def test_each_only_in_a_fresh_clone(verb, tmp_path, monkeypatch, capsys):
     """Where there is no folder for the corpora yet. A row of each is enough."""
     monkeypatch.setattr(run, "cases", lambda largest, only: [case_of(only)])
@@ -118,6 +118,7 @@ def test_each_only_in_a_fresh_clone(verb, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, "LARGER_RECORDS", 1 << 16)
     monkeypatch.setattr(run, "compare", lambda *arguments: None)  # the answers are for as many records as there are
     monkeypatch.setattr(notes, "COMPARISONS", notes.COMPARISONS[:1])
+    monkeypatch.setattr(needles, "EACH", 1)
     folder = tmp_path / "bench" / "data"
     options = ["--size", "1M", "--budget", "0", "--data", str(folder), "--out", str(folder / "latest.json")]
     assert command.main(["--only", verb, *options]) == 0
