@@ -1,4 +1,4 @@
-"""The probes of a needle: the bytes by which a kernel tells candidates. The first two or three are looked at everywhere.
+"""The probes of a needle: the bytes by which a kernel tells candidates. The first few are looked at everywhere.
 
 All bytes of a needle of up to FM_PROBES bytes are probes, so its candidates are its matches. A longer one has SPREAD.
 """
@@ -70,7 +70,7 @@ cdef inline void choose_probes(fm_needle *needle, const fm_kernel *kernel, const
     cdef size_t k, partner, together, fewest = <size_t> -1, first = 0, second = needle.length - 1
     cdef size_t[SEEDS] seeds
     take_sample(&sample, needle, hay, starts)
-    best_witnesses.number = 0
+    best_witnesses.number = best_witnesses.standing = 0
     for k in range(rarest(needle, sample.seen, seeds)):
         find_witnesses(&witnesses, &sample, needle, kernel, seeds[k])
         together = rarest_beside(needle, &witnesses, sample.seen, seeds[k], seeds[k], &partner)
@@ -83,7 +83,7 @@ cdef inline void choose_probes(fm_needle *needle, const fm_kernel *kernel, const
     needle.looks = 2
     if needle.probes > 2 and fewest > 0:
         keep_witnesses(&best_witnesses, needle, second)
-        together = rarest_beside(needle, &best_witnesses, sample.seen, first, second, &partner)
+        rarest_beside(needle, &best_witnesses, sample.seen, first, second, &partner)
         probe_first(needle, 2, partner)
         needle.looks = 3
 

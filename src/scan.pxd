@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t
 
 cdef extern from "scan/kernel.h" nogil:
     enum: FM_PROBES
+    enum: FM_MOST_LOOKS
     enum: FM_STEP
     enum: FM_WINDOW
 

@@ -35,11 +35,12 @@ cdef enum:
     LEAP = 16
 
 # Probes are chosen by a sample where so much is left to scan that it costs next to nothing; and anew, of what comes next,
-# when so many groups of starts were worth a closer look for nothing: that has cost as much as the choice. Where it
-# changes nothing, twice as many are let pass the next time. The first probes are watched from step to smaller step.
+# when so many groups of starts were worth a closer look for nothing: that has cost as much as the choice. Where that comes
+# soon again, one in RARE bytes, twice as many are let pass the next time. The first probes are watched from step to smaller step.
 cdef enum:
     CHOOSE_ABOVE = 1 << 22
     PATIENCE = 1 << 8
+    RARE = 1 << 11
     WATCHED_BYTES = 1 << 16
 
 # A search for one match looks at so many starts byte by byte before it sets a kernel to work, and no longer than the
@@ -69,6 +70,7 @@ cdef struct Walk:
     size_t batch            # candidates to ask for at once: few at first, so that an early match ends the walk early
     bint glancing           # one match is wanted, and may be near
     bint chosen             # whether the probes were chosen by a sample
+    Py_ssize_t chosen_at    # where
     Py_ssize_t wasted       # groups of starts that were looked at closer for nothing, since then
     Py_ssize_t patience     # how many may be, before the probes are chosen anew
     Py_ssize_t budget       # what failed attempts may still cost
@@ -98,7 +100,7 @@ cdef inline void begin(Walk *walk, const fm_kernel *kernel, bytes needle, bint f
     walk.batch = FM_STEP
     walk.glancing = False
     walk.chosen = length <= 2
-    walk.wasted = 0
+    walk.wasted = walk.chosen_at = 0
     walk.patience = <Py_ssize_t> PATIENCE if length > 2 else PY_SSIZE_T_MAX
     walk.budget = FIRST_BUDGET
     walk.linear = False
@@ -195,13 +197,15 @@ cdef inline bint should_choose(const Walk *walk, Py_ssize_t left) noexcept nogil
 
 cdef inline void choose_anew(Walk *walk, Py_ssize_t low, Py_ssize_t high) noexcept nogil:
     """Chooses the probes by what stands in [low, high)."""
-    cdef size_t first = walk.needle.probe[0], second = walk.needle.probe[1]
+    cdef Py_ssize_t scanned = max(walk.position - walk.chosen_at, walk.chosen_at - walk.position)
+    cdef bint soon = walk.chosen and scanned // RARE < walk.wasted, many = walk.needle.looks == FM_MOST_LOOKS
     choose_probes(&walk.needle, walk.kernel, walk.hay + low, high - low)
-    if walk.needle.probe[0] == first and walk.needle.probe[1] == second:
-        walk.patience *= 2
-    else:
-        walk.patience = PATIENCE
-    walk.chosen = True
+    # Where false candidates came soon after the last choice, the next will hardly be better: in a text of four letters
+    # all probes are common. It takes more of them then.
+    walk.patience = 2 * walk.patience if soon else PATIENCE
+    if (soon or many) and walk.needle.looks == 3 and walk.needle.probes >= FM_MOST_LOOKS:
+        walk.needle.looks = FM_MOST_LOOKS
+    walk.chosen, walk.chosen_at = True, walk.position
     walk.wasted = 0
 
 cdef inline int walk_step(void *context) noexcept nogil:

@@ -14,12 +14,15 @@
 
 #define FM_PROBES 16
 
+/* How many of them are looked at everywhere at most: in a text of four letters fewer hold nearly everywhere. */
+#define FM_MOST_LOOKS 5
+
 /* A needle made ready for scanning. */
 typedef struct {
     const uint8_t *bytes; /* lower case when fold is set */
     size_t length;        /* at least 1 */
     size_t probes;        /* how many probes there are: 1 to FM_PROBES */
-    size_t looks;         /* how many of them are looked at everywhere: 1 if there is but one, else 2 or 3 */
+    size_t looks;         /* how many of them are looked at everywhere: 1, 2, 3 or FM_MOST_LOOKS */
     size_t probe[FM_PROBES]; /* offsets in the needle. The first `looks` should stand together rarely */
     int fold;             /* ASCII letters match in either case */
     int apart;            /* a candidate that overlaps the one before it isn't listed; only where all bytes are probes */

@@ -18,7 +18,7 @@
  *   MANY_SCAN         the function for many needles, which many.h makes, or NULL
  *
  * and gets fm_NAME. How it goes: for WIDTH starts at a time the haystack is loaded at the offsets of the first probes,
- * two or three, and compared with them. Four vectors are tested with one branch, because with rare probes nearly all of
+ * two to five, and compared with them. Four vectors are tested with one branch, because with rare probes nearly all of
  * them are empty. Where one isn't, the other probes are compared as well, and the lanes where all hold are candidates.
  *
  * Memory: a vector that covers starts [i, i + WIDTH) reads hay[i + p] to hay[i + WIDTH - 1 + p] for each probe p, so
@@ -211,7 +211,9 @@ INLINE void FN(take_any)(FN(taken) *taken, uint64_t mask, size_t base, const fm_
 INLINE size_t FN(scan)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out, size_t capacity,
                        fm_progress *progress, const int list, const int looks, const int fold)
 {
-    const FN(probe) probes[3] = {FN(splat)(needle, 0), FN(splat)(needle, looks > 1), FN(splat)(needle, looks > 2 ? 2 : 0)};
+    FN(probe) probes[FM_MOST_LOOKS];
+    for (int k = 0; k < looks; k++)
+        probes[k] = FN(splat)(needle, k);
     const uint32_t *full = list ? out + (capacity - FM_STEP) : NULL;
     FN(taken) taken = {out, 0, 0, 0};
     HIT hits[4];
@@ -258,7 +260,9 @@ INLINE size_t FN(scan)(const uint8_t *hay, size_t starts, const fm_needle *needl
 INLINE size_t FN(scan_back)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out,
                             fm_progress *progress, const int looks, const int fold)
 {
-    const FN(probe) probes[3] = {FN(splat)(needle, 0), FN(splat)(needle, looks > 1), FN(splat)(needle, looks > 2 ? 2 : 0)};
+    FN(probe) probes[FM_MOST_LOOKS];
+    for (int k = 0; k < looks; k++)
+        probes[k] = FN(splat)(needle, k);
     uint32_t *end = out;
     size_t closer = 0;
     HIT hits[4];
@@ -303,8 +307,9 @@ INLINE size_t FN(scan_back)(const uint8_t *hay, size_t starts, const fm_needle *
 #define BY_NEEDLE(scan, ...)                                                                                        \
     (needle->looks == 1   ? needle->fold ? scan(__VA_ARGS__, 1, 1) : scan(__VA_ARGS__, 1, 0)                        \
      : needle->looks == 2 ? needle->fold ? scan(__VA_ARGS__, 2, 1) : scan(__VA_ARGS__, 2, 0)                        \
-     : needle->fold       ? scan(__VA_ARGS__, 3, 1)                                                                 \
-                          : scan(__VA_ARGS__, 3, 0))
+     : needle->looks == 3 ? needle->fold ? scan(__VA_ARGS__, 3, 1) : scan(__VA_ARGS__, 3, 0)                        \
+     : needle->fold       ? scan(__VA_ARGS__, FM_MOST_LOOKS, 1)                                                     \
+                          : scan(__VA_ARGS__, FM_MOST_LOOKS, 0))
 
 TARGET static size_t FN(forward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out,
                                  size_t capacity, fm_progress *progress)
