@@ -226,48 +226,69 @@ cdef inline void read_rows(ManyWalk *walk, Py_ssize_t end) noexcept nogil:
     walk.rows_read, walk.rows_given = size, 0
 
 cdef inline void list_rows(ManyWalk *walk) noexcept nogil:
-    """Lists what the rows say, as much as there is room for."""
+    """Lists what the rows say, as much as there is room for. Without `overlapping` that is the longest of those that
+    start together, and on behind it."""
     cdef const Automaton *automaton = walk.automaton
-    cdef int32_t row
-    cdef Py_ssize_t first
-    walk.listed = walk.given = 0
-    while walk.rows_given < walk.rows_read and walk.listed + automaton.most_together <= automaton.room:
-        row = walk.rows[walk.rows_given]
-        first = walk.listed
-        while row >= 0:
-            walk.found[walk.listed] = <uint64_t> walk.rows_given << 32 | order_of(walk, automaton.needle[row])
-            walk.listed += 1
-            if not walk.overlapping:
-                break
-            row = automaton.link[row]
-        if walk.listed - first > 1:
-            sort_found(walk.found + first, walk.listed - first)
-        walk.rows_given += 1
+    cdef const int32_t *rows = walk.rows
+    cdef uint64_t *found = walk.found
+    cdef Py_ssize_t i = walk.rows_given, read = walk.rows_read, listed = 0, first, room = automaton.room
+    cdef int32_t row, needle
+    if not walk.overlapping:
+        i = max(i, min(walk.next_start - walk.base, read))
+        while i < read and listed < room:
+            row = rows[i]
+            if row < 0:
+                i += 1
+                continue
+            needle = automaton.needle[row]
+            found[listed] = <uint64_t> i << 32 | <uint64_t> needle
+            listed += 1
+            i += walk.needles[needle].length
+        i = min(i, read)
+    else:
+        room -= automaton.most_together
+        while i < read and listed <= room:
+            row, first = rows[i], listed
+            while row >= 0:
+                found[listed] = <uint64_t> i << 32 | order_of(walk, automaton.needle[row])
+                listed += 1
+                row = automaton.link[row]
+            if listed - first > 1:
+                sort_found(found + first, listed - first)
+            i += 1
+    walk.rows_given, walk.listed, walk.given = i, listed, 0
 
 # --- what was found ---
 
 cdef inline void take_found(ManyWalk *walk) noexcept nogil:
     """Takes what is wanted of what was listed, as much as there is room for."""
-    cdef Py_ssize_t start
-    cdef int32_t needle
+    cdef const uint64_t *found = walk.found
+    cdef const Needle *needles = walk.needles
     cdef const Needle *each
-    while walk.given < walk.listed and walk.matches < walk.capacity:
-        start = walk.base + <Py_ssize_t> (walk.found[walk.given] >> 32)
-        needle = <int32_t> (walk.found[walk.given] & 0xffffffffu)
-        walk.given += 1
-        each = &walk.needles[walk.by_index[needle] if walk.overlapping else needle]
-        if not walk.overlapping:
-            if start < walk.next_start:
+    cdef int64_t *out = walk.out
+    cdef int32_t *which = walk.which
+    cdef int64_t *counts = walk.counts
+    cdef Py_ssize_t given = walk.given, listed = walk.listed, matches = walk.matches, capacity = walk.capacity
+    cdef Py_ssize_t start, base = walk.base, next_start = walk.next_start, last = walk.last
+    cdef bint overlapping = walk.overlapping
+    cdef int32_t order
+    while given < listed and matches < capacity:
+        start, order = base + <Py_ssize_t> (found[given] >> 32), <int32_t> (found[given] & 0xffffffffu)
+        given += 1
+        each = &needles[walk.by_index[order] if overlapping else order]
+        if not overlapping:
+            if start < next_start:
                 continue
-            walk.next_start = start + each.length
-        walk.last = start
-        if walk.out != NULL:
-            walk.out[walk.matches] = start
-        if walk.which != NULL:
-            walk.which[walk.matches] = each.index
-        if walk.counts != NULL:
-            walk.counts[each.index] += 1
-        walk.matches += 1
+            next_start = start + each.length
+        last = start
+        if out != NULL:
+            out[matches] = start
+        if which != NULL:
+            which[matches] = each.index
+        if counts != NULL:
+            counts[each.index] += 1
+        matches += 1
+    walk.given, walk.matches, walk.next_start, walk.last = given, matches, next_start, last
 
 cdef inline int compare_found(const void *one, const void *other) noexcept nogil:
     cdef uint64_t a = (<const uint64_t *> one)[0], b = (<const uint64_t *> other)[0]

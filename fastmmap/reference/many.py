@@ -121,7 +121,7 @@ class ManyMatches:
     def release(self) -> None:
         """Lets go of the buffer."""
         self._found.close()  # type: ignore[attr-defined]
-        self._view.release()
+        self._view.__exit__(None, None, None)  # not `release` alone: see `held`
 
 
 scan = ManyMatches

@@ -35,6 +35,9 @@ LEFT = [0, 1, 2, 3, 7, 8, 31, 32, 33, 47, PAGES - 2, PAGES - 1]
 
 
 # What reads all of a buffer, in whatever order: from its end, in parts, or as the C library likes to copy.
+# None of these stands there; the last makes the filter find candidates everywhere.
+MANY = [b"never", b"neither", b"xxxxxxxxxxxxy"]
+
 READS = {
     "find": lambda k, b: k.find(b, b"never"),
     "find a byte": lambda k, b: k.find(b, b"y"),
@@ -52,6 +55,12 @@ READS = {
     "a needle": lambda k, b: k.find(b"abc", b),
     "a record": lambda k, b: k.append(bytearray(SIZE), 0, b),
     "a stage's record": lambda k, b: k.Stage(bytearray(SIZE)).append(b),
+    "find many": lambda k, b: k.find(b, MANY),
+    "rfind many": lambda k, b: k.rfind(b, MANY),
+    "count many": lambda k, b: k.count(b, MANY),
+    "find_each": lambda k, b: k.find_each(b, MANY),
+    "count_each": lambda k, b: k.count_each(b, MANY, overlapping=True),
+    "iter_find many": lambda k, b: list(k.iter_find(b, MANY)),
 }
 
 
@@ -175,6 +184,12 @@ RANGED = {
     "find_all": lambda k, b, *range: k.find_all(b, b"never", *range),
     "iter_find": lambda k, b, *range: list(k.iter_find(b, b"never", *range)),
     "line_starts": lambda k, b, *range: k.line_starts(b, *range),
+    "find many": lambda k, b, *range: k.find(b, MANY, *range),
+    "rfind many": lambda k, b, *range: k.rfind(b, MANY, *range),
+    "count many": lambda k, b, *range: k.count(b, MANY, *range),
+    "find_each": lambda k, b, *range: k.find_each(b, MANY, *range),
+    "count_each": lambda k, b, *range: k.count_each(b, MANY, *range, overlapping=True),
+    "iter_find many": lambda k, b, *range: list(k.iter_find(b, MANY, *range)),
 }
 
 
