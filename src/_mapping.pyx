@@ -18,6 +18,7 @@ from libc.string cimport memcpy
 from arguments cimport *
 from capi cimport *
 from files cimport fm_file, fm_look
+from fresh cimport *
 from guard cimport *
 from memory cimport *
 from package cimport *
@@ -283,7 +284,11 @@ cdef class Mapping:
                 count = PySlice_AdjustIndices(view.len, &start, &stop, step)
                 data = PyBytes_FromStringAndSize(NULL, count)
                 watch_span(&watching, &view, start, step, count)
-                copy_strided(PyBytes_AS_STRING(data), 1, <char *> view.buf + start, step, count, &watching)
+                if step == 1 and count >= FRESH_BYTES and self.descriptor >= 0 and self.flags & MAP_SHARED:
+                    copy_from_file(guarded, self.descriptor, self.offset + start, PyBytes_AS_STRING(data),
+                                   <char *> view.buf + start, count, &watching)
+                else:
+                    copy_strided(PyBytes_AS_STRING(data), 1, <char *> view.buf + start, step, count, &watching)
                 return data
             finally:
                 PyBuffer_Release(&view)
