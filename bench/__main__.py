@@ -13,13 +13,17 @@ from typing import Any
 
 from rich.console import Console
 
-from . import charts, corpora, needles, notes, report, run
+from . import charts, corpora, needles, notes, report, run, together
 from .engines import Engine, engines
 from .measure import WrongAnswer
 
 HERE = Path(__file__).parent
 # Rows that aren't made from cases, by what --only calls them.
-PARTS = {"notes": "those of the notes", "needles": "those of many needles"}
+PARTS = {
+    "notes": "those of the notes",
+    "needles": "many needles, one by one",
+    "many": "many needles at once",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -119,6 +123,8 @@ def chosen_rows(chosen: argparse.Namespace, known: list[Engine]) -> Iterator[dic
         yield from notes.run_all(chosen.data, chosen.size, chosen.budget)
     if chosen.only in (None, "needles"):
         yield from needles.run_all(chosen.data, chosen.size, known, chosen.budget)
+    if chosen.only in (None, "many"):
+        yield from together.run_all(chosen.data, chosen.size, chosen.budget)
     if chosen.only not in PARTS:
         yield from run.run_all(chosen.data, chosen.size, chosen.only, known, chosen.budget)
 

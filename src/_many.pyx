@@ -54,6 +54,7 @@ cdef class Scan:
         self.walk.fold = prepared.fold
         self.walk.block, self.walk.more_dense = FIRST_BLOCK, FEWEST_DENSE
         self.walk.capacity = PY_SSIZE_T_MAX
+        self.walk.patience = FALSE_CANDIDATES + FALSE_FOR_EACH * prepared.number
         self.walk.last = -1
         if self.walk.position >= self.walk.until:
             return 0
@@ -100,7 +101,7 @@ cdef class Scan:
         finally:
             free(sample)
         walk.filter = &self.filter.filter
-        walk.sampled, walk.wasted = True, 0
+        walk.sampled, walk.wasted, walk.patience = True, 0, 4 * walk.patience
         return 0
 
     cdef int use_automaton(self) except -1:

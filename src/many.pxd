@@ -26,11 +26,13 @@ cdef enum:
     FEWEST_DENSE = 4
     MOST_DENSE = 256
 
-# A filter that was made without a sample of the text is given up for one with it where there is so much to scan, or when
-# so many candidates were false.
+# A filter that was made without a sample of a text is given up for one with it where there is so much to scan. Any is given
+# up when too many candidates were false: so many and more for each needle, for a filter for many takes time to make; and
+# the next time four times as many.
 cdef enum:
     SAMPLE_WORTHWHILE = 1 << 20
     FALSE_CANDIDATES = 1 << 12
+    FALSE_FOR_EACH = 1 << 6
 
 # What a step answers besides: a filter by a sample of the text is needed, or the automaton.
 cdef enum:
@@ -52,8 +54,8 @@ cdef struct ManyWalk:
     Py_ssize_t block            # how many starts to look at next
     bint overlapping
     bint fold
-    bint sampled                # whether the filter was made by a sample, or can't be
-    Py_ssize_t wasted           # false candidates since then
+    bint sampled                # whether the filter was made by a sample, perhaps of another text
+    Py_ssize_t wasted, patience  # how many candidates were false with it, and how many may be
     Py_ssize_t dense, more_dense  # blocks that are left to the automaton, and how many the next time
     int64_t *out                # where matches are written, NULL where they aren't wanted,
     int32_t *which              # which needle each is,
@@ -81,7 +83,7 @@ cdef inline int many_step(void *context) noexcept nogil:
         return FULL
     if walk.position >= walk.until:
         return DONE
-    if not walk.sampled and (walk.until - walk.position >= SAMPLE_WORTHWHILE or walk.wasted > FALSE_CANDIDATES):
+    if wants_sample(walk, walk.until - walk.position):
         return NEEDS_SAMPLE
     if not walk.overlapping and walk.position < walk.next_start:
         walk.position = walk.next_start
@@ -103,6 +105,9 @@ cdef inline int many_step(void *context) noexcept nogil:
     walk.position = end
     walk.block = min(4 * walk.block, <Py_ssize_t> MANY_BLOCK)
     return MORE
+
+cdef inline bint wants_sample(const ManyWalk *walk, Py_ssize_t left) noexcept nogil:
+    return left >= SAMPLE_WORTHWHILE and not walk.sampled or left >= 2 * MANY_BLOCK and walk.wasted > walk.patience
 
 # --- by the filter ---
 
