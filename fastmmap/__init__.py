@@ -35,7 +35,8 @@ with _starting.Answering():
         from .reference.search import count, find, find_all, iter_find, rfind
         from .shared import open_shared
 
-        find_each, count_each = ManyVerbs.find_each, ManyVerbs.count_each
+        _many = ManyVerbs(None)
+        find_each, count_each = _many.find_each, _many.count_each
     else:
         for _name in _backend.PUBLIC:
             _function = globals()[_name] = getattr(_backend.chosen, _name)

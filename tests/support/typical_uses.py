@@ -26,6 +26,17 @@ def search(path: pathlib.Path, data: bytearray, view: memoryview) -> None:
         assert_type(offset, int)
 
 
+def search_for_many(path: pathlib.Path, data: bytes) -> None:
+    needles = fm.Needles(["a", b"b", 99], ignorecase=True)
+    assert_type(fm.find(data, ["a", b"b"]), int)
+    assert_type(fm.count(path, needles), int)
+    assert_type(fm.find_all(data, ("a", "b")), Offsets)
+    assert_type(fm.count_each(data, [b"a", b"b"], threads=1), Offsets)
+    offsets, which = fm.find_each(path, needles, limit=5)
+    assert_type(offsets, Offsets)
+    print(which.tolist(), needles[0], len(needles), list(needles))
+
+
 def change(data: bytearray) -> None:
     assert_type(fm.replace(data, "old", b"new", 3, start=1, end=None, threads=None), int)
     assert_type(fm.append(data, 0, "text"), int)
@@ -45,6 +56,8 @@ def files(path: str) -> None:
         assert_type(m.rfind("a", 0, 10), int)
         assert_type(m.count("a", ignorecase=True), int)
         assert_type(m.find_all(b"a", limit=None), Offsets)
+        assert_type(m.find([b"a", b"b"]), int)
+        assert_type(m.count_each([b"a", b"b"]), Offsets)
         assert_type(m.iter_find("a"), Iterator[int])
         assert_type(m.line_starts(), Offsets)
         assert_type(m.line_at(5), tuple[int, int])
