@@ -141,4 +141,4 @@ def set_kernel_methods(owner: type, *names: str) -> None:
     """Has methods that pass all they get to the kernel's function of their name do so with nothing in between."""
     if NATIVE and chosen.name != "python":
         for name in names:
-            setattr(owner, name, KernelMethod(getattr(chosen, name), getattr(owner, name)))
+            setattr(owner, name, KernelMethod(getattr(chosen, name), getattr(owner, name), owner))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from _thread import allocate_lock
 from contextlib import closing
 
 from . import _backend, _imports
@@ -197,9 +198,16 @@ class ManyVerbs:
         """
         search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
         numpy = _imports.load("numpy")
-        counts = numpy.zeros((search.parts(), len(search.prepared)), dtype=numpy.int64)
-        search.run(self._kernel.count_all, counts=counts)
-        total: Offsets = counts.sum(axis=0)
+        total: Offsets = numpy.zeros(len(search.prepared), dtype=numpy.int64)
+        lock = allocate_lock()
+
+        def add(buffer: Any, prepared: Any, span: tuple[int, int, int], overlapping: bool) -> None:
+            counts = numpy.zeros(len(prepared), dtype=numpy.int64)
+            self._kernel.count_all(buffer, prepared, span, overlapping, counts)
+            with lock:
+                numpy.add(total, counts, out=total)
+
+        search.run(add)
         return total
 
     # --- what they are made of ---
@@ -291,16 +299,12 @@ class Search:
         """What finds the matches from left to right."""
         return kernel.scan(self.buffer, self.prepared, (start, end, end), self.overlapping)
 
-    def parts(self) -> int:
-        """How many parts there are, at most."""
-        return len(self._blocks())
-
     def _blocks(self) -> list[tuple[int, int]]:
         if self.until - self.start < WORTHWHILE or self.kernel.workers(self.buffer, self.threads, self.start) == 1:
             return [(self.start, self.until)]
         return blocks(self.start, self.until)
 
-    def run(self, work: Any, enough: Any = None, *, back: bool = False, counts: Any = None) -> list[Any]:
+    def run(self, work: Any, enough: Any = None, *, back: bool = False) -> list[Any]:
         """work(buffer, prepared, (start, end, until), overlapping) for each part, the results in order.
 
         Parts end where no match lies, or where matches overlap, anywhere: `until` is where their starts end, and `end`
@@ -310,15 +314,13 @@ class Search:
         options = (self.overlapping,) if enough is None else ()
         if len(parts) == 1:
             (start, until), reach = parts[0], self.end
-            extra = () if counts is None else (counts[0],)
-            return [work(self.buffer, self.prepared, (start, reach, until), *options, *extra)]
+            return [work(self.buffer, self.prepared, (start, reach, until), *options)]
         seams = None if self.overlapping or enough else ManySeams(self)
 
         def part(view: Any, number: int) -> Any:
             start, until = seams.within(view, number) if seams else parts[number]
             reach = until if seams else min(until + self.prepared.longest - 1, self.end)
-            extra = () if counts is None else (counts[number],)
-            return work(view, self.prepared, (start, reach, until), *options, *extra)
+            return work(view, self.prepared, (start, reach, until), *options)
 
         numbers = [(number,) for number in range(len(parts))]
         threads = workers(self.threads)
@@ -357,9 +359,9 @@ class ManySeams:
                 number = scan.find_into(offsets, which)
                 for offset, needle in zip(offsets[:number].tolist(), which[:number].tolist(), strict=True):
                     if offset >= bound:
-                        return bound
+                        return bound if bound <= high - reach or high == search.end else None
                     bound = max(bound, offset + search.prepared.length(needle))
-                if bound > high - reach:
+                if bound > high - reach and high < search.end:
                     return None
         return bound
 

@@ -237,8 +237,7 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
         """
         with self._lock:
             self._closed = True
-            self.descriptor = -1  # nobody asks by a number that is about to be another file's
-            self._file.close()
+            self.close_file(self._file)
             self.unmap()
 
     def __enter__(self) -> Self:

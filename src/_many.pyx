@@ -39,15 +39,16 @@ cdef class Scan:
         cdef Py_ssize_t start, end, until
         start, end, until = span
         buffer = take_within(buffer, &self.held.view, start, end)
+        clamp(&start, &end, self.held.view.len)
+        self.walk.hay = <const uint8_t *> self.held.view.buf
         if in_danger(contested, &self.held.view):
             PyBuffer_Release(&self.held.view)
-            take(copy_safely(buffer), &self.held.view, PyBUF_SIMPLE)
+            take(copy_safely(buffer, start, end), &self.held.view, PyBUF_SIMPLE)
+            self.walk.hay = <const uint8_t *> self.held.view.buf - start
         self.exporter = exporter_of(&self.held)
         self.exported = True
-        clamp(&start, &end, self.held.view.len)
         self.prepared = prepared
         self.walk.kernel, self.walk.needles, self.walk.by_index = kernel, prepared.sorted, prepared.by_index
-        self.walk.hay = <const uint8_t *> self.held.view.buf
         self.walk.position = self.walk.next_start = start
         self.walk.stop = self.end = end
         self.walk.until = min(until, end) if prepared.number else start
@@ -60,9 +61,7 @@ cdef class Scan:
             return 0
         self.filter = prepared.filter_for(kernel)
         self.walk.filter, self.walk.sampled = &self.filter.filter, self.filter.by_sample
-        self.walk.found = <uint64_t *> malloc(ROOM * sizeof(uint64_t))
-        if self.walk.found == NULL:
-            raise MemoryError
+        self.make_room(ROOM)
         if prepared.built:
             self.use_automaton()
         return 0
@@ -80,8 +79,10 @@ cdef class Scan:
             if answer == NEEDS_SAMPLE:
                 self.take_sample()
             elif answer == NEEDS_AUTOMATON:
-                self.prepared.build()
-                self.use_automaton()
+                if self.prepared.build():
+                    self.use_automaton()
+                else:
+                    self.use_patience()
             else:
                 return answer
 
@@ -106,14 +107,24 @@ cdef class Scan:
 
     cdef int use_automaton(self) except -1:
         cdef Automaton *automaton = &self.prepared.automaton
-        cdef void *found = realloc(self.walk.found, automaton.room * sizeof(uint64_t))
-        if found == NULL:
-            raise MemoryError
-        self.walk.found = <uint64_t *> found
+        self.make_room(automaton.room)
         self.walk.rows = <int32_t *> malloc(automaton.block * sizeof(int32_t))
         if self.walk.rows == NULL:
             raise MemoryError
         self.walk.automaton = automaton
+        return 0
+
+    cdef int use_patience(self) except -1:
+        """Room for all that may start at one place, so that a block of one start has room."""
+        self.make_room(max(<Py_ssize_t> ROOM, min(self.prepared.number, self.prepared.longest_needle)))
+        self.walk.patient = True
+        return 0
+
+    cdef int make_room(self, Py_ssize_t room) except -1:
+        cdef void *found = realloc(self.walk.found, room * sizeof(uint64_t))
+        if found == NULL:
+            raise MemoryError
+        self.walk.found, self.walk.room = <uint64_t *> found, room
         return 0
 
     cdef void release(self) noexcept:
@@ -232,10 +243,7 @@ cdef class ManyMatches:
         """
         cdef Py_buffer room, numbers
         cdef ManyWalk *walk = &self.scan.walk
-        with cython.critical_section(self):
-            if self.running:
-                raise ValueError("iterator already executing")
-            self.running = True
+        self.enter()
         try:
             take_writable(offsets, &room, "find_into")
             try:
@@ -258,6 +266,18 @@ cdef class ManyMatches:
         finally:
             self.running = False
 
+    cdef int enter(self) except -1:
+        with cython.critical_section(self):
+            if self.running:
+                raise ValueError("iterator already executing")
+            if not self.scan.exported:
+                raise ValueError("the search was released")
+            self.running = True
+        return 0
+
     def release(self):
         """Lets go of the buffer."""
-        self.scan.release()
+        if self.scan.exported:
+            self.enter()
+            self.running = False
+            self.scan.release()

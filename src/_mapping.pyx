@@ -23,6 +23,7 @@ from guard cimport *
 from memory cimport *
 from package cimport *
 from steps cimport *
+from strides cimport *
 
 cdef extern from *:
     """
@@ -72,6 +73,8 @@ cdef class Mapping:
     cdef unsigned long resizing # the thread that is changing the size, 0 for none
     cdef public int64_t offset  # of the first byte of ours in the file
     cdef public int descriptor
+    cdef int descriptor_read, readers  # from which large slices are read, and by how many threads now
+    cdef object to_close        # what has that descriptor, when it was closed meanwhile
     cdef public bint drop_behind
 
     def __cinit__(self, *arguments, **keywords):
@@ -284,11 +287,14 @@ cdef class Mapping:
                 count = PySlice_AdjustIndices(view.len, &start, &stop, step)
                 data = PyBytes_FromStringAndSize(NULL, count)
                 watch_span(&watching, &view, start, step, count)
-                if step == 1 and count >= FRESH_BYTES and self.descriptor >= 0 and self.flags & MAP_SHARED:
-                    copy_from_file(guarded, self.descriptor, self.offset + start, PyBytes_AS_STRING(data),
-                                   <char *> view.buf + start, count, &watching)
+                if step == 1 and count >= FRESH_BYTES and self.flags & MAP_SHARED and self.begin_reading():
+                    try:
+                        copy_from_file(guarded, self.descriptor_read, self.offset + start, PyBytes_AS_STRING(data),
+                                       <char *> view.buf + start, count, &watching)
+                    finally:
+                        self.end_reading()
                 else:
-                    copy_strided(PyBytes_AS_STRING(data), 1, <char *> view.buf + start, step, count, &watching)
+                    copy_strided(guarded, PyBytes_AS_STRING(data), 1, <char *> view.buf + start, step, count, &watching)
                 return data
             finally:
                 PyBuffer_Release(&view)
@@ -320,12 +326,40 @@ cdef class Mapping:
                 raise ValueError(f"a slice of {count} bytes can't hold {len(own)}: use resize or append for that")
             watch_span(&watching, &view, start, step, count)
             watching.stores[0] = True
-            copy_strided(<char *> view.buf + start, step, PyBytes_AS_STRING(own), 1, count, &watching)
+            copy_strided(guarded, <char *> view.buf + start, step, PyBytes_AS_STRING(own), 1, count, &watching)
         finally:
             PyBuffer_Release(&view)
 
     def __delitem__(self, index):
         raise TypeError("a mapping's items can't be deleted: use resize")
+
+    cdef bint begin_reading(self) except -1:
+        """Whether there is a descriptor to read from. It isn't closed before `end_reading`."""
+        with cython.critical_section(self):
+            if self.descriptor >= 0:
+                self.readers += 1
+                self.descriptor_read = self.descriptor
+                return True
+        return False
+
+    cdef int end_reading(self) except -1:
+        with cython.critical_section(self):
+            self.readers -= 1
+            if self.readers:
+                return 0
+            file, self.to_close = self.to_close, None
+        if file is not None:
+            file.close()
+        return 0
+
+    def close_file(self, file):
+        """Has no more asked by the descriptor, and closes it: when nobody reads from it any more."""
+        with cython.critical_section(self):
+            self.descriptor = -1
+            if self.readers:
+                self.to_close = file
+                return
+        file.close()
 
     cdef int check_writable(self) except -1:
         self.check_mapped()
@@ -356,43 +390,6 @@ cdef class Mapping:
                 return None
             copy_guarded(guarded, &byte, self.address() + i, 1, &watching)
             return <uint8_t> byte
-
-
-cdef struct Strides:
-    char *target
-    const char *source
-    Py_ssize_t target_step, source_step, left
-
-cdef int strided_step(void *context) noexcept nogil:
-    cdef Strides *strides = <Strides *> context
-    cdef Py_ssize_t i, count = strides.left if strides.left < STEP_BYTES else STEP_BYTES
-    for i in range(count):
-        strides.target[i * strides.target_step] = strides.source[i * strides.source_step]
-    strides.left -= count
-    if strides.left == 0:
-        return DONE  # before a pointer is moved past the last byte, by a step of any size
-    strides.target += count * strides.target_step
-    strides.source += count * strides.source_step
-    return MORE
-
-cdef int copy_strided(char *target, Py_ssize_t target_step, const char *source, Py_ssize_t source_step,
-                      Py_ssize_t count, Watch *watching) except -1:
-    """Copies bytes that stand `step` apart, between a mapping and private memory."""
-    cdef Strides strides = Strides(target, source, target_step, source_step, count)
-    if count == 0:
-        return DONE
-    if target_step == 1 and source_step == 1:
-        return copy_guarded(guarded, target, source, count, watching)
-    return drive(guarded, strided_step, &strides, count, watching)
-
-cdef void watch_span(Watch *watching, const Py_buffer *view, Py_ssize_t start, Py_ssize_t step,
-                     Py_ssize_t count) noexcept:
-    """From the first to the last of `count` bytes of a view, whichever comes first in memory."""
-    cdef Py_ssize_t last = start + step * (count - 1)
-    if count:
-        watch(watching, <void *> view.obj, view.buf, <char *> view.buf + min(start, last), abs(last - start) + 1)
-    else:
-        watching.memory.ranges = 0
 
 
 include "method.pxi"

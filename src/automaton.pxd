@@ -12,10 +12,11 @@ from memory cimport *
 # How many starts are read at a time: many times as many as the longest needle has bytes, which are read besides.
 cdef enum:
     AUTOMATON_BLOCK = 1 << 12
+    MOST_BLOCK = 1 << 22
 
-# More next states than this are not made: 4 GiB of them.
+# More next states than this are not made: 1 GiB of them.
 cdef enum:
-    MOST_NEXT = 1 << 30
+    MOST_NEXT = 1 << 28
 
 cdef struct Automaton:
     int32_t *next           # by state and class of the next byte
@@ -58,7 +59,7 @@ cdef inline void set_classes(Automaton *automaton, const Needle *needles, Py_ssi
 cdef inline bint build_automaton(Automaton *automaton, const Needle *needles, Py_ssize_t number, bint fold,
                                  Py_ssize_t least_room) noexcept nogil:
     """False where there is no memory for it. What there is has to be freed then, too."""
-    cdef Py_ssize_t total = 1, i, j, rows = 1, reading = 0, queued = 1, together
+    cdef Py_ssize_t total = 1, i, j, rows = 1, reading = 0, queued = 1
     cdef int32_t classes, width, row, child, letter, behind
     cdef int32_t *next
     cdef int32_t *fail
@@ -113,17 +114,17 @@ cdef inline bint build_automaton(Automaton *automaton, const Needle *needles, Py
                 next[row * width + letter] = child * width
             else:
                 next[row * width + letter] = behind * width
+    # How many start together: one more than at the next shorter one, whose row was queued before.
+    memset(fail, 0, rows * sizeof(int32_t))
+    for i in range(queued):
+        row = queue[i]
+        next[row * width + classes] = automaton.first[row]
+        if automaton.first[row] == row:
+            fail[row] = 1 + (fail[automaton.link[row]] if automaton.link[row] >= 0 else 0)
+            automaton.most_together = max(automaton.most_together, <Py_ssize_t> fail[row])
     free(fail)
     free(queue)
-    # How many start together: a row has one more than the row that its own leads to.
-    for i in range(rows):
-        next[i * width + classes] = automaton.first[i]
-        together = 0
-        row = automaton.first[i]
-        while row >= 0:
-            together += 1
-            row = automaton.link[row]
-        automaton.most_together = max(automaton.most_together, together)
-    automaton.block = max(16 * automaton.longest_needle, <Py_ssize_t> AUTOMATON_BLOCK)
+    automaton.block = min(max(16 * automaton.longest_needle, <Py_ssize_t> AUTOMATON_BLOCK),
+                          max(automaton.longest_needle, <Py_ssize_t> MOST_BLOCK))
     automaton.room = max(automaton.most_together, least_room)
     return True

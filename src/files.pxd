@@ -10,7 +10,6 @@ from libc.string cimport memcmp
 
 cdef extern from *:
     """
-    #include <fcntl.h>
     #include <sys/file.h>
     #include <sys/stat.h>
     #include <sys/types.h>
@@ -57,9 +56,6 @@ cdef extern from *:
     int fm_look(int, fm_file *) nogil
     int flock(int, int) nogil
     int ftruncate(int, off_t) nogil
-    int fcntl(int, int, ...) nogil
-    int F_DUPFD_CLOEXEC
-    int close(int) nogil
     Py_ssize_t pread(int, void *, size_t, off_t) nogil
     Py_ssize_t pwrite(int, const void *, size_t, off_t) nogil
     Py_ssize_t writev(int, const iovec *, int) nogil
@@ -69,13 +65,6 @@ cdef inline int give_up(int number) noexcept nogil:
     global errno
     errno = number
     return -1
-
-cdef inline int copy_descriptor(int fd) noexcept nogil:
-    """A descriptor of our own for the same file, or -1."""
-    return fcntl(fd, F_DUPFD_CLOEXEC, 0)
-
-cdef inline void close_descriptor(int fd) noexcept nogil:
-    close(fd)
 
 cdef inline Py_ssize_t read_some(int fd, void *data, size_t size, uint64_t offset) noexcept nogil:
     """Reads at most `size` bytes, and answers how many there are."""

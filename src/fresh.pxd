@@ -1,10 +1,11 @@
 """Large copies out of a mapped file: by a system call, which takes half as long as faults do where pages aren't mapped yet.
 
-Where they are, it takes as long. A descriptor of our own is read, for the mapping's may be closed meanwhile, and its number
-be another file's. What the call doesn't give is copied from memory, with whatever comes of that.
+Where they are, it takes as long. The mapping's own descriptor is read, which isn't closed before: a copy of it, when it was
+closed, would take the process's record locks on the file with it. What the call doesn't give is copied from memory, with
+whatever comes of that.
 """
 from libc.stdint cimport int64_t
-from files cimport close_descriptor, copy_descriptor, read_some
+from files cimport read_some
 from guard cimport *
 from steps cimport *
 
@@ -34,12 +35,6 @@ cdef inline int copy_from_file(fm_guard guarded, int descriptor, int64_t offset,
                                Py_ssize_t length, Watch *watching) except -1:
     """Copies what is mapped at `source` from the file's bytes from `offset` on."""
     cdef FileCopy job
-    job.fd = copy_descriptor(descriptor)
-    if job.fd < 0:
-        return copy_guarded(guarded, target, source, length, watching)
     job.copy = Copy(target=target, source=source, length=length)
-    job.offset, job.source = offset, source
-    try:
-        return drive(guarded, file_copy_step, &job, length, watching)
-    finally:
-        close_descriptor(job.fd)
+    job.fd, job.offset, job.source = descriptor, offset, source
+    return drive(guarded, file_copy_step, &job, length, watching)

@@ -7,6 +7,7 @@ needles and texts. Either way a block gives a list of all that stands in it, of 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport qsort
 from automaton cimport *
+from capi cimport *
 from filter cimport *
 from guard cimport *
 from memory cimport *
@@ -17,7 +18,8 @@ cdef enum:
     MANY_BLOCK = 1 << 15
     FIRST_BLOCK = 1 << 10
 
-# Room for what is found in a block. What has no room is found by the automaton, piece by piece.
+# Room for what is found in a block. What has no room is found by the automaton, piece by piece; or in smaller blocks, where
+# there is no memory for an automaton.
 cdef enum:
     ROOM = 1 << 12
 
@@ -56,12 +58,14 @@ cdef struct ManyWalk:
     bint fold
     bint sampled                # whether the filter was made by a sample, perhaps of another text
     Py_ssize_t wasted, patience  # how many candidates were false with it, and how many may be
+    bint patient                # whether there is no automaton to be had: the filter takes as long as it takes
+    Py_ssize_t room             # how much there is in `found`
     Py_ssize_t dense, more_dense  # blocks that are left to the automaton, and how many the next time
     int64_t *out                # where matches are written, NULL where they aren't wanted,
     int32_t *which              # which needle each is,
     int64_t *counts             # and how often each stands there
     Py_ssize_t matches, capacity
-    uint64_t *found             # room for ROOM: what stands in the block, start << 32 | order; see `order_of`
+    uint64_t *found             # what stands in the block, start << 32 | order; see `order_of`
     Py_ssize_t base             # what these starts are relative to
     Py_ssize_t listed, given
     int32_t *rows               # what the automaton has found to start at each place from `base` on, -1 for nothing
@@ -81,17 +85,20 @@ cdef inline int many_step(void *context) noexcept nogil:
         take_found(walk)
     if walk.matches == walk.capacity:
         return FULL
+    if not walk.overlapping and walk.position < walk.next_start:
+        walk.position = walk.next_start
     if walk.position >= walk.until:
         return DONE
     if wants_sample(walk, walk.until - walk.position):
         return NEEDS_SAMPLE
-    if not walk.overlapping and walk.position < walk.next_start:
-        walk.position = walk.next_start
     end = min(walk.position + walk.block, walk.until)
     walk.listed = walk.given = 0
     walk.base = walk.position
     if walk.dense > 0 or not filter_block(walk, end):
         walk.listed = 0  # what the filter has found is not all
+        if walk.patient:
+            walk.block = (end - walk.position) // 2
+            return MORE
         if walk.automaton == NULL:
             return NEEDS_AUTOMATON
         if walk.dense == 0:
@@ -113,7 +120,7 @@ cdef inline bint wants_sample(const ManyWalk *walk, Py_ssize_t left) noexcept no
 
 cdef inline bint filter_block(ManyWalk *walk, Py_ssize_t end) noexcept nogil:
     """Lists all that starts in [position, end). False where there is too much of it."""
-    cdef Py_ssize_t effort = (end - walk.position) // 4 + 256
+    cdef Py_ssize_t effort = PY_SSIZE_T_MAX if walk.patient else (end - walk.position) // 4 + 256
     cdef int k
     if walk.filter.by_buckets:
         if not filter_by_buckets(walk, end, &effort):
@@ -149,7 +156,7 @@ cdef inline bint verify(ManyWalk *walk, Py_ssize_t window, int32_t head, Py_ssiz
         agreed = fm_agree(walk.hay + start, needle.bytes, needle.length, walk.fold)
         effort[0] -= <Py_ssize_t> agreed >> 4
         if agreed == <size_t> needle.length:
-            if walk.listed == ROOM:
+            if walk.listed == walk.room:
                 return False
             walk.found[walk.listed] = <uint64_t> (start - walk.base) << 32 | order_of(walk, each.needle)
             walk.listed += 1
@@ -236,7 +243,7 @@ cdef inline void list_rows(ManyWalk *walk) noexcept nogil:
     cdef const Automaton *automaton = walk.automaton
     cdef const int32_t *rows = walk.rows
     cdef uint64_t *found = walk.found
-    cdef Py_ssize_t i = walk.rows_given, read = walk.rows_read, listed = 0, first, room = automaton.room
+    cdef Py_ssize_t i = walk.rows_given, read = walk.rows_read, listed = 0, first, room = walk.room
     cdef int32_t row, needle
     if not walk.overlapping:
         i = max(i, min(walk.next_start - walk.base, read))

@@ -25,11 +25,15 @@ cdef class KernelMethod:
     """m.find(needle) calls the kernel's find(m, needle), and nothing in between: a method in Python takes longer than
     finding what is near. `described` is such a method, which tells signature and docstring."""
     cdef vectorcallfunc vectorcall
-    cdef object function, described
+    cdef object function, described, owner
+    cdef object __weakref__
 
-    def __init__(self, function, described):
+    def __init__(self, function, described, owner):
         self.vectorcall = call_function
-        self.function, self.described = function, described
+        self.function, self.described, self.owner = function, described, owner
+
+    def __reduce__(self):
+        return getattr, (self.owner, self.described.__name__)
 
     def __get__(self, instance, owner):
         return self if instance is None else PyMethod_New(self, instance)

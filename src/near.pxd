@@ -62,21 +62,24 @@ cdef inline object find_few(fm_guard guarded, fm_question contested, const fm_ke
     cdef Walk walk
     cdef Py_ssize_t first, last, bound
     cdef int64_t found = -1, offset
+    cdef tuple several
+    cdef bytes needle
     if not isinstance(needles, (list, tuple)) or len(needles) > FEW_NEEDLES or not PyObject_CheckBuffer(buffer):
         return None
-    for each in needles:
+    first, last = index_or(start, 0), index_or(end, PY_SSIZE_T_MAX)
+    several = tuple(needles)  # which the code of others, as in __buffer__, can't change
+    for each in several:
         if not PyBytes_CheckExact(each) or PyBytes_GET_SIZE(each) == 0:
             return None
-    first, last = index_or(start, 0), index_or(end, PY_SSIZE_T_MAX)
     take(buffer, &view, PyBUF_SIMPLE)
     try:
         clamp(&first, &last, view.len)
         if last - first > FEW_BYTES or in_danger(contested, &view):
             return None
-        for each in needles:
-            begin(&walk, kernel, each, False, True)
+        for needle in several:
+            begin(&walk, kernel, needle, False, True)
             walk.out, walk.capacity, walk.glancing = &offset, 1, True
-            bound = last if found < 0 else min(last, <Py_ssize_t> found + PyBytes_GET_SIZE(each) - 1)
+            bound = last if found < 0 else min(last, <Py_ssize_t> found + PyBytes_GET_SIZE(needle) - 1)
             if over(&walk, &view, first, bound):
                 search(guarded, &walk, &view)
                 if walk.matches:

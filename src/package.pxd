@@ -166,9 +166,9 @@ cdef inline object sheltered(fm_question contested, object kernel, const Py_buff
 cdef inline object sheltered_item(object mapping, object index):
     return look_up("fastmmap.sheltered", "item")(mapping, index)
 
-cdef inline bytes copy_safely(object buffer):
-    """All of a buffer's memory, copied by a system call."""
-    return look_up("fastmmap._guarded", "read")(buffer, 0, memoryview(buffer).nbytes)
+cdef inline bytes copy_safely(object buffer, Py_ssize_t start, Py_ssize_t end):
+    """A part of a buffer's memory, copied by a system call."""
+    return look_up("fastmmap._guarded", "read")(buffer, start, end)
 
 cdef inline int gather_sheltered(object data, object buffer, object offsets, object lengths) except -1:
     look_up("fastmmap.sheltered", "gather")(data, buffer, offsets, lengths)

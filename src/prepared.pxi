@@ -18,7 +18,7 @@ cdef enum:
 cdef enum:
     PLACES = 64
     FEWEST_BITS = 12
-    MOST_BITS = 20
+    MOST_BITS = 24
 
 
 # Nothing was counted in it, and its piece is 0.
@@ -220,7 +220,7 @@ cdef class Prepared:
     cdef bint fold
     cdef dict filters               # by the name of a kernel
     cdef Automaton automaton
-    cdef bint built
+    cdef bint built, too_large
 
     def __init__(self, tuple needles not None, bint fold):
         cdef Py_ssize_t i
@@ -287,15 +287,15 @@ cdef class Prepared:
         self.filters[<uintptr_t> kernel] = made
         return made
 
-    cdef int build(self) except -1:
+    cdef bint build(self) except -1:
+        """Makes the automaton, once. False where there is no memory for it."""
         cdef Automaton automaton
-        cdef bint made
         with cython.critical_section(self):
-            if not self.built:
-                made = build_automaton(&automaton, self.sorted, self.number, self.fold, ROOM)
-                if not made:
+            if not self.built and not self.too_large:
+                if build_automaton(&automaton, self.sorted, self.number, self.fold, ROOM):
+                    self.automaton = automaton
+                    self.built = True
+                else:
                     free_automaton(&automaton)
-                    raise MemoryError(f"the automaton for {self.number} needles doesn't fit in memory")
-                self.automaton = automaton
-                self.built = True
-        return 0
+                    self.too_large = True
+        return self.built

@@ -78,6 +78,11 @@ class Mapping:
             lengthen()  # before the mapping is made: the mmap module maps nothing beyond the end
         self._attach(fd, offset, length)
 
+    def close_file(self, file: Any) -> None:
+        """Has no more asked by the descriptor, and closes it."""
+        self.descriptor = -1
+        file.close()
+
     def file_status(self) -> tuple[int, int, int, int] | None:
         """What tells whether the file shrank: its device, its inode, the bytes it has from the mapping's first on, and
         its blocks of 512 bytes.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -63,3 +65,14 @@ def test_a_mapping_that_is_closed_meanwhile(path):
         with other.open("rb"):
             thread.join()
         assert seen == [data]
+
+
+def test_record_locks_are_kept(path):
+    """Closing any descriptor of a file would give up those that the process has on it."""
+    fcntl = pytest.importorskip("fcntl")
+    other = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    with fastmmap.open(path, "r+") as m:
+        fcntl.lockf(m.fileno(), fcntl.LOCK_EX)
+        assert len(m[:]) == SIZE
+        done = subprocess.run([sys.executable, "-c", other, path], capture_output=True, text=True)
+        assert "BlockingIOError" in done.stderr

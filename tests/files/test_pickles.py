@@ -101,3 +101,13 @@ def test_a_pool(tmp_path, method):
     command = [sys.executable, script, method, tmp_path / "file"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_unbound_methods():
+    import weakref
+
+    method = fastmmap.MappedFile.find
+    assert pickle.loads(pickle.dumps(method)) == copy.copy(method) == copy.deepcopy(method) == method
+    assert weakref.ref(method)() is method
+    with fastmmap.open(None, size=10) as m:
+        assert weakref.WeakMethod(m.find)()(b"\0", 3) == 3

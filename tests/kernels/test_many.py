@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import pickle
 import random
@@ -269,3 +270,70 @@ def test_a_mapping_and_a_path(make):
         assert list(m.iter_find(fastmmap.Needles(needles))) == [2, 13]
         assert m.count_each(needles).tolist() == [0, 1, 1]
         assert m.find_each(needles)[0].tolist() == [2, 13]
+
+
+def test_a_list_that_changes_while_arguments_are_converted(kernel):
+    for other in (None, b"", b"x" * 5000, 7):
+        needles = [b"zz", b"hello"]
+
+        class Index:
+            def __index__(self, needles=needles, other=other):
+                needles[0] = other
+                return 0
+
+        with contextlib.suppress(TypeError, ValueError):  # which it is, if they are looked at afterwards
+            assert kernel.find(b"hello world" * 20, needles, Index()) in (-1, 0)
+
+
+@pytest.mark.every_kernel
+def test_a_seam_is_where_no_match_lies_across(kernel):
+    """A chain of matches moves it far, and one hangs on the chain's end that was begun before and ends beyond."""
+    from fastmmap import many
+
+    rng = random.Random(9)
+    ends, middle = rng.randbytes(100), rng.randbytes(800)
+    link = ends + middle + ends  # which overlaps itself
+    last = link[-200:] + rng.randbytes(100) + b"#!#" + rng.randbytes(697)
+    text = bytearray(60_000)
+    for number in range(6):
+        text[19_999 + 900 * number : 20_999 + 900 * number] = link
+    text[25_299:26_299] = last
+    text, needles = bytes(text), [link, last, b"#!#"]
+    everything = occurrences(text, needles)
+    assert [number for _, number in everything].count(1) == 1
+    for bound in range(20_000, 26_500, 500):
+        search = many.verbs_of(kernel.name)._search(text, needles, (0, None), False)
+        seam = many.ManySeams(search)._look(text, bound)
+        assert seam is None or not [at for at, number in everything if at < seam < at + len(needles[number])], bound
+
+
+@pytest.mark.parametrize("overlapping", [False, True])
+def test_without_memory_for_an_automaton(kernel, overlapping):
+    """The filter does it all then, in blocks as small as need be."""
+    if kernel.name == "python":
+        pytest.skip("the reference has no automaton")
+    rng = random.Random(10)
+    needles = [b"a" * 60, b"a", *(rng.randbytes(50) for _ in range(60_000))]
+    text = b"a" * 3000 + b"".join(needles[2:9]) + b"aab"
+    expected = (occurrences if overlapping else matches)(text, [*needles[:9], b"b"])
+    offsets, which = kernel.find_each(
+        text, fastmmap.Needles([*needles[:9], b"b", *needles[9:]]), overlapping=overlapping
+    )
+    assert list(zip(offsets.tolist(), which.tolist(), strict=True)) == expected
+
+
+def test_a_search_that_was_released(kernel):
+    if kernel.name == "python":
+        pytest.skip("what is released there is a memoryview")
+    from fastmmap import _many
+
+    native = _many.Kernel(kernel.name)
+    prepared = _many.Prepared((b"a" * 203, b"a"), False)
+    scan = native.scan(b"a" * 9000, prepared, (0, 9000, 9000), False)
+    scan.release()
+    scan.release()
+    with pytest.raises(ValueError, match="released"):
+        scan.find_into(numpy.empty(5, numpy.int64))
+    native.count_all(b"a" * 20_000, prepared, (0, 20_000, 20_000), True)
+    for until in range(4096, 4800):
+        native.count_all(b"a" * 20_000, prepared, (0, 20_000, until), False)
