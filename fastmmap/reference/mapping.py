@@ -79,7 +79,7 @@ class Mapping:
         self._attach(fd, offset, length)
 
     def close_file(self, file: Any) -> None:
-        """Has no more asked by the descriptor, and closes it."""
+        """Has no more asked by the descriptor, and closes it: when nobody reads from it any more."""
         self.descriptor = -1
         file.close()
 
