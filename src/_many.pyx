@@ -62,7 +62,7 @@ cdef class Scan:
         self.filter = prepared.filter_for(kernel)
         self.walk.filter, self.walk.sampled = &self.filter.filter, self.filter.by_sample
         self.make_room(ROOM)
-        if prepared.built:
+        if prepared.is_built():
             self.use_automaton()
         return 0
 

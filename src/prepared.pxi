@@ -287,6 +287,10 @@ cdef class Prepared:
         self.filters[<uintptr_t> kernel] = made
         return made
 
+    cdef bint is_built(self) except -1:
+        with cython.critical_section(self):
+            return self.built
+
     cdef bint build(self) except -1:
         """Makes the automaton, once. False where there is no memory for it."""
         cdef Automaton automaton
