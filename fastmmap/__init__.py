@@ -16,7 +16,6 @@ with _starting.Answering():
     from .lines import Lines
     from .logs import ending as ending  # has stages drained when this process ends, whoever has made them by then
     from .mapped import MappedFile, open
-    from .needles import Needles
 
     if _backend.NATIVE:
         from . import faults, sheltered  # noqa: F401  # what kernels come to when they need it, as src/package.pxd says
@@ -29,6 +28,7 @@ with _starting.Answering():
         from .logs.appender import Appender
         from .logs.recovering import recover
         from .many import ManyVerbs
+        from .needles import Needles
         from .reference.append import append
         from .reference.lines import gather, line_starts
         from .reference.replace import replace
@@ -54,6 +54,7 @@ kernel: str = _backend.chosen.name
 _WINGS = {
     "Appender": "logs.appender",
     "Change": "editing.preview",
+    "Needles": "needles",
     "Plan": "editing.edit",
     "Replacement": "editing.edit",
     "open_shared": "shared",
@@ -94,10 +95,14 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> "Any":
-        if name not in _WINGS:
+        if name in _backend.FUNCTIONS["many"]:
+            home = _backend.chosen
+        elif name in _WINGS:
+            home = _imports.load(f"{__name__}.{_WINGS[name]}")
+        else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(_imports.load(f"{__name__}.{_WINGS[name]}"), name)
+        value = globals()[name] = getattr(home, name)
         return value
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_WINGS})
+        return sorted({*globals(), *_WINGS, *_backend.FUNCTIONS["many"]})

@@ -10,7 +10,7 @@ import os
 import sys
 from types import SimpleNamespace
 
-from . import _extensions
+from . import _extensions, _imports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,11 +47,19 @@ FUNCTIONS = {
     "drain": ("drain", "settle"),
 }
 
-# Those that users call.
-PUBLIC = (
-    "append", "count", "count_each", "find", "find_all", "find_each", "gather", "iter_find", "line_starts", "replace",
-    "rfind",
-)  # fmt: skip
+# Those that users call, and that are imported with the package.
+PUBLIC = ("append", "count", "find", "find_all", "gather", "iter_find", "line_starts", "replace", "rfind")
+
+
+class Functions(SimpleNamespace):
+    """The functions of one kernel, by their names. Those for many needles are imported when one is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in FUNCTIONS["many"]:
+            raise AttributeError(f"a kernel has no {name!r}")
+        function = getattr(_imports.load("fastmmap.many").verbs_of(self.name), name)
+        setattr(self, name, function)
+        return function
 
 
 def load(name: str) -> SimpleNamespace:
@@ -67,15 +75,12 @@ def load(name: str) -> SimpleNamespace:
     functions: dict[str, Any] = {}
     for verb, names in FUNCTIONS.items():
         if verb == "many":
-            from .many import verbs_of as home_of
-
-            functions.update((function, getattr(home_of(name), function)) for function in names)
-            continue
+            continue  # see Functions
         home = _reference(verb) if name == "python" else sys.modules[f"fastmmap._{verb}"]
         if hasattr(home, "Kernel"):
             home = home.Kernel(name)
         functions.update((function, getattr(home, function)) for function in names)
-    return SimpleNamespace(name=name, **functions)
+    return Functions(name=name, **functions)
 
 
 def _reference(verb: str) -> Any:

@@ -9,7 +9,6 @@ from contextlib import closing
 from . import _backend, _imports
 from .needles import prepare
 from .parallel import WORTHWHILE, blocks, workers
-from .reference import arguments
 from .reference.arguments import END, buffer_within, check_limit, check_threads, clamp, index_or, viewed
 
 TYPE_CHECKING = False
@@ -377,10 +376,4 @@ def verbs_of(name: str) -> ManyVerbs:
     return _verbs[name]
 
 
-def _search_many(kernel: str, verb: str, *arguments: Any, **options: Any) -> Any:
-    return getattr(verbs_of(kernel), verb)(*arguments, **options)
-
-
 _verbs: dict[str, ManyVerbs] = {}
-
-arguments.search_many = _search_many

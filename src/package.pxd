@@ -100,8 +100,8 @@ cdef inline bint are_several(object needle) except -1:
     return isinstance(needle, look_up("fastmmap.reference.arguments", "several"))
 
 cdef inline object in_many(str kernel):
-    """The verbs for more than one needle: fastmmap/many.py has them."""
-    return look_up("fastmmap.many", "verbs_of")(kernel)
+    """The verbs for more than one needle: fastmmap/many.py has them, which is imported when it is needed."""
+    return look_up("fastmmap._imports", "load")("fastmmap.many").verbs_of(kernel)
 
 cdef inline int check_old(bytes old) except -1:
     if not old:

@@ -185,8 +185,8 @@ several: tuple[type[Any], ...] = (list, tuple)
 
 
 def search_many(kernel: str, verb: str, *arguments: Any, **options: Any) -> Any:
-    """What a kernel's search does with more than one needle: many.py puts its own in the place of this."""
-    raise TypeError("one needle is needed, not several")
+    """What a kernel's search does with more than one needle, which many.py knows: it is imported when it is needed."""
+    return getattr(_imports.load("fastmmap.many").verbs_of(kernel), verb)(*arguments, **options)
 
 
 def needles_bytes(needles: Any) -> tuple[bytes, ...]:
