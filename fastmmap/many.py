@@ -94,7 +94,7 @@ class ManyVerbs:
     ) -> Iterator[int]:
         """An iterator over the offsets that find_all returns."""
         search = self._search(buffer, needles, (start, end), overlapping, ignorecase, 1)
-        return _iterate(search.scan(self._kernel, search.start, search.end))
+        return _iterate(search.scan())
 
     def find_each(
         self,
@@ -294,9 +294,9 @@ class Search:
         self.start, self.end = clamp(*span, size)
         self.until = self.end
 
-    def scan(self, kernel: Any, start: int, end: int) -> Any:
+    def scan(self) -> Any:
         """What finds the matches from left to right."""
-        return kernel.scan(self.buffer, self.prepared, (start, end, end), self.overlapping)
+        return self.kernel.scan(self.buffer, self.prepared, (self.start, self.end, self.end), self.overlapping)
 
     def _blocks(self) -> list[tuple[int, int]]:
         if self.until - self.start < WORTHWHILE or self.kernel.workers(self.buffer, self.threads, self.start) == 1:

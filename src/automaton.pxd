@@ -3,7 +3,7 @@
 It reads from right to left, needles reversed: so after a byte it knows all needles that start there, the longest of which
 is the one that is wanted. Each state has a row: its next states by classes of bytes, and behind them what starts there; states are numbers of rows times their width, so that a step is an addition and two loads.
 """
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 from filter cimport *
