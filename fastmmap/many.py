@@ -8,6 +8,7 @@ from contextlib import closing
 
 from . import _backend, _imports
 from .needles import prepare
+from .pairs import Pairs, check_writable, replace_in
 from .parallel import WORTHWHILE, blocks, workers
 from .reference.arguments import END, buffer_within, check_limit, check_threads, clamp, index_or, viewed
 
@@ -36,7 +37,7 @@ class ManyVerbs:
     """
 
     def __init__(self, kernel: Any) -> None:
-        self._kernel = kernel
+        self.kernel = kernel
         self.name = kernel.name
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
@@ -47,22 +48,22 @@ class ManyVerbs:
         """The offset at which the first match starts, or -1."""
         search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
         near = min(search.start + NEAR, search.end)
-        found: int = self._kernel.find_first(search.buffer, search.prepared, (search.start, search.end, near))
+        found: int = self.kernel.find_first(search.buffer, search.prepared, (search.start, search.end, near))
         if found >= 0 or near == search.end:
             return found
         search.start = near
-        results = search.run(self._kernel.find_first, _is_found)
+        results = search.run(self.kernel.find_first, _is_found)
         return results[-1] if results else -1
 
     def rfind(self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any) -> int:
         """The offset at which the last one of all that stand there starts, or -1."""
         search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
         near = max(search.end - NEAR, search.start)
-        found: int = self._kernel.find_last(search.buffer, search.prepared, (near, search.end, search.end))
+        found: int = self.kernel.find_last(search.buffer, search.prepared, (near, search.end, search.end))
         if found >= 0 or near == search.start:
             return found
         search.until = near
-        results = search.run(self._kernel.find_last, _is_found, back=True)
+        results = search.run(self.kernel.find_last, _is_found, back=True)
         return results[-1] if results else -1
 
     def count(
@@ -70,7 +71,7 @@ class ManyVerbs:
     ) -> int:
         """How many matches there are."""
         search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
-        return sum(search.run(self._kernel.count_all))
+        return sum(search.run(self.kernel.count_all))
 
     def find_all(
         self,
@@ -93,8 +94,17 @@ class ManyVerbs:
         self, buffer: Any, needles: Any, start: Any, end: Any, *, overlapping: bool, ignorecase: bool
     ) -> Iterator[int]:
         """An iterator over the offsets that find_all returns."""
-        search = self._search(buffer, needles, (start, end), overlapping, ignorecase, 1)
-        return _iterate(search.scan())
+        return _iterate(self._search(buffer, needles, (start, end), overlapping, ignorecase, 1).scan(), False)
+
+    def replace(self, buffer: Any, pairs: Any, count: Any, start: Any, end: Any, *, threads: Any) -> int:
+        """Replaces each needle by what is as long, in place, and returns how many."""
+        own, most = Pairs(pairs), index_or(count, -1)
+        own.check_lengths()
+        span = index_or(start, 0), index_or(end, END)
+        check_threads(threads)
+        check_writable(buffer)
+        search = Search(self.kernel, buffer, own.prepared(self.kernel).prepared, span, False, threads)
+        return replace_in(search, own, most) if most else 0
 
     def find_each(
         self,
@@ -202,7 +212,7 @@ class ManyVerbs:
 
         def add(buffer: Any, prepared: Any, span: tuple[int, int, int], overlapping: bool) -> None:
             counts = numpy.zeros(len(prepared), dtype=numpy.int64)
-            self._kernel.count_all(buffer, prepared, span, overlapping, counts)
+            self.kernel.count_all(buffer, prepared, span, overlapping, counts)
             with lock:
                 numpy.add(total, counts, out=total)
 
@@ -222,9 +232,9 @@ class ManyVerbs:
     ) -> Search:
         """Arguments are converted first, and the buffer is looked at last."""
         check_threads(threads)
-        prepared = prepare(needles, self._kernel.Prepared, bool(ignorecase))
+        prepared = prepare(needles, self.kernel.Prepared, bool(ignorecase))
         start, end = index_or(span[0], 0), index_or(span[1], END)
-        return Search(self._kernel, buffer, prepared, (start, end), bool(overlapping), threads)
+        return Search(self.kernel, buffer, prepared, (start, end), bool(overlapping), threads)
 
     def _find(self, search: Search, most: int, each: bool) -> tuple[Any, Any]:
         """The first matches, at most so many: offsets, and needles where they are wanted."""
@@ -232,7 +242,7 @@ class ManyVerbs:
 
         def collect(buffer: Any, prepared: Any, span: tuple[int, int, int], overlapping: bool) -> list[Any]:
             found, left = [], most
-            with closing(_Released(self._kernel.scan(buffer, prepared, span, overlapping))) as scan:
+            with closing(_Released(self.kernel.scan(buffer, prepared, span, overlapping))) as scan:
                 room = min(FIRST_ROOM, left)
                 while room:
                     offsets = numpy.empty(room, dtype=numpy.int64)
@@ -262,15 +272,15 @@ def _is_found(offset: int) -> bool:
     return offset >= 0
 
 
-def _iterate(scan: Any) -> Iterator[int]:
-    """The offsets of a search that goes on, in constant memory."""
+def _iterate(scan: Any, each: bool) -> Iterator[Any]:
+    """The offsets of a search that goes on, in constant memory; each with the number of its needle, if that is asked."""
     array = _imports.load("array").array
     room = 1
     with closing(_Released(scan)):
         while True:
-            offsets = array("q", bytes(8 * room))
-            number = scan.find_into(offsets)
-            yield from offsets[:number]
+            offsets, which = array("q", bytes(8 * room)), array("i", bytes(4 * room)) if each else None
+            number = scan.find_into(offsets, which)
+            yield from zip(offsets[:number], which, strict=False) if which else offsets[:number]
             if number < room:
                 return
             room = min(room * GROWTH, FIRST_ROOM * GROWTH)
@@ -297,6 +307,10 @@ class Search:
     def scan(self) -> Any:
         """What finds the matches from left to right."""
         return self.kernel.scan(self.buffer, self.prepared, (self.start, self.end, self.end), self.overlapping)
+
+    def iterate(self) -> Iterator[tuple[int, int]]:
+        """The matches from left to right, in constant memory: where they are, and which needle's."""
+        return _iterate(self.scan(), True)
 
     def _blocks(self) -> list[tuple[int, int]]:
         if self.until - self.start < WORTHWHILE or self.kernel.workers(self.buffer, self.threads, self.start) == 1:
@@ -332,6 +346,10 @@ class ManySeams:
     def __init__(self, search: Search) -> None:
         self._search, self._blocks = search, blocks(search.start, search.until)
         self._bounds: dict[int, int | None] = {0: search.start, len(self._blocks): search.until}
+
+    def numbers(self) -> list[tuple[int]]:
+        """The blocks, as parts for `run`, whose work asks `within`."""
+        return [(block,) for block in range(len(self._blocks))]
 
     def within(self, view: Any, block: int) -> tuple[int, int]:
         """A block, found by a thread's own view of the buffer. It is empty where its bound was given up."""

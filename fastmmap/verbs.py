@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any, SupportsIndex
 
     from .lines import LineIndex
-    from .reference.arguments import Data, Index, Integers, Needle, Offsets, Several
+    from .reference.arguments import Data, Index, Integers, Needle, Offsets, Pairs, Several
 
 
 class Verbs:
@@ -67,8 +67,7 @@ class Verbs:
         ...     m.find("hello")
         7
         """
-        offset: int = chosen.find(self, needle, start, end, ignorecase=ignorecase, threads=threads)
-        return offset
+        return chosen.find(self, needle, start, end, ignorecase=ignorecase, threads=threads)  # type: ignore[no-any-return]
 
     def rfind(
         self,
@@ -290,8 +289,7 @@ class Verbs:
         ...     m.line_starts().tolist()
         [0, 4, 8]
         """
-        offsets: Offsets = chosen.line_starts(self, start, end, threads=threads)
-        return offsets
+        return chosen.line_starts(self, start, end, threads=threads)  # type: ignore[no-any-return]
 
     def gather(self, offsets: Integers, length: Any, *, threads: int | None = None) -> Any:
         """Copies the records at many offsets together, into one array.
@@ -338,8 +336,8 @@ class Verbs:
 
     def replace(
         self,
-        old: Data,
-        new: Data,
+        old: Data | Pairs,
+        new: Data | None = None,
         count: SupportsIndex = -1,
         *,
         start: Index = 0,
@@ -348,13 +346,15 @@ class Verbs:
     ) -> int:
         """Replaces `old` by `new`, which is as long, in place. Nothing but the matches is written.
 
-        Matches are taken from left to right and don't overlap, as in bytes.replace. For other lengths there is
-        replace_file.
+        Matches are taken from left to right and don't overlap, as in bytes.replace; those of several pairs are what
+        find_each finds. What has been replaced isn't searched again. For other lengths there is replace_file.
 
         Parameters
         ----------
-        old, new : bytes-like or str
-            What is replaced by what, of one length in bytes. A str is encoded as UTF-8. `old` must not be empty.
+        old : bytes-like or str; or mapping {old: new, ...}
+            What to replace, not empty. A str is encoded as UTF-8. A mapping names several, and what by.
+        new : bytes-like, str or None
+            What to replace it by, of the same length in bytes. It is left out beside a mapping.
         count : int, default -1
             How many matches are replaced at most. A negative number: all.
         start, end : int or None, default 0 and None
@@ -372,8 +372,8 @@ class Verbs:
         BufferError
             The mode is "r".
         TypeError, ValueError
-            `old` or `new` is neither bytes-like nor a str, `old` is empty, `new` has another length, `threads` is below
-            1, or the mapping is closed.
+            An argument has the wrong type, `old` is empty, `new` has another length, `threads` is below 1, or the
+            mapping is closed.
         MappedFileError
             The file was truncated meanwhile, or has a hole and the disk is full. Some matches may be replaced.
 

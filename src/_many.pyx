@@ -13,6 +13,7 @@ from filter cimport *
 from guard cimport *
 from many cimport *
 from package cimport *
+from replacing cimport *
 from scan cimport *
 from steps cimport *
 
@@ -69,22 +70,28 @@ cdef class Scan:
     cdef int go(self) except -1:
         """Walks on until the end, or until there is no room for more results."""
         cdef Watch watching
-        cdef ManyWalk *walk = &self.walk
-        cdef int answer = MORE
+        self.watch_rest(&watching)
+        return self.drive(many_step, &self.walk, self.end - self.walk.position, &watching)
+
+    cdef void watch_rest(self, Watch *watching) noexcept:
+        cdef const ManyWalk *walk = &self.walk
+        watch(watching, <void *> self.held.view.obj, self.held.view.buf, walk.hay + walk.position,
+              max(self.end - walk.position, 0))
+        watching.position, watching.reach, watching.back = &walk.position, self.prepared.longest_needle, self.back
+
+    cdef int drive(self, fm_step step, void *context, Py_ssize_t size, Watch *watching) except -1:
+        """Runs a step that walks on, and sees to what the walk needs."""
+        cdef int answer
         while True:
-            watch(&watching, <void *> self.held.view.obj, self.held.view.buf, walk.hay + walk.position,
-                  max(self.end - walk.position, 0))
-            watching.position, watching.reach, watching.back = &walk.position, self.prepared.longest_needle, self.back
-            answer = drive(guarded, many_step, walk, self.end - walk.position, &watching)
+            answer = drive(guarded, step, context, size, watching)
             if answer == NEEDS_SAMPLE:
                 self.take_sample()
-            elif answer == NEEDS_AUTOMATON:
-                if self.prepared.build():
-                    self.use_automaton()
-                else:
-                    self.use_patience()
-            else:
+            elif answer != NEEDS_AUTOMATON:
                 return answer
+            elif self.prepared.build():
+                self.use_automaton()
+            else:
+                self.use_patience()
 
     cdef int take_sample(self) except -1:
         """Has the filter made anew, by what stands where the walk has come to."""
@@ -141,6 +148,9 @@ cdef class Scan:
         self.release()
 
 
+include "pairs.pxi"
+
+
 cdef class Kernel:
     """The functions for many needles of one kernel, as methods: what fastmmap/many.py makes the public ones of."""
     cdef const fm_kernel *kernel
@@ -154,6 +164,11 @@ cdef class Kernel:
     def Prepared(self):
         """The class of what needles are made ready as."""
         return Prepared
+
+    @property
+    def Replacements(self):
+        """The class of what they are replaced by is made ready as."""
+        return Replacements
 
     def workers(self, buffer, threads, Py_ssize_t start):
         """How many threads work on a large buffer, from an offset on."""
@@ -196,8 +211,11 @@ cdef class Kernel:
         finally:
             scan.release()
 
-    def count_all(self, buffer, Prepared prepared not None, tuple span not None, bint overlapping, counts=None):
-        """How many matches there are. Adds those of each needle to its place in an int64 array, if there is one."""
+    def count_all(self, buffer, Prepared prepared not None, tuple span not None, bint overlapping, counts=None,
+                  Py_ssize_t most=PY_SSIZE_T_MAX):
+        """How many matches there are, up to `most` of them, the first ones. Adds those of each needle to its place in
+        an int64 array, if there is one.
+        """
         cdef Scan scan = Scan.__new__(Scan)
         cdef Py_buffer room
         cdef bint given = counts is not None
@@ -205,7 +223,7 @@ cdef class Kernel:
             take_counts(counts, prepared, &room)
         try:
             scan.begin(self.kernel, buffer, prepared, span)
-            scan.walk.overlapping = overlapping
+            scan.walk.overlapping, scan.walk.capacity = overlapping, most
             scan.walk.counts = <int64_t *> room.buf if given else NULL
             scan.go()
             return scan.walk.matches
@@ -221,6 +239,14 @@ cdef class Kernel:
         found.scan.begin(self.kernel, buffer, prepared, span)
         found.scan.walk.overlapping = overlapping
         return found
+
+    def replace(self, buffer, Replacements pairs not None, tuple span not None, Py_ssize_t most):
+        """Replaces each needle by what is as long, in place. Returns how many, `most` of them, or all if that is below 0."""
+        return replace_in_place(self.kernel, buffer, pairs, span, most)
+
+    def substitution(self, buffer, pairs, span, most):
+        """What buffer[start:end] is with needles replaced, as a Substitution to be read in blocks."""
+        return Substitution(self, buffer, pairs, span, most)
 
 
 cdef int take_counts(object counts, Prepared prepared, Py_buffer *room) except -1:

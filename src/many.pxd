@@ -113,6 +113,15 @@ cdef inline int many_step(void *context) noexcept nogil:
     walk.block = min(4 * walk.block, <Py_ssize_t> MANY_BLOCK)
     return MORE
 
+cdef inline Py_ssize_t reached(const ManyWalk *walk) noexcept nogil:
+    """No match that overlaps none before, and hasn't been taken, starts before this place."""
+    cdef Py_ssize_t at = walk.position
+    if walk.given < walk.listed:
+        at = walk.base + <Py_ssize_t> (walk.found[walk.given] >> 32)
+    elif walk.rows_given < walk.rows_read:
+        at = walk.base + walk.rows_given
+    return max(at, walk.next_start)
+
 cdef inline bint wants_sample(const ManyWalk *walk, Py_ssize_t left) noexcept nogil:
     return left >= SAMPLE_WORTHWHILE and not walk.sampled or left >= 2 * MANY_BLOCK and walk.wasted > walk.patience
 

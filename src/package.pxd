@@ -99,6 +99,12 @@ cdef inline bint are_several(object needle) except -1:
         return False
     return isinstance(needle, look_up("fastmmap.reference.arguments", "several"))
 
+cdef inline bint are_pairs(object old, object new) except -1:
+    """Whether that is {old: new, ...}, and not one of each."""
+    if PyBytes_CheckExact(old) or isinstance(old, str):
+        return False
+    return look_up("fastmmap.reference.arguments", "are_pairs")(old, new)
+
 cdef inline object in_many(str kernel):
     """The verbs for more than one needle: fastmmap/many.py has them, which is imported when it is needed."""
     return look_up("fastmmap._imports", "load")("fastmmap.many").verbs_of(kernel)

@@ -13,11 +13,11 @@ from ..logs.recovering import refuse_open_log
 from ..parallel import workers
 from .preparing import edit_of, note, opened, options_of, target_of
 from .preview import Change, changes
-from .rewrite import Edit, Options, check_same, first_match, rewrite, survey
+from .rewrite import Edit, Options, check_same, first_match, rewrite
 
 if TYPE_CHECKING:
-    from ..mapped import Path
-    from ..reference.arguments import Data
+    from ..mapped import MappedFile, Path
+    from ..reference.arguments import Data, Pairs
     from .preparing import Seen
     from .rewrite import Progress
 
@@ -63,8 +63,8 @@ class Replacement:
 
 def replace_file(
     path: Path,
-    old: Data,
-    new: Data,
+    old: Data | Pairs,
+    new: Data | None = None,
     count: SupportsIndex = -1,
     *,
     durable: bool | None = None,
@@ -149,6 +149,8 @@ class Plan:
         The file that would be edited: the target, where a symbolic link was given.
     count : int
         How many matches would be replaced.
+    counts : tuple of int
+        How many of each pair: of {old: new, ...} a number for each, in its order; else one.
     old_size, new_size : int
         How many bytes the file has, and would have then.
 
@@ -166,6 +168,7 @@ class Plan:
 
     path: str
     count: int
+    counts: tuple[int, ...]
     old_size: int
     new_size: int
     _edit: Edit
@@ -263,7 +266,7 @@ class Plan:
             raise
 
 
-def plan_replace(path: Path, old: Data, new: Data, count: SupportsIndex = -1) -> Plan:
+def plan_replace(path: Path, old: Data | Pairs, new: Data | None = None, count: SupportsIndex = -1) -> Plan:
     r"""Says what `replace_file` would do: how many matches, which sizes, which lines. Nothing is touched.
 
     Parameters
@@ -299,8 +302,15 @@ def plan_replace(path: Path, old: Data, new: Data, count: SupportsIndex = -1) ->
     with opened(target) as original:
         threads, size = workers(None), len(original.data)
         first = first_match(original.data, edit, threads)
-        number = sum(part.number for part in survey(original.data, edit, first, threads))
-        return Plan(target, number, size, size + edit.grown(number), edit, original.status)
+        counts = _count(original.data, edit, first, threads)
+        grown = edit.matching.grown(counts)
+        return Plan(target, sum(counts), tuple(counts), size, size + grown, edit, original.status)
+
+
+def _count(source: MappedFile, edit: Edit, first: int, threads: int) -> list[int]:
+    """How many matches each pair has, given the first of all."""
+    start = len(source) if first < 0 else first
+    return edit.matching.count(source, start, edit.most, threads)
 
 
 def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: Options, seen: Seen) -> Replacement:
@@ -313,10 +323,10 @@ def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: 
             check_same(original.status, expected, "The file changed since the plan was made: make a new plan")
         size = new_size = len(original.data)
         first = first_match(original.data, edit, options.threads)
-        if first >= 0 and edit.old != edit.new:
+        if first >= 0 and edit.matching.changes:
             strategy = "rewrite"
             count, new_size = rewrite(original, edit, first, options)
         else:
             strategy = "none"
-            count = sum(part.number for part in survey(original.data, edit, first, options.threads))
+            count = sum(_count(original.data, edit, first, options.threads))
     return Replacement(target, count, size, new_size, strategy, time.perf_counter() - began)

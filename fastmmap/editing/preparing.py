@@ -7,32 +7,33 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from .. import system
 from ..blame import ours
 from ..descriptors import Open
 from ..errors import naming
 from ..mapped import MappedFile
+from ..pairs import Pairs
 from ..parallel import workers
 from ..paths import resolved
-from ..reference.arguments import END, check_old, data_bytes, index_or
+from ..reference.arguments import END, are_pairs, data_bytes, index_or
+from .matching import matching_of
 from .refusing import refuse_backup
 from .rewrite import Edit, Options, Original
 
 if TYPE_CHECKING:
     from ..mapped import Path
-    from ..reference.arguments import Data
     from .rewrite import Progress
 
     # The file as it was before an edit, once that is known: for what is said of it after an interrupt.
     Seen = list[tuple[str, os.stat_result]]
 
 
-def edit_of(old: Data, new: Data, count: SupportsIndex) -> Edit:
-    edit = Edit(data_bytes(old, "old"), data_bytes(new, "new"), min(max(index_or(count, -1), -1), END))
-    check_old(edit.old)
-    return edit
+def edit_of(old: Any, new: Any, count: SupportsIndex) -> Edit:
+    """An edit by what its caller was given: one old and new, or {old: new, ...} and None."""
+    pairs = Pairs(old) if are_pairs(old, new) else Pairs({data_bytes(old, "old"): new})
+    return Edit(matching_of(pairs), min(max(index_or(count, -1), -1), END))
 
 
 def target_of(path: Path) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from .._backend import chosen
 from ..reference.arguments import END
 
 if TYPE_CHECKING:
@@ -47,53 +46,61 @@ class Change:
     after: bytes
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """What is replaced at an offset, by what: without the newlines that both begin or end with, if there are.
+
+    Such a newline stays what it is: the lines before and behind it aren't changed.
+    """
+
+    offset: int
+    match: int  # where the whole match is
+    length: int
+    new: bytes
+
+
 @dataclass
 class _Stretch:
     """Lines that change together: bytes [start, end) of the source, and the matches in them."""
 
     start: int
     end: int
-    offsets: list[int]
+    shown: list[_Shown]
 
 
 def changes(source: MappedFile, edit: Edit, most: int) -> list[Change]:
     """The first changes in a file."""
     found: list[Change] = []
     number = counted = 0
-    lead, old, new = _without_common_newlines(edit)
-    for stretch in islice(_stretches(source, edit, lead, len(old)), min(most, END)):
+    for stretch in islice(_stretches(source, edit), min(most, END)):
         number += source.count(b"\n", counted, stretch.start)
         pieces, counted = [], stretch.start
-        for offset in stretch.offsets:
-            pieces += [source[counted:offset], new]
-            counted = offset + len(old)
+        for each in stretch.shown:
+            pieces += [source[counted : each.offset], each.new]
+            counted = each.offset + each.length
         after = b"".join([*pieces, source[counted : stretch.end]])
         counted = stretch.start
-        found.append(Change(stretch.offsets[0] - lead, number, source[stretch.start : stretch.end], after))
+        found.append(Change(stretch.shown[0].match, number, source[stretch.start : stretch.end], after))
     return found
 
 
-def _without_common_newlines(edit: Edit) -> tuple[int, bytes, bytes]:
-    """How many bytes of each match aren't shown at its start, and what is replaced by what then.
-
-    A newline that begins or ends both sides stays what it is: the lines before and behind it aren't changed.
-    """
-    old, new = edit.old, edit.new
+def _shown(match: int, old: bytes, new: bytes) -> _Shown:
     lead = 0
     if old.endswith(b"\n") and new.endswith(b"\n"):
         old, new = old[:-1], new[:-1]
     if old.startswith(b"\n") and new.startswith(b"\n"):
         old, new, lead = old[1:], new[1:], 1
-    return lead, old, new
+    return _Shown(match + lead, match, len(old), new)
 
 
-def _stretches(source: MappedFile, edit: Edit, lead: int, length: int) -> Iterator[_Stretch]:
+def _stretches(source: MappedFile, edit: Edit) -> Iterator[_Stretch]:
     """Each begins where the one before has ended, or later."""
     stretch: _Stretch | None = None
     ended = 0
-    for match in islice(chosen.iter_find(source, edit.old), END if edit.most < 0 else edit.most):
-        offset, match_end = match + lead, match + lead + length
-        if stretch is not None and (offset > stretch.end or offset >= stretch.offsets[0] + LONGEST):
+    for match, pair in islice(edit.matching.matches(source), END if edit.most < 0 else edit.most):
+        each = _shown(match, *edit.matching.pair(pair))
+        offset, match_end = each.offset, each.offset + each.length
+        if stretch is not None and (offset > stretch.end or offset >= stretch.shown[0].offset + LONGEST):
             ended = stretch.end
             yield stretch
             stretch = None
@@ -101,8 +108,8 @@ def _stretches(source: MappedFile, edit: Edit, lead: int, length: int) -> Iterat
             low = max(ended, offset - LONGEST)
             newline = source.rfind(b"\n", low, offset)
             stretch = _Stretch(newline + 1 if newline >= 0 else low, 0, [])
-        stretch.offsets.append(offset)
-        high = max(match_end, min(stretch.offsets[0] + LONGEST, len(source)))
+        stretch.shown.append(each)
+        high = max(match_end, min(stretch.shown[0].offset + LONGEST, len(source)))
         newline = source.find(b"\n", match_end, high)
         stretch.end = newline if newline >= 0 else high
     if stretch is not None:

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .. import beside, parallel, system
-from .._backend import check_wanted, chosen, run
+from .._backend import check_wanted, run
 from .._imports import get_ident
 from ..blame import call, ignoring, is_ours, ours
 from ..descriptors import Open
 from ..logs.recovering import refuse_open_log
 from ..paths import is_taken
+from .matching import Matching
 from .refusing import IN_PLACE, refuse, refuse_backup, refuse_name
 from .sparse import has_holes, write_data
 
@@ -36,13 +37,8 @@ BLOCK = 1 << 20
 class Edit:
     """What is to be replaced by what, and how often: `most` is -1 for all."""
 
-    old: bytes
-    new: bytes
+    matching: Matching
     most: int
-
-    def grown(self, number: int) -> int:
-        """By how many bytes `number` replacements make a file longer."""
-        return number * (len(self.new) - len(self.old))
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,7 @@ class Part:
     start: int
     end: int
     number: int
+    grown: int  # by how many bytes they make it longer
 
 
 @dataclass(frozen=True)
@@ -77,25 +74,29 @@ class Options:
 
 def first_match(source: MappedFile, edit: Edit, threads: int) -> int:
     """Where the first match is that is to be replaced, -1 without any."""
-    return source.find(edit.old, threads=threads) if edit.most else -1
+    return edit.matching.find(source, threads) if edit.most else -1
 
 
 def survey(source: MappedFile, edit: Edit, first: int, threads: int) -> list[Part]:
     """Where the matches are, roughly, given the first. No part at all where there is none."""
-    size = len(source)
+    size, matching = len(source), edit.matching
+
+    def part(start: int, end: int, counts: list[int]) -> Part:
+        return Part(start, end, sum(counts), matching.grown(counts))
+
     if first < 0:
         return []
     if edit.most > 0:
-        return [Part(0, size, min(edit.most, source.count(edit.old, first, threads=threads)))]
+        return [part(0, size, matching.count(source, first, edit.most, threads))]
 
-    seams = parallel.Seams(chosen.rfind, source, edit.old, first, size)
+    seams = matching.seams(source, first)
 
     def count(view: Any, block: int) -> Part:
         start, end = seams.within(view, block)
-        return Part(start, end, chosen.count(view, edit.old, start, end, threads=1))
+        return part(start, end, matching.count_block(view, start, end))
 
     counting = threads if size - first >= parallel.WORTHWHILE else 1
-    before = [Part(start, end, 0) for start, end in parallel.blocks(0, first)]
+    before = [Part(start, end, 0, 0) for start, end in parallel.blocks(0, first)]
     return [*before, *run(count, seams.numbers(), counting, buffer=source)]
 
 
@@ -120,7 +121,7 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
             system.keep_owner(new.fd, before)
         parts = survey(original.data, edit, first, options.threads)
         count = sum(part.number for part in parts)
-        size = len(original.data) + edit.grown(count)
+        size = len(original.data) + sum(part.grown for part in parts)
         with _explained(
             f"the new file needs {size} bytes beside the old one. {IN_PLACE}", errno.ENOSPC, errno.EDQUOT, errno.EFBIG
         ):
@@ -249,7 +250,7 @@ def _write(new: int, original: Original, parts: list[Part], edit: Edit, options:
     places, total, written = [], 0, 0
     for part in parts:
         places.append((part, total))
-        total += part.end - part.start + edit.grown(part.number)
+        total += part.end - part.start + part.grown
     hole = _reserve(new, original, total)
 
     def report(number: int) -> None:
@@ -263,9 +264,9 @@ def _write(new: int, original: Original, parts: list[Part], edit: Edit, options:
             call(progress, min(written, total), total)  # in a forked child a part may be written twice
 
     def fill(view: Any, part: Part, place: int) -> None:
-        at, end = place, place + part.end - part.start + edit.grown(part.number)
-        block = memoryview(bytearray(max(min(BLOCK, end - at), len(edit.new), 1)))
-        with chosen.substitution(view, edit.old, edit.new, part.number, part.start, part.end) as pieces:
+        at, end = place, place + part.end - part.start + part.grown
+        block = memoryview(bytearray(max(min(BLOCK, end - at), edit.matching.longest_new, 1)))
+        with edit.matching.substitution(view, part.start, part.end, part.number) as pieces:
             while filled := pieces.readinto(block):
                 check_wanted()
                 if at + filled > end:

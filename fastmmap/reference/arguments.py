@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import os
 import sys
+from _collections_abc import Mapping
 from _pickle import PickleBuffer
 from contextlib import contextmanager, suppress
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     Data: TypeAlias = Buffer | Array | str
     Needle: TypeAlias = Buffer | str | SupportsIndex
     Several: TypeAlias = Sequence[Needle] | "Needles"
+    Pairs: TypeAlias = Mapping[Any, Data]  # {old: new, ...}; a mapping of bytes is none of bytes or str
 
 # The default of every `end`: no buffer is longer.
 END = sys.maxsize
@@ -229,6 +231,17 @@ def check_limit(limit: SupportsIndex | None) -> int:
     if most < 0:
         raise ValueError(f"limit must be None or not negative, not {most}")
     return min(most, END)
+
+
+def are_pairs(old: Any, new: Any) -> bool:
+    """Whether `old` is {old: new, ...}, beside which there is no `new`."""
+    if not isinstance(old, Mapping):
+        if isinstance(old, several):
+            raise TypeError(f"old must be bytes-like, str or a mapping {{old: new, ...}}, not {type(old).__name__!r}")
+        return False
+    if new is not None:
+        raise TypeError("old is a mapping, which says what is replaced by what: there can be no new beside it")
+    return True
 
 
 def check_old(old: bytes) -> None:

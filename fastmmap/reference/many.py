@@ -7,7 +7,8 @@ from contextlib import closing
 from itertools import groupby, islice
 from operator import itemgetter
 
-from .arguments import haystack, readable
+from .arguments import END, clamp, haystack, readable, writable
+from .replace import Filling
 from .search import matches, rfind
 
 TYPE_CHECKING = False
@@ -87,11 +88,15 @@ def find_last(buffer: Readable, prepared: Prepared, span: Span) -> int:
     return max(found, default=-1)
 
 
-def count_all(buffer: Readable, prepared: Prepared, span: Span, overlapping: bool, counts: Any = None) -> int:
-    """How many matches there are. Adds those of each needle to its place in an int64 array, if there is one."""
+def count_all(
+    buffer: Readable, prepared: Prepared, span: Span, overlapping: bool, counts: Any = None, most: int = END
+) -> int:
+    """How many matches there are, up to `most` of them, the first ones. Adds those of each needle to its place in
+    an int64 array, if there is one.
+    """
     number = 0
     with readable(buffer) as view:
-        for _, index in prepared.matches(view, *span, overlapping):
+        for _, index in islice(prepared.matches(view, *span, overlapping), most):
             number += 1
             if counts is not None:
                 counts[index] += 1
@@ -125,3 +130,39 @@ class ManyMatches:
 
 
 scan = ManyMatches
+
+
+class Replacements:
+    """What each of several needles is replaced by, made ready."""
+
+    def __init__(self, prepared: Prepared, news: tuple[bytes, ...]) -> None:
+        self.prepared, self.news = prepared, news
+        self.longest = max(map(len, news), default=0)
+
+    def places(self, view: memoryview, span: Span, most: int) -> Iterator[tuple[int, int, bytes]]:
+        """Where a needle stands, how many bytes it has, and what it is replaced by."""
+        found = self.prepared.matches(view, *span, False)
+        for offset, index in islice(found, END if most < 0 else most):
+            yield offset, self.prepared.length(index), self.news[index]
+
+
+def replace(buffer: Any, pairs: Replacements, span: Span, most: int) -> int:
+    """Replaces each needle by what is as long, in place. Returns how many, `most` of them, or all if that is below 0."""
+    replaced = 0
+    with writable(buffer, "replace") as view:
+        for offset, length, new in pairs.places(view, span, most):
+            view[offset : offset + length] = new
+            replaced += 1
+    return replaced
+
+
+class Substitution(Filling):
+    """The bytes of buffer[start:end] with every one of several needles replaced, read in blocks."""
+
+    def __init__(self, buffer: Readable, pairs: Replacements, span: Span, most: int) -> None:
+        view = haystack(buffer)
+        start, end = clamp(span[0], span[1], len(view))
+        super().__init__(view, (start, end), pairs.places(view, (start, end, end), most), pairs.longest)
+
+
+substitution = Substitution

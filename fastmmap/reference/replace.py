@@ -6,6 +6,7 @@ from itertools import islice
 
 from .arguments import (
     END,
+    are_pairs,
     check_old,
     check_same_length,
     check_threads,
@@ -13,23 +14,25 @@ from .arguments import (
     data_bytes,
     haystack,
     index_or,
+    search_many,
     writable,
 )
 from .search import matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, SupportsIndex
 
     from typing_extensions import Buffer
 
-    from .arguments import Data, Index, Readable
+    from .arguments import Data, Index, Pairs, Readable
 
 
 def replace(
     buffer: Buffer,
-    old: Data,
-    new: Data,
+    old: Data | Pairs,
+    new: Data | None = None,
     count: SupportsIndex = -1,
     *,
     start: Index = 0,
@@ -38,15 +41,17 @@ def replace(
 ) -> int:
     """Replaces `old` by `new`, which is as long, in a buffer, in place. Nothing but the matches is written.
 
-    Matches are taken from left to right and don't overlap, as in bytes.replace. For other lengths there is
-    replace_file.
+    Matches are taken from left to right and don't overlap, as in bytes.replace; those of several pairs are what
+    find_each finds. What has been replaced isn't searched again. For other lengths there is replace_file.
 
     Parameters
     ----------
     buffer : writable bytes-like
         Any C-contiguous buffer, taken as bytes. A file is opened before: fastmmap.open(path, "r+").
-    old, new : bytes-like or str
-        What is replaced by what, of one length in bytes. A str is encoded as UTF-8. `old` must not be empty.
+    old : bytes-like or str; or mapping {old: new, ...}
+        What to replace, not empty. A str is encoded as UTF-8. A mapping names several, and what by.
+    new : bytes-like, str or None
+        What to replace it by, of the same length in bytes. It is left out beside a mapping.
     count : int, default -1
         How many matches are replaced at most. A negative number: all.
     start, end : int or None, default 0 and None
@@ -75,8 +80,15 @@ def replace(
     2
     >>> data
     bytearray(b'ONE two ONE')
+    >>> fastmmap.replace(data, {"ONE": "two", "two": "ONE"})
+    3
+    >>> data
+    bytearray(b'two ONE two')
     """
-    own_old, own_new = data_bytes(old, "old"), data_bytes(new, "new")
+    if are_pairs(old, new):
+        replaced: int = search_many("python", "replace", buffer, old, count, start, end, threads=threads)
+        return replaced
+    own_old, own_new = data_bytes(old, "old"), data_bytes(new, "new")  # type: ignore[arg-type]
     most, first, last = index_or(count, -1), index_or(start, 0), index_or(end, END)
     check_threads(threads)
     check_same_length(own_old, own_new)
@@ -90,7 +102,61 @@ def replace(
     return replaced
 
 
-class Substitution:
+class Filling:
+    """The bytes of view[start:end] with what stands at some places replaced, read in blocks.
+
+    `found` gives each place, how many bytes are replaced there, and by what; `longest` is as long as any of those.
+    """
+
+    def __init__(self, view: memoryview, span: tuple[int, int], found: Iterator[tuple[int, int, bytes]], longest: int):
+        self._view, self._found, self._longest = view, found, longest
+        self._copied, self._end = min(span), span[1]
+        self._next = next(found, None)
+        self._closed = False
+        self.replaced = 0
+
+    def readinto(self, block: Buffer) -> int:
+        """Fills `block` from its start. Returns how many bytes it filled: 0 at the end, else at least one.
+
+        A block must have room for the longest replacement, or it is a ValueError.
+        """
+        with writable(block, "readinto") as out:
+            if len(out) < max(self._longest, 1):
+                raise ValueError(f"a block of {len(out)} bytes has no room for a replacement of {self._longest}")
+            if self._closed:
+                raise ValueError("the substitution is closed")
+            filled = 0
+            while True:
+                until, step, new = self._next or (self._end, 0, b"")
+                length = min(until - self._copied, len(out) - filled)
+                out[filled : filled + length] = self._view[self._copied : self._copied + length]
+                filled, self._copied = filled + length, self._copied + length
+                if self._copied < until or self._next is None or len(out) - filled < len(new):
+                    return filled
+                out[filled : filled + len(new)] = new
+                filled, self._copied = filled + len(new), self._copied + step
+                self.replaced += 1
+                self._next = next(self._found, None)
+
+    def close(self) -> None:
+        """Releases the buffer. Closing twice does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._found = iter(())  # lets go of the view
+            self._view.release()
+
+    def __enter__(self) -> Filling:
+        return self
+
+    def __exit__(self, kind: Any, *exception: Any) -> None:
+        try:
+            self.close()
+        except BufferError:  # see `held`
+            if kind is None:
+                raise
+
+
+class Substitution(Filling):
     """The bytes of buffer[start:end] with every `old` replaced by `new`, of any length, read in blocks.
 
     `readinto(block)` fills the block from its start and returns how many bytes it filled, 0 at the end; what is behind
@@ -101,57 +167,13 @@ class Substitution:
     def __init__(
         self, buffer: Readable, old: Data, new: Data, count: SupportsIndex = -1, start: Index = 0, end: Index = None
     ) -> None:
-        own_old, self._new = data_bytes(old, "old"), data_bytes(new, "new")
+        own_old, own_new = data_bytes(old, "old"), data_bytes(new, "new")
         check_old(own_old)
         most, first, last = index_or(count, -1), index_or(start, 0), index_or(end, END)
-        self._view = haystack(buffer)
-        self._step = len(own_old)
-        first, self._end = clamp(first, last, len(self._view))
-        self._starts = islice(matches(self._view, own_old, first, self._end), END if most < 0 else most)
-        self._next = next(self._starts, -1)
-        self._copied = min(first, self._end)
-        self._closed = False
-        self.replaced = 0
-
-    def readinto(self, block: Buffer) -> int:
-        """Fills `block` from its start. Returns how many bytes it filled: 0 at the end, else at least one.
-
-        A block must have room for the replacement, or it is a ValueError.
-        """
-        with writable(block, "readinto") as out:
-            if len(out) < max(len(self._new), 1):
-                raise ValueError(f"a block of {len(out)} bytes has no room for a replacement of {len(self._new)}")
-            if self._closed:
-                raise ValueError("the substitution is closed")
-            filled = 0
-            while True:
-                until = self._next if self._next >= 0 else self._end
-                length = min(until - self._copied, len(out) - filled)
-                out[filled : filled + length] = self._view[self._copied : self._copied + length]
-                filled, self._copied = filled + length, self._copied + length
-                if self._copied < until or self._next < 0 or len(out) - filled < len(self._new):
-                    return filled
-                out[filled : filled + len(self._new)] = self._new
-                filled, self._copied = filled + len(self._new), self._copied + self._step
-                self.replaced += 1
-                self._next = next(self._starts, -1)
-
-    def close(self) -> None:
-        """Releases the buffer. Closing twice does nothing."""
-        if not self._closed:
-            self._closed = True
-            self._starts = iter(())  # type: ignore[assignment]  # lets go of the view
-            self._view.release()
-
-    def __enter__(self) -> Substitution:
-        return self
-
-    def __exit__(self, kind: Any, *exception: Any) -> None:
-        try:
-            self.close()
-        except BufferError:  # see `held`
-            if kind is None:
-                raise
+        view = haystack(buffer)
+        span = clamp(first, last, len(view))
+        starts = islice(matches(view, own_old, *span), END if most < 0 else most)
+        super().__init__(view, span, ((at, len(own_old), own_new) for at in starts), len(own_new))
 
 
 def substitution(

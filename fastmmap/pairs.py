@@ -1,0 +1,95 @@
+"""Pairs: {old: new, ...} made ready, and what is replaced by them in memory."""
+
+from __future__ import annotations
+
+from .needles import Needles, prepare
+from .parallel import BLOCK
+from .reference.arguments import check_old, check_same_length, data_bytes, storage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from .many import Search
+
+
+class Pairs:
+    """Several replacements made ready. They don't change, and pickles of them are small."""
+
+    __slots__ = ("_ready", "needles", "news")
+
+    def __init__(self, pairs: Mapping[Any, Any]) -> None:
+        olds, news = [], []
+        for old, new in pairs.items():
+            olds.append(data_bytes(old, "old"))
+            check_old(olds[-1])
+            news.append(data_bytes(new, "new"))
+        self._set(Needles(olds), tuple(news))
+
+    def _set(self, needles: Needles, news: tuple[bytes, ...]) -> None:
+        self.needles, self.news = needles, news
+        self._ready: dict[type, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.news)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Pairs):
+            return NotImplemented
+        return (self.needles, self.news) == (other.needles, other.news)
+
+    def __hash__(self) -> int:
+        return hash((self.needles, self.news))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} pairs of {self.needles!r}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _pairs, (self.needles, self.news)
+
+    def prepared(self, kernel: Any) -> Any:
+        """What a kernel's replacements read, made once."""
+        ready = self._ready.get(kernel.Replacements)
+        if ready is None:
+            prepared = prepare(self.needles, kernel.Prepared, False)
+            ready = self._ready[kernel.Replacements] = kernel.Replacements(prepared, self.news)
+        return ready
+
+    def check_lengths(self) -> None:
+        """ValueError unless each new is as long as its old."""
+        for old, new in zip(self.needles, self.news, strict=True):
+            check_same_length(old, new)
+
+
+def _pairs(needles: Needles, news: tuple[bytes, ...]) -> Pairs:
+    pairs = Pairs.__new__(Pairs)
+    pairs._set(needles, news)
+    return pairs
+
+
+def replace_in(search: Search, pairs: Pairs, most: int) -> int:
+    """Replaces in a writable buffer, in place. Returns how many, `most` of them, or all if that is below 0.
+
+    A part that is done again could find matches among what it has stored. In a child that is forked in the middle,
+    those of the parent's threads are an error.
+    """
+    kernel, replacements = search.kernel, pairs.prepared(search.kernel)
+    if most >= 0 or max(map(len, pairs.needles), default=0) > BLOCK // 4:  # a seam is looked for where no other part is stored to
+        search.threads = 1
+    begun: set[int] = set()
+
+    def work(buffer: Any, _: Any, span: tuple[int, int, int], overlapping: bool) -> int:
+        if span[0] < span[1]:  # others are those whose bound was given up
+            if span[0] in begun:
+                raise RuntimeError("this process was forked while another thread was replacing, which the child lacks")
+            begun.add(span[0])
+        replaced: int = kernel.replace(buffer, replacements, span, most)
+        return replaced
+
+    return sum(search.run(work))
+
+
+def check_writable(buffer: Any) -> None:
+    """Raises what a buffer that can't be replaced in is refused with."""
+    storage(buffer, "replace").release()
