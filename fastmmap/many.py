@@ -273,7 +273,7 @@ def _is_found(offset: int) -> bool:
 
 
 def _iterate(scan: Any, each: bool) -> Iterator[Any]:
-    """The offsets of a search that goes on, in constant memory; each with the number of its needle, if that is asked."""
+    """The offsets of a search that goes on, in constant memory; each with the number of its needle, if asked for."""
     array = _imports.load("array").array
     room = 1
     with closing(_Released(scan)):

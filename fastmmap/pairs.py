@@ -75,7 +75,8 @@ def replace_in(search: Search, pairs: Pairs, most: int) -> int:
     those of the parent's threads are an error.
     """
     kernel, replacements = search.kernel, pairs.prepared(search.kernel)
-    if most >= 0 or max(map(len, pairs.needles), default=0) > BLOCK // 4:  # a seam is looked for where no other part is stored to
+    longest = max(map(len, pairs.needles), default=0)
+    if most >= 0 or longest > BLOCK // 4:  # a bound is looked for in what no other part stores to
         search.threads = 1
     begun: set[int] = set()
 

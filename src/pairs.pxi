@@ -7,6 +7,7 @@ cdef class Replacements:
     cdef tuple news
     cdef Pair *pairs            # by the caller's numbers of needles
     cdef readonly Py_ssize_t longest
+    cdef bint changes           # whether any is replaced by something else
 
     def __cinit__(self, Prepared prepared not None, tuple news not None):
         cdef Py_ssize_t i
@@ -22,6 +23,7 @@ cdef class Replacements:
             set_pair(&self.pairs[i], <const uint8_t *> PyBytes_AS_STRING(old), PyBytes_GET_SIZE(old),
                      <const uint8_t *> PyBytes_AS_STRING(new), PyBytes_GET_SIZE(new))
             self.longest = max(self.longest, self.pairs[i].new_length)
+            self.changes |= not self.pairs[i].same
 
     def __dealloc__(self):
         free(self.pairs)
@@ -67,7 +69,7 @@ cdef Py_ssize_t replace_in_place(const fm_kernel *kernel, object buffer, Replace
                 watching.stores[0] = True
             else:  # the scan reads a copy
                 watch_target(&watching, &view)
-            job.page = page_to_fault(watching.memory.ranges > 0)
+            job.page = page_to_fault(pairs.changes and watching.memory.ranges > 0)
             scan.drive(replace_step, &job, scan.end - scan.walk.position, &watching)
             return job.replaced
         finally:

@@ -77,14 +77,17 @@ def replace_file(
 
     The new file is written beside the old one and takes its place in one step, so a crash or a full disk leaves the old
     or the new, too. Mode, owner, extended attributes and holes are kept; a symbolic link's target is edited. Without a
-    match the file isn't touched. Matches are taken from left to right and don't overlap, as in bytes.replace.
+    match the file isn't touched. Matches are taken from left to right and don't overlap, as in bytes.replace; those of
+    several pairs are what find_each finds. What has been replaced isn't searched again.
 
     Parameters
     ----------
     path : str, bytes or os.PathLike
         The file.
-    old, new : bytes-like or str
-        What is replaced by what. A str is encoded as UTF-8. `old` must not be empty.
+    old : bytes-like or str; or mapping {old: new, ...}
+        What to replace, not empty. A str is encoded as UTF-8. A mapping names several, and what by.
+    new : bytes-like, str or None
+        What to replace it by. It is left out beside a mapping.
     count : int, default -1
         How many matches are replaced at most, from the start. A negative number: all.
     durable : bool or None, default None
@@ -129,6 +132,10 @@ def replace_file(
     2
     >>> pathlib.Path("notes.txt").read_text()
     'my color, your color\n'
+    >>> fastmmap.replace_file("notes.txt", {"my": "your", "your": "my"}).count
+    2
+    >>> pathlib.Path("notes.txt").read_text()
+    'your color, my color\n'
     """
     seen: Seen = []  # no call, which an interrupt could come into
     try:
@@ -273,15 +280,17 @@ def plan_replace(path: Path, old: Data | Pairs, new: Data | None = None, count: 
     ----------
     path : str, bytes or os.PathLike
         The file.
-    old, new : bytes-like or str
-        What would be replaced by what. A str is encoded as UTF-8. `old` must not be empty.
+    old : bytes-like or str; or mapping {old: new, ...}
+        What would be replaced, not empty. A str is encoded as UTF-8. A mapping names several, and what by.
+    new : bytes-like, str or None
+        What by. It is left out beside a mapping.
     count : int, default -1
         How many matches at most, from the start. A negative number: all.
 
     Returns
     -------
     Plan
-        With `count`, `old_size`, `new_size`, `preview(n)` and `apply()`.
+        With `count`, `counts`, `old_size`, `new_size`, `preview(n)` and `apply()`.
 
     Raises
     ------
@@ -297,6 +306,8 @@ def plan_replace(path: Path, old: Data | Pairs, new: Data | None = None, count: 
     23
     >>> fastmmap.plan_replace("notes.txt", "colour", "color").count
     2
+    >>> fastmmap.plan_replace("notes.txt", {"my": "our", "your": "our", "colour": "color"}).counts
+    (1, 1, 2)
     """
     edit, target = edit_of(old, new, count), target_of(path)
     with opened(target) as original:

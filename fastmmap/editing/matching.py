@@ -128,9 +128,7 @@ class ManyPairs:
 
     def grown(self, counts: list[int]) -> int:
         lengths = zip(self.pairs.needles, self.pairs.news, strict=True)
-        return sum(
-            number * (len(new) - len(old)) for number, (old, new) in zip(counts, lengths, strict=True) if number
-        )
+        return sum(number * (len(new) - len(old)) for number, (old, new) in zip(counts, lengths, strict=True) if number)
 
     def matches(self, source: MappedFile) -> Iterator[tuple[int, int]]:
         search = Search(self._kernel, source, self._prepared.prepared, (0, END), False, 1)

@@ -240,7 +240,7 @@ def are_pairs(old: Any, new: Any) -> bool:
             raise TypeError(f"old must be bytes-like, str or a mapping {{old: new, ...}}, not {type(old).__name__!r}")
         return False
     if new is not None:
-        raise TypeError("old is a mapping, which says what is replaced by what: there can be no new beside it")
+        raise TypeError("old is a mapping, which has each new: no new is given beside it. A count is named: count=1")
     return True
 
 

@@ -147,7 +147,7 @@ class Replacements:
 
 
 def replace(buffer: Any, pairs: Replacements, span: Span, most: int) -> int:
-    """Replaces each needle by what is as long, in place. Returns how many, `most` of them, or all if that is below 0."""
+    """Replaces each needle by what is as long, in place. Returns how many: `most` of them, all if that is negative."""
     replaced = 0
     with writable(buffer, "replace") as view:
         for offset, length, new in pairs.places(view, span, most):

@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "beside": BASE | {"system"},
     "faults": BASE | {"system"},
     "lines": BASE | {"_backend", "reference"},
-    "editing": BASE | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "logs.recovering"},
+    "editing": BASE
+    | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "logs.recovering"},
     "logs": BASE | {"system", "reference", "beside", "_backend", "mapped"},
 }
 

@@ -67,6 +67,8 @@ READS = {
 WRITES = {
     "replace": lambda k, b: k.replace(b, b"x", b"y"),
     "replace by the same": lambda k, b: k.replace(b, b"x", b"x"),
+    "replace many": lambda k, b: k.replace(b, {b"x": b"y", b"zz": b"yy"}),
+    "replace many by the same": lambda k, b: k.replace(b, {b"x": b"x", b"zz": b"zz"}),
     "append": lambda k, b: k.append(b, 0, bytes(SIZE)),
 }
 

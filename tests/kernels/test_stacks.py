@@ -43,6 +43,8 @@ VERBS = {
     "line_starts": lambda m: kernel.line_starts(m),
     "gather": lambda m: kernel.gather(m, [0, len(m) - 9], 9),
     "replace": lambda m: kernel.replace(m, b"cat", b"dog"),
+    "replace many": lambda m: kernel.replace(m, {b"cat": b"dog", b"never": b"NEVER"}),
+    "count_each": lambda m: kernel.count_each(m, [b"cat", b"sat", b"x"]),
     "substitution": substituted,
     "append": lambda m: kernel.append(m, 0, bytes(len(m))),
     "Stage": lambda m: kernel.Stage(m).append_many([bytes(9000)] * 100),

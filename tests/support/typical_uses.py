@@ -39,6 +39,7 @@ def search_for_many(path: pathlib.Path, data: bytes) -> None:
 
 def change(data: bytearray) -> None:
     assert_type(fm.replace(data, "old", b"new", 3, start=1, end=None, threads=None), int)
+    assert_type(fm.replace(data, {"old": b"new", b"one": "two"}), int)
     assert_type(fm.append(data, 0, "text"), int)
 
 
@@ -79,6 +80,7 @@ def files(path: str) -> None:
         m[0] = 1
         m[1:3] = b"ab"
         assert_type(m.replace("old", "new", 1), int)
+        assert_type(m.replace({"old": "new"}, start=5), int)
         assert_type(m.append("text"), int)
         m.resize(200)
         m.flush(0, 10, wait=False)
@@ -101,6 +103,9 @@ def edit(path: pathlib.Path) -> None:
     plan = fm.plan_replace("file", "old", "new")
     assert_type(plan, fm.Plan)
     assert_type(plan.new_size, int)
+    assert_type(plan.counts, tuple[int, ...])
+    assert_type(fm.plan_replace(path, {"old": b"new"}, count=3), fm.Plan)
+    assert_type(fm.replace_file(path, {b"old": "new"}, durable=False), fm.Replacement)
     assert_type(plan.preview(3), list[fm.Change])
     assert_type(plan.preview()[0].before, bytes)
     assert_type(plan.apply(threads=1), fm.Replacement)
