@@ -61,7 +61,7 @@ cdef class Scan:
         if self.walk.position >= self.walk.until:
             return 0
         self.filter = prepared.filter_for(kernel)
-        self.walk.filter, self.walk.sampled = &self.filter.filter, self.filter.by_sample
+        self.use_filter()
         self.make_room(ROOM)
         if prepared.is_built():
             self.use_automaton()
@@ -108,9 +108,14 @@ cdef class Scan:
             self.filter = self.prepared.make_filter(walk.kernel, sample)
         finally:
             free(sample)
-        walk.filter = &self.filter.filter
-        walk.sampled, walk.wasted, walk.patience = True, 0, 4 * walk.patience
+        self.use_filter()
+        walk.wasted, walk.patience = 0, 4 * walk.patience
         return 0
+
+    cdef void use_filter(self) noexcept:
+        cdef ManyWalk *walk = &self.walk
+        walk.filter, walk.sampled, walk.tolerable = &self.filter.filter, self.filter.by_sample, self.filter.tolerable
+        walk.sampled_at = walk.position
 
     cdef int use_automaton(self) except -1:
         cdef Automaton *automaton = &self.prepared.automaton

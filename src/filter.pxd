@@ -23,6 +23,19 @@ cdef enum:
     PIECES = 64
     COUNT_BITS = 16
 
+cdef extern from "scan/windows.h" nogil:
+    ctypedef struct fm_flags:
+        uint8_t *flags
+        bint hashed
+        uint32_t fold
+        int shift
+        Py_ssize_t stride
+
+    uint32_t fm_pair(const uint8_t *)
+    uint32_t fm_hash(const uint8_t *, uint32_t, int)
+    uint32_t fm_place(const fm_flags *, const uint8_t *)
+    size_t fm_list_flags(const fm_flags *, const uint8_t *, Py_ssize_t, uint32_t *, size_t, Py_ssize_t *)
+
 cdef struct Needle:
     const uint8_t *bytes    # in lower case where letters match in either case
     Py_ssize_t length
@@ -32,36 +45,25 @@ cdef struct Window:
     int32_t needle
     int32_t offset          # where in the needle it is
     int32_t next            # of the same bucket or hash, -1 for none
+    int32_t telling         # how far from it the needle's rarest bytes are, up to four, which are compared first:
+    uint32_t word, mask     # what they are in a text under a mask
 
 cdef struct Group:          # needles whose windows are of one length
-    bint hashed             # whether they are of four bytes, or of two
-    int bytes
-    int stride              # each so many places are looked at
-    uint32_t fold           # which bits are set
-    int shift
-    uint8_t *flags          # by pair or hash: whether there is a window
+    fm_flags table          # by pairs, or by hashes of four: whether there is a window
+    int bytes               # how many are read at a place
     int32_t *heads          # by pair or hash: the first
     Py_ssize_t reach        # the furthest window
 
 cdef struct Filter:
     bint by_buckets
     fm_buckets tables
-    int32_t[8] bucket       # the first window of each
+    int32_t[32] bucket      # the first window of each
     int32_t short           # the first window of those that may stand where there is no whole window, -1 for none:
     int behind              # so many last bytes
     Py_ssize_t reach
     Group[2] group
     int groups
     Window *windows
-
-cdef extern from "scan/windows.h" nogil:
-    uint32_t fm_pair(const uint8_t *)
-    uint32_t fm_hash(const uint8_t *, uint32_t, int)
-    Py_ssize_t fm_next_flag(const uint8_t *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const uint8_t *, bint, uint32_t, int)
-
-cdef inline uint32_t place_of(const Group *group, const uint8_t *window) noexcept nogil:
-    """Where a window is in the tables."""
-    return fm_hash(window, group.fold, group.shift) if group.hashed else fm_pair(window)
 
 cdef struct Sample:
     const uint8_t *hay              # of which it is taken
@@ -125,11 +127,38 @@ cdef inline Py_ssize_t rarest_window(const Needle *needle, int number, Py_ssize_
     while offset + number <= needle.length and offset <= FURTHEST_WINDOW:
         score = 0
         if sample.piece and number > 1:
-            score = <int64_t> count_of(sample, needle.bytes + offset, number)[0] << 16
+            score = <int64_t> count_of(sample, needle.bytes + offset, number)[0] << 32
+            if number > 2:
+                score += <int64_t> sample.pairs[fm_pair(needle.bytes + offset)] << 8
         for k in range(number):
             score += commonness(needle.bytes[offset + k])
         if least < 0 or score < least:
             best, least = offset, score
         offset += stride
-    standing[0] += least >> 16
+    standing[0] += least >> 32
     return best
+
+cdef inline void set_window(Window *window, const Needle *needle, Py_ssize_t rarest, bint fold) noexcept nogil:
+    """Has a window told by the bytes at an offset of its needle."""
+    cdef uint8_t[4] word, mask
+    cdef int k
+    window.telling = <int32_t> rarest - window.offset
+    for k in range(4):
+        word[k] = mask[k] = 0
+        if rarest + k < needle.length:
+            word[k], mask[k] = needle.bytes[rarest + k], 0xff
+            if fold and c'a' <= word[k] <= c'z':
+                mask[k] = 0xdf
+            word[k] &= mask[k]
+    memcpy(&window.word, word, 4)
+    memcpy(&window.mask, mask, 4)
+
+cdef inline bint may_stand(const Window *window, const uint8_t *hay, Py_ssize_t at, Py_ssize_t start,
+                           Py_ssize_t stop) noexcept nogil:
+    """Whether a window's needle may stand where the window is, as far as the bytes in [start, stop) tell."""
+    cdef uint32_t word
+    at += window.telling
+    if at < start or at + 4 > stop:
+        return True
+    memcpy(&word, hay + at, 4)
+    return word & window.mask == window.word

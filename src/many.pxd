@@ -57,7 +57,9 @@ cdef struct ManyWalk:
     bint overlapping
     bint fold
     bint sampled                # whether the filter was made by a sample, perhaps of another text
-    Py_ssize_t wasted, patience  # how many candidates were false with it, and how many may be
+    Py_ssize_t wasted, patience  # how many candidates were false with it, and how many may be, besides
+    double tolerable            # so many a byte, which take as long as all of it was thought to take, by the sample,
+    Py_ssize_t sampled_at       # from here on
     bint patient                # whether there is no automaton to be had: the filter takes as long as it takes
     Py_ssize_t room             # how much there is in `found`
     Py_ssize_t dense, more_dense  # blocks that are left to the automaton, and how many the next time
@@ -123,7 +125,10 @@ cdef inline Py_ssize_t reached(const ManyWalk *walk) noexcept nogil:
     return max(at, walk.next_start)
 
 cdef inline bint wants_sample(const ManyWalk *walk, Py_ssize_t left) noexcept nogil:
-    return left >= SAMPLE_WORTHWHILE and not walk.sampled or left >= 2 * MANY_BLOCK and walk.wasted > walk.patience
+    if left >= SAMPLE_WORTHWHILE and not walk.sampled:
+        return True
+    return left >= 2 * MANY_BLOCK and walk.wasted > walk.patience + <Py_ssize_t> (
+        walk.tolerable * <double> (walk.position - walk.sampled_at))
 
 # --- by the filter ---
 
@@ -150,27 +155,32 @@ cdef inline bint filter_the_end(ManyWalk *walk, Py_ssize_t end, Py_ssize_t *effo
 
 cdef inline bint verify(ManyWalk *walk, Py_ssize_t window, int32_t head, Py_ssize_t end, Py_ssize_t *effort) noexcept nogil:
     """Lists the needles of a bucket, or of a hash, that stand around a window. False where that has become too much."""
+    cdef const Window *windows = walk.filter.windows
     cdef const Window *each
     cdef const Needle *needle
-    cdef Py_ssize_t start
+    cdef const uint8_t *hay = walk.hay
+    cdef Py_ssize_t start, position = walk.position, stop = walk.stop, listed = walk.listed, cost = 0
     cdef size_t agreed
     while head >= 0:
-        each = &walk.filter.windows[head]
+        each = &windows[head]
         head = each.next
+        cost += 1
+        if not may_stand(each, hay, window, position, stop):
+            continue
         needle = &walk.needles[each.needle]
         start = window - each.offset
-        effort[0] -= 1
-        if start < walk.position or start >= end or start + needle.length > walk.stop:
+        if start < position or start >= end or start + needle.length > stop:
             continue
-        agreed = fm_agree(walk.hay + start, needle.bytes, needle.length, walk.fold)
-        effort[0] -= <Py_ssize_t> agreed >> 4
+        agreed = fm_agree(hay + start, needle.bytes, needle.length, walk.fold)
+        cost += <Py_ssize_t> agreed >> 4
         if agreed == <size_t> needle.length:
-            if walk.listed == walk.room:
+            if listed == walk.room:
                 return False
-            walk.found[walk.listed] = <uint64_t> (start - walk.base) << 32 | order_of(walk, each.needle)
-            walk.listed += 1
-        else:
-            walk.wasted += 1
+            walk.found[listed] = <uint64_t> (start - walk.base) << 32 | order_of(walk, each.needle)
+            listed += 1
+    walk.wasted += listed == walk.listed
+    walk.listed = listed
+    effort[0] -= cost
     return effort[0] >= 0
 
 cdef inline bint filter_by_buckets(ManyWalk *walk, Py_ssize_t end, Py_ssize_t *effort) noexcept nogil:
@@ -178,7 +188,7 @@ cdef inline bint filter_by_buckets(ManyWalk *walk, Py_ssize_t end, Py_ssize_t *e
     cdef size_t listed, scanned, i
     cdef uint32_t buckets
     cdef int bucket
-    cdef Py_ssize_t at = walk.position, until = min(end + walk.filter.reach, walk.stop - FM_WINDOW + 1)
+    cdef Py_ssize_t at = walk.position, until = min(end + walk.filter.reach, walk.stop - fm_window(&walk.filter.tables) + 1)
     while at < until:
         listed = walk.kernel.many(walk.hay + at, until - at, &walk.filter.tables, candidates, CANDIDATES_AT_ONCE, &scanned)
         for i in range(listed):
@@ -193,15 +203,19 @@ cdef inline bint filter_by_buckets(ManyWalk *walk, Py_ssize_t end, Py_ssize_t *e
     return True
 
 cdef inline bint filter_by_flags(ManyWalk *walk, const Group *group, Py_ssize_t end, Py_ssize_t *effort) noexcept nogil:
-    cdef Py_ssize_t stride = group.stride, at = walk.position + (stride - walk.position % stride) % stride
+    cdef uint32_t[CANDIDATES_AT_ONCE] places
+    cdef size_t listed, i
+    cdef Py_ssize_t scanned, place, stride = group.table.stride
+    cdef Py_ssize_t at = walk.position + (stride - walk.position % stride) % stride
     cdef Py_ssize_t until = min(end + group.reach, walk.stop - group.bytes + 1)
-    while True:
-        at = fm_next_flag(walk.hay, at, until, stride, group.flags, group.hashed, group.fold, group.shift)
-        if at >= until:
-            return True
-        if not verify(walk, at, group.heads[place_of(group, walk.hay + at)], end, effort):
-            return False
-        at += stride
+    while at < until:
+        listed = fm_list_flags(&group.table, walk.hay + at, until - at, places, CANDIDATES_AT_ONCE, &scanned)
+        for i in range(listed):
+            place = at + places[i]
+            if not verify(walk, place, group.heads[fm_place(&group.table, walk.hay + place)], end, effort):
+                return False
+        at += scanned
+    return True
 
 # --- by the automaton ---
 

@@ -1,22 +1,23 @@
 # Included by _many.pyx: needles made ready, and the filters for them.
 
-# More needles than this are never in the kernel's buckets, and no more than this without a sample.
+# More needles than this are never in a set of the kernel's buckets, and no more than this without a sample.
 cdef enum:
-    MOST_IN_BUCKETS = 64
+    MOST_IN_SET = 32
     FEW = 8
     MANY = 200
 
-# What filters take, in hundredths of a nanosecond: a byte by the kernel's buckets, a place that is looked up by its pair
-# or hash, and to look closer at a candidate. Measured on a Zen 5; only the proportions matter, and those roughly.
+# What filters take, in hundredths of a nanosecond: a byte by a set of the kernel's buckets, a place that is looked up by its
+# pair or hash, to look closer at a candidate, and at one window more in its bucket. Measured on a Zen 5; only the proportions matter, and those roughly.
 cdef enum:
-    BUCKETS_COST = 10
+    SET_COST = 10
     PAIR_COST = 30
-    HASH_COST = 60
-    CANDIDATE_COST = 800
+    HASH_COST = 50
+    CANDIDATE_COST = 2000
+    WINDOW_COST = 500
 
-# A table of hashes has at least so many places for each window, that few others are taken for one.
+# A table of hashes has at least so many places for each window: so few others are taken for one that it matters little.
 cdef enum:
-    PLACES = 64
+    PLACES = 256
     FEWEST_BITS = 12
     MOST_BITS = 24
 
@@ -32,70 +33,83 @@ cdef class TextFilter:
     """A filter for some needles, for a kind of text."""
     cdef Filter filter
     cdef bint by_sample
+    cdef double tolerable   # see ManyWalk
     cdef Py_ssize_t filled  # how many windows there are
 
     def __dealloc__(self):
         cdef int k
         free(self.filter.windows)
         for k in range(self.filter.groups):
-            free(self.filter.group[k].flags)
+            free(self.filter.group[k].table.flags)
             free(self.filter.group[k].heads)
 
-    cdef int fill_buckets(self, Prepared prepared, Sample *sample) except -1:
+    cdef int fill_buckets(self, Prepared prepared, Sample *sample, int sets) except -1:
         """Needles whose windows are alike share a bucket, so that the tables of each say much."""
         cdef Py_ssize_t i, length, standing = 0
         cdef int bucket, k, byte
-        cdef int32_t place = 0
         cdef const Needle *needle
-        self.filter.by_buckets = True
-        self.filter.short, self.filter.behind = -1, FM_WINDOW - 1
+        cdef int width
+        self.filter.by_buckets, self.filter.tables.sets = True, sets
+        width = fm_window(&self.filter.tables)
+        self.filter.short, self.filter.behind = -1, width - 1
         self.filter.windows = <Window *> malloc(2 * prepared.number * sizeof(Window))
         if self.filter.windows == NULL:
             raise MemoryError
-        for bucket in range(8):
+        for bucket in range(8 * sets):
             self.filter.bucket[bucket] = -1
         windows = []
         for i in range(prepared.number):
             needle = &prepared.sorted[i]
-            length = min(needle.length, <Py_ssize_t> FM_WINDOW)
+            length = min(needle.length, <Py_ssize_t> width)
             offset = rarest_window(needle, <int> length, 0, 1, sample, &standing)
             windows.append((needle.bytes[offset:offset + length], i, offset))
         windows.sort()
         for number, (window, i, offset) in enumerate(windows):
-            bucket = number * 8 // len(windows)
+            bucket = number * 8 * sets // len(windows)
             self.filter.reach = max(self.filter.reach, <Py_ssize_t> offset)
-            self.filter.windows[place] = Window(needle=i, offset=offset, next=self.filter.bucket[bucket])
-            self.filter.bucket[bucket] = place
-            place += 1
-            if len(window) < FM_WINDOW:
-                self.filter.windows[place] = Window(needle=i, offset=0, next=self.filter.short)
-                self.filter.short = place
-                place += 1
-            for k in range(FM_WINDOW):
+            self.add_window(&self.filter.bucket[bucket], i, offset)
+            if len(window) < width:
+                self.add_window(&self.filter.short, i, 0)
+            for k in range(width):
                 if k < len(window):
-                    self.add(k, window[k], bucket)
+                    self.add_byte(k, window[k], bucket)
                     if prepared.fold and b"a"[0] <= window[k] <= b"z"[0]:
-                        self.add(k, window[k] - 0x20, bucket)
+                        self.add_byte(k, window[k] - 0x20, bucket)
                     continue
-                for byte in range(16):
-                    self.filter.tables.low[k][byte] |= 1 << bucket
-                    self.filter.tables.high[k][byte] |= 1 << bucket
+                for byte in range(0, 256, 17):  # any byte: each half once
+                    self.add_byte(k, byte, bucket)
         return 0
 
-    cdef void add(self, int k, int byte, int bucket) noexcept:
-        self.filter.tables.low[k][byte & 15] |= 1 << bucket
-        self.filter.tables.high[k][byte >> 4] |= 1 << bucket
+    cdef void add_byte(self, int k, int byte, int bucket) noexcept:
+        self.filter.tables.low[bucket >> 3][k][byte & 15] |= 1 << (bucket & 7)
+        self.filter.tables.high[bucket >> 3][k][byte >> 4] |= 1 << (bucket & 7)
 
     cdef Py_ssize_t cost(self, const fm_kernel *kernel, Sample *sample) noexcept:
         """What the kernel's buckets take on the sample."""
         cdef fm_candidate[CANDIDATES_AT_ONCE] candidates
-        cdef size_t scanned
-        cdef Py_ssize_t at = 0, windows = PIECES * sample.piece - FM_WINDOW + 1, found = 0
+        cdef size_t scanned, listed, i
+        cdef Py_ssize_t at = 0, windows = PIECES * sample.piece - fm_window(&self.filter.tables) + 1, found = 0, looked = 0
         while at < windows:
-            found += kernel.many(sample.bytes + at, windows - at, &self.filter.tables, candidates, CANDIDATES_AT_ONCE,
+            listed = kernel.many(sample.bytes + at, windows - at, &self.filter.tables, candidates, CANDIDATES_AT_ONCE,
                                  &scanned)
+            found += listed
+            for i in range(listed):
+                looked += self.windows_in(candidates[i].buckets)
             at += scanned
-        return BUCKETS_COST * windows + CANDIDATE_COST * found
+        return self.filter.tables.sets * SET_COST * windows + CANDIDATE_COST * found + WINDOW_COST * looked
+
+    cdef Py_ssize_t windows_in(self, uint32_t buckets) noexcept:
+        cdef Py_ssize_t number = 0
+        cdef int32_t head
+        cdef int bucket = 0
+        while buckets:
+            head = self.filter.bucket[bucket] if buckets & 1 else -1
+            while head >= 0:
+                number += 1
+                head = self.filter.windows[head].next
+            buckets >>= 1
+            bucket += 1
+        return number
 
     cdef int fill_flags(self, Prepared prepared, Sample *sample, list groups) except -1:
         """A table for each group: see `groups_of`."""
@@ -113,24 +127,24 @@ cdef class TextFilter:
         for bytes, stride, members in groups:
             group = &self.filter.group[self.filter.groups]
             memset(group, 0, sizeof(Group))
-            group.hashed, group.bytes, group.stride = bytes == 4, bytes, stride
+            group.bytes, group.table.hashed, group.table.stride = bytes, bytes == 4, stride
             bits = 16
-            if group.hashed:
+            if group.table.hashed:
                 bits = FEWEST_BITS
                 while bits < MOST_BITS and PLACES * stride * <Py_ssize_t> len(members) > 1 << bits:
                     bits += 1
-                group.fold = 0x20202020u if prepared.fold else 0
-            group.shift = 32 - bits
-            group.flags = <uint8_t *> calloc(1 << bits, 1)
+                group.table.fold = 0x20202020u if prepared.fold else 0
+            group.table.shift = 32 - bits
+            group.table.flags = <uint8_t *> calloc(1 << bits, 1)
             group.heads = <int32_t *> malloc((<size_t> 1 << bits) * sizeof(int32_t))
             self.filter.groups += 1
-            if group.flags == NULL or group.heads == NULL:
+            if group.table.flags == NULL or group.heads == NULL:
                 raise MemoryError
             for i in members:
                 if prepared.sorted[i].length == 1:
-                    self.add_byte(group, prepared.sorted[i].bytes[0], i)
+                    self.add_any_pair(group, i, prepared.sorted[i].bytes[0])
                     if prepared.fold and c'a' <= prepared.sorted[i].bytes[0] <= c'z':
-                        self.add_byte(group, prepared.sorted[i].bytes[0] - 0x20, i)
+                        self.add_any_pair(group, i, prepared.sorted[i].bytes[0] - 0x20)
                     self.add_window(&self.filter.short, i, 0)
                     continue
                 for k in range(stride):
@@ -144,39 +158,49 @@ cdef class TextFilter:
         """Adds a window, as pairs in upper case as well where letters match in either."""
         cdef uint8_t[2] pair
         cdef int cases, k
-        cdef uint32_t place
-        if group.hashed or not prepared.fold:
-            self.add_place(group, place_of(group, window), needle, offset)
+        if group.table.hashed or not prepared.fold:
+            self.add_place(group, window, needle, offset)
             return
         seen = []
         for cases in range(4):
             for k in range(2):
                 pair[k] = window[k] - 0x20 if cases >> k & 1 and c'a' <= window[k] <= c'z' else window[k]
-            place = fm_pair(pair)
-            if place not in seen:
-                seen.append(place)
-                self.add_place(group, place, needle, offset)
+            if fm_pair(pair) not in seen:
+                seen.append(fm_pair(pair))
+                self.add_place(group, pair, needle, offset)
 
-    cdef void add_byte(self, Group *group, uint8_t first, Py_ssize_t needle) noexcept:
+    cdef void add_any_pair(self, Group *group, Py_ssize_t needle, uint8_t first) noexcept:
         """Adds a needle of one byte, with whatever stands behind it."""
         cdef uint8_t[2] pair
         cdef int second
         for second in range(256):
             pair[0], pair[1] = first, <uint8_t> second
-            self.add_place(group, fm_pair(pair), needle, 0)
+            self.add_place(group, pair, needle, 0)
 
-    cdef void add_place(self, Group *group, uint32_t place, Py_ssize_t needle, Py_ssize_t offset) noexcept:
-        if not group.flags[place]:
-            group.flags[place] = 1
+    cdef void add_place(self, Group *group, const uint8_t *window, Py_ssize_t needle, Py_ssize_t offset) noexcept:
+        cdef uint32_t place = fm_place(&group.table, window)
+        if not group.table.flags[place]:
             group.heads[place] = -1
+        group.table.flags[place] = 1
         self.add_window(&group.heads[place], needle, offset)
 
     cdef void add_window(self, int32_t *head, Py_ssize_t needle, Py_ssize_t offset) noexcept:
-        self.filter.windows[self.filled].needle = <int32_t> needle
-        self.filter.windows[self.filled].offset = <int32_t> offset
-        self.filter.windows[self.filled].next = head[0]
+        cdef Window *window = &self.filter.windows[self.filled]
+        window.needle, window.offset, window.next = <int32_t> needle, <int32_t> offset, head[0]
         head[0] = <int32_t> self.filled
         self.filled += 1
+
+    cdef void tell_windows(self, Prepared prepared, Sample *sample) noexcept:
+        """Finds by which bytes of its needle each window is told."""
+        cdef Py_ssize_t i, rarest = 0, standing = 0
+        cdef int32_t known = -1
+        cdef const Needle *needle = NULL
+        for i in range(self.filled):
+            if self.filter.windows[i].needle != known:  # those of a needle come together
+                known = self.filter.windows[i].needle
+                needle = &prepared.sorted[known]
+                rarest = rarest_window(needle, <int> min(needle.length, <Py_ssize_t> 4), 0, 1, sample, &standing)
+            set_window(&self.filter.windows[i], needle, rarest, prepared.fold)
 
 
 cdef list groups_of(Prepared prepared, bint hashed, int most):
@@ -268,13 +292,18 @@ cdef class Prepared:
 
     cdef TextFilter make_filter(self, const fm_kernel *kernel, Sample *sample):
         """The filter that takes least on a sample."""
-        cdef TextFilter made = TextFilter.__new__(TextFilter)
+        cdef TextFilter made = None, filter
         cdef Py_ssize_t least = PY_SSIZE_T_MAX, cost
-        cdef int most
+        cdef int most, sets
         best = None
-        if kernel.many != NULL and self.number <= (MOST_IN_BUCKETS if sample.piece else FEW):
-            made.fill_buckets(self, sample)
-            least = made.cost(kernel, sample) if sample.piece else 0
+        for sets in (1, 2, 4):
+            if kernel.many == NULL or self.number > (MOST_IN_SET * sets if sample.piece else FEW * (sets == 1)):
+                continue
+            filter = TextFilter.__new__(TextFilter)
+            filter.fill_buckets(self, sample, sets)
+            cost = filter.cost(kernel, sample) if sample.piece else 0
+            if cost < least:
+                least, made = cost, filter
         for hashed, most in OPTIONS:
             groups = groups_of(self, hashed, most)
             cost = cost_of(self, sample, groups) if sample.piece else most + (self.number > MANY) * (2 - hashed)
@@ -283,7 +312,10 @@ cdef class Prepared:
         if best is not None:
             made = TextFilter.__new__(TextFilter)
             made.fill_flags(self, sample, best)
-        made.by_sample = sample.piece > 0
+        made.tell_windows(self, sample)
+        if sample.piece:
+            made.by_sample = True
+            made.tolerable = least / (<double> CANDIDATE_COST * PIECES * sample.piece)
         self.filters[<uintptr_t> kernel] = made
         return made
 

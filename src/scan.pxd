@@ -22,9 +22,14 @@ cdef extern from "scan/kernel.h" nogil:
         size_t scanned
         size_t closer
 
+    enum: FM_SETS
+
     ctypedef struct fm_buckets:
-        uint8_t low[3][16]
-        uint8_t high[3][16]
+        int sets
+        uint8_t low[4][4][16]
+        uint8_t high[4][4][16]
+
+    int fm_window(const fm_buckets *)
 
     ctypedef struct fm_candidate:
         uint32_t window

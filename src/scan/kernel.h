@@ -39,13 +39,21 @@ typedef struct {
     size_t closer;  /* how many groups of starts, as large as four vectors, the first look didn't rule out */
 } fm_progress;
 
-/* Many needles: how many bytes of each are looked at, and what they may be, in eight buckets of a bit each. */
-#define FM_WINDOW 3
+/* Many needles: how many bytes of each are looked at, and what they may be, in eight buckets of a bit each, or
+ * in two or four sets of eight. With one set three bytes are looked at, with more four. */
+#define FM_WINDOW 4
+#define FM_SETS 4
 
 typedef struct {
-    uint8_t low[FM_WINDOW][16];  /* by the lower four bits of a byte */
-    uint8_t high[FM_WINDOW][16]; /* by the upper four: the buckets are those that both have */
+    int sets;
+    uint8_t low[FM_SETS][FM_WINDOW][16];  /* by the lower four bits of a byte */
+    uint8_t high[FM_SETS][FM_WINDOW][16]; /* by the upper four: the buckets are those that both have */
 } fm_buckets;
+
+static inline int fm_window(const fm_buckets *tables)
+{
+    return tables->sets == 1 ? FM_WINDOW - 1 : FM_WINDOW;
+}
 
 /* A window that some buckets' needles may stand around. */
 typedef struct {
@@ -79,7 +87,7 @@ typedef struct {
 
     /* Writes the candidates among the windows [0, windows) to out, ascending, until all are done or fewer than
      * FM_MANY_STEP places are left. Returns how many; *scanned windows are done. Reads exactly
-     * hay[0 .. windows - 1 + FM_WINDOW - 1]. NULL where there is no such instruction. */
+     * hay[0 .. windows - 1 + fm_window(tables) - 1]. NULL where there is no such instruction. */
     size_t (*many)(const uint8_t *hay, size_t windows, const fm_buckets *tables, fm_candidate *out, size_t capacity,
                    size_t *scanned);
 } fm_kernel;
@@ -106,9 +114,13 @@ static inline size_t fm_many_bytewise(const uint8_t *hay, size_t windows, const 
 {
     size_t i = 0, listed = 0;
     for (; i < windows && listed + FM_MANY_STEP <= capacity; i++) {
-        uint32_t bits = 0xff;
-        for (int k = 0; k < FM_WINDOW; k++)
-            bits &= tables->low[k][hay[i + k] & 15] & tables->high[k][hay[i + k] >> 4];
+        uint32_t bits = 0;
+        for (int set = 0; set < tables->sets; set++) {
+            uint32_t left = 0xff;
+            for (int k = 0; k < fm_window(tables); k++)
+                left &= tables->low[set][k][hay[i + k] & 15] & tables->high[set][k][hay[i + k] >> 4];
+            bits |= left << 8 * set;
+        }
         if (bits)
             out[listed++] = (fm_candidate){(uint32_t)i, bits};
     }

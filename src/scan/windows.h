@@ -17,6 +17,15 @@ static inline uint32_t fm_pair(const uint8_t *bytes)
     return pair;
 }
 
+/* A table of flags, one for each pair of bytes, or for each place that hashes of four may have. */
+typedef struct {
+    uint8_t *flags;
+    int hashed;
+    uint32_t fold;    /* which bits are set before bytes are hashed */
+    int shift;        /* which bits of a hash are its place */
+    ptrdiff_t stride; /* each so many places are looked at */
+} fm_flags;
+
 static inline uint32_t fm_hash(const uint8_t *bytes, uint32_t fold, int shift)
 {
     uint32_t word;
@@ -24,45 +33,64 @@ static inline uint32_t fm_hash(const uint8_t *bytes, uint32_t fold, int shift)
     return (word | fold) * 0x9E3779B1u >> shift;
 }
 
-static inline __attribute__((always_inline)) uint32_t fm_place(const uint8_t *bytes, const int hashed, uint32_t fold,
-                                                               int shift)
+/* Where a window is in the table. */
+static inline uint32_t fm_place(const fm_flags *table, const uint8_t *bytes)
 {
-    uint32_t place = hashed ? fm_hash(bytes, fold, shift) : fm_pair(bytes);
-    __asm__("" : "+r"(place)); /* else the compiler makes vectors of these, and takes them apart again */
-    return place;
+    return table->hashed ? fm_hash(bytes, table->fold, table->shift) : fm_pair(bytes);
 }
 
-static inline __attribute__((always_inline)) ptrdiff_t fm_pass(const uint8_t *hay, ptrdiff_t at, ptrdiff_t end,
-                                                               const ptrdiff_t stride, const uint8_t *flags,
-                                                               const int hashed, uint32_t fold, int shift)
+/* The last two are constants after inlining. */
+static inline __attribute__((always_inline)) unsigned fm_flag(const fm_flags *table, const uint8_t *bytes,
+                                                              const int hashed, const uint32_t fold)
 {
-    for (; at + (FM_TOGETHER - 1) * stride < end; at += FM_TOGETHER * stride) {
+    uint32_t place = hashed ? fm_hash(bytes, fold, table->shift) : fm_pair(bytes);
+    __asm__("" : "+r"(place)); /* else the compiler makes vectors of these, and takes them apart again */
+    return table->flags[place];
+}
+
+static inline __attribute__((always_inline)) size_t fm_pass(const fm_flags *table, const uint8_t *hay, ptrdiff_t size,
+                                                            uint32_t *out, size_t capacity, ptrdiff_t *scanned,
+                                                            const ptrdiff_t stride, const int hashed,
+                                                            const uint32_t fold)
+{
+    const fm_flags own = *table;
+    ptrdiff_t at = 0;
+    size_t listed = 0;
+    for (; at + (FM_TOGETHER - 1) * stride < size && listed + FM_TOGETHER <= capacity; at += FM_TOGETHER * stride) {
         unsigned any = 0;
         for (int k = 0; k < FM_TOGETHER; k++)
-            any |= flags[fm_place(hay + at + k * stride, hashed, fold, shift)];
-        if (any)
-            break;
+            any |= fm_flag(&own, hay + at + k * stride, hashed, fold);
+        if (!any)
+            continue;
+        for (int k = 0; k < FM_TOGETHER; k++) { /* which of them can't be predicted */
+            out[listed] = (uint32_t)(at + k * stride);
+            listed += fm_flag(&own, hay + at + k * stride, hashed, fold);
+        }
     }
-    while (at < end && !flags[fm_place(hay + at, hashed, fold, shift)])
-        at += stride;
-    return at;
+    for (; at < size && listed < capacity; at += stride) {
+        out[listed] = (uint32_t)at;
+        listed += fm_flag(&own, hay + at, hashed, fold);
+    }
+    *scanned = at;
+    return listed;
 }
 
-/* The first of the places at, at + stride, ... before `end` that has a flag; `end` or beyond it where none has. By pairs
- * of bytes, or by hashes of four, which are read at each place. */
-static inline ptrdiff_t fm_next_flag(const uint8_t *hay, ptrdiff_t at, ptrdiff_t end, ptrdiff_t stride,
-                                     const uint8_t *flags, int hashed, uint32_t fold, int shift)
+/* Lists those of the places 0, stride, ... before `size` that have a flag, ascending, as many as there is room for, and
+ * returns how many. The next one to look at is *scanned. By pairs of bytes, or by hashes of four, which are read at each
+ * place. Precondition: there is room for FM_TOGETHER; size < 2^32. */
+static inline size_t fm_list_flags(const fm_flags *table, const uint8_t *hay, ptrdiff_t size, uint32_t *out,
+                                   size_t capacity, ptrdiff_t *scanned)
 {
-#define FM_PASS(stride) \
-    (hashed ? fold ? fm_pass(hay, at, end, stride, flags, 1, 0x20202020u, shift) \
-                   : fm_pass(hay, at, end, stride, flags, 1, 0, shift)           \
-            : fm_pass(hay, at, end, stride, flags, 0, 0, 0))
-    switch (stride) {
+#define FM_PASS(stride)                                                                                  \
+    (table->hashed ? table->fold ? fm_pass(table, hay, size, out, capacity, scanned, stride, 1, 0x20202020u) \
+                                 : fm_pass(table, hay, size, out, capacity, scanned, stride, 1, 0)           \
+                   : fm_pass(table, hay, size, out, capacity, scanned, stride, 0, 0))
+    switch (table->stride) {
     case 1: return FM_PASS(1);
     case 2: return FM_PASS(2);
     case 3: return FM_PASS(3);
     case 4: return FM_PASS(4);
-    default: return FM_PASS(stride);
+    default: return FM_PASS(table->stride);
     }
 #undef FM_PASS
 }
