@@ -6,10 +6,10 @@ import os
 from _thread import allocate_lock
 from contextlib import closing
 
-from . import _backend, _imports
+from . import _backend, _imports, parallel
 from .needles import prepare
 from .pairs import Pairs, check_writable, replace_in
-from .parallel import WORTHWHILE, blocks, workers
+from .parallel import blocks, workers
 from .reference.arguments import END, buffer_within, check_limit, check_threads, clamp, index_or, viewed
 
 TYPE_CHECKING = False
@@ -313,7 +313,7 @@ class Search:
         return _iterate(self.scan(), True)
 
     def _blocks(self) -> list[tuple[int, int]]:
-        if self.until - self.start < WORTHWHILE or self.kernel.workers(self.buffer, self.threads, self.start) == 1:
+        if self.until - self.start < parallel.WORTHWHILE or self.kernel.workers(self.buffer, self.threads, self.start) == 1:
             return [(self.start, self.until)]
         return blocks(self.start, self.until)
 

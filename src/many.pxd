@@ -205,14 +205,17 @@ cdef inline bint filter_by_buckets(ManyWalk *walk, Py_ssize_t end, Py_ssize_t *e
 cdef inline bint filter_by_flags(ManyWalk *walk, const Group *group, Py_ssize_t end, Py_ssize_t *effort) noexcept nogil:
     cdef uint32_t[CANDIDATES_AT_ONCE] places
     cdef size_t listed, i
-    cdef Py_ssize_t scanned, place, stride = group.table.stride
+    cdef uint32_t place
+    cdef Py_ssize_t scanned, window, stride = group.table.stride
     cdef Py_ssize_t at = walk.position + (stride - walk.position % stride) % stride
     cdef Py_ssize_t until = min(end + group.reach, walk.stop - group.bytes + 1)
     while at < until:
         listed = fm_list_flags(&group.table, walk.hay + at, until - at, places, CANDIDATES_AT_ONCE, &scanned)
         for i in range(listed):
-            place = at + places[i]
-            if not verify(walk, place, group.heads[fm_place(&group.table, walk.hay + place)], end, effort):
+            window = at + places[i]
+            place = fm_place(&group.table, walk.hay + window)
+            # The text may have changed meanwhile, and a place without a flag has no head.
+            if group.table.flags[place] and not verify(walk, window, group.heads[place], end, effort):
                 return False
         at += scanned
     return True

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import _thread
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import fastmmap
-from fastmmap import _backend, parallel
+from fastmmap import _backend, many, parallel
 
 LINE = b"the cat and the other cat, the dog \n"
 TEXT = LINE * 1000
 NEW = TEXT.replace(b"cat", b"horse")
+PAIRS = {b"cat": b"horse", b"and": b"&", b"dog": b"cat", b"absent": b"there"}
+NEW_BY_PAIRS = re.sub(b"|".join(PAIRS), lambda match: PAIRS[match.group()], TEXT)
 THREADS = 4
 USER = 4321
 
@@ -39,9 +43,24 @@ def check(condition: object, text: str) -> None:
 # --- what is tried ---
 
 
+class InParts:
+    """A kernel for many needles that has small buffers worked on by threads, too."""
+
+    def __init__(self, kernel: Any) -> None:
+        self.kernel = kernel
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kernel, name)
+
+    def workers(self, *arguments: object) -> int:
+        return THREADS
+
+
 def searches() -> dict[str, Callable[[bytearray], object]]:
     """Calls in several threads, by name: each answers True where its answer is right."""
     kernel, end = _backend.chosen, len(TEXT)
+    several = many.ManyVerbs(InParts(many.verbs_of(kernel.name).kernel))
+    needles, single = [b"dog", b"absent", b"the dog"], {"ignorecase": False, "threads": THREADS}
 
     def hay(buffer: bytearray) -> parallel.Haystack:
         return parallel.Haystack(buffer, 0, end)
@@ -57,11 +76,18 @@ def searches() -> dict[str, Callable[[bytearray], object]]:
         "line_starts": lambda b: (
             parallel.line_starts(kernel, hay(b), THREADS).tolist() == list(range(0, end, len(LINE)))
         ),
+        "find many": lambda b: several.find(b, [b"absent", b"cot"], 0, end, **single) == -1,
+        "rfind many": lambda b: several.rfind(b, needles, 0, end, **single) == TEXT.rfind(b"dog"),
+        "count_each": lambda b: several.count_each(b, needles, threads=THREADS).tolist() == [0, 0, 1000],
+        "find_each": lambda b: (
+            several.find_each(b, needles, threads=THREADS)[0].tolist()
+            == list(range(LINE.index(b"the dog"), end, len(LINE)))
+        ),
     }
 
 
 SIZES = parallel.BLOCK, parallel.WORTHWHILE, parallel.ROOM
-CALLS = (*searches(), "replace_file")
+CALLS = (*searches(), "replace_file", "replace_file by pairs")
 
 
 @contextmanager
@@ -70,12 +96,17 @@ def edited(folder: Path) -> Iterator[Path]:
     path = folder / "file"
     path.write_bytes(TEXT)
     yield path
-    check(path.read_bytes() in (TEXT, NEW), "the file is neither old nor new")
+    check(path.read_bytes() in (TEXT, NEW, NEW_BY_PAIRS), "the file is neither old nor new")
 
 
 def edit(path: Path, progress: Callable[[int, int], object] | None = None) -> bool:
     done = fastmmap.replace_file(path, b"cat", b"horse", threads=THREADS, progress=progress, durable=False)
     return int(done) == 2000 and path.read_bytes() == NEW
+
+
+def edit_by_pairs(path: Path) -> bool:
+    done = fastmmap.replace_file(path, PAIRS, threads=THREADS, durable=False)
+    return int(done) == 4000 and path.read_bytes() == NEW_BY_PAIRS
 
 
 def check_quiet(folder: Path) -> None:
@@ -91,7 +122,8 @@ def check_quiet(folder: Path) -> None:
 
 
 def a_call(name: str, path: Path, buffer: bytearray) -> Callable[[], bool]:
-    return (lambda: edit(path)) if name == "replace_file" else (lambda: searches()[name](buffer))
+    edits = {"replace_file": edit, "replace_file by pairs": edit_by_pairs}
+    return (lambda: edits[name](path)) if name in edits else (lambda: searches()[name](buffer))
 
 
 def attempt(call: Callable[[], bool], error: BaseException, buffer: bytearray) -> bool:

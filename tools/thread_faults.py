@@ -44,9 +44,9 @@ from thread_calls import (
 from thread_forks import forks, forks_of_others, forks_of_progress, nested
 
 import fastmmap
-from fastmmap import _imports, parallel
+from fastmmap import _imports, many, pairs, parallel
 from fastmmap.editing import edit as editing
-from fastmmap.editing import rewrite
+from fastmmap.editing import matching, rewrite
 
 # --- interrupts ---
 
@@ -54,7 +54,7 @@ from fastmmap.editing import rewrite
 class Tracer:
     """Raises an error at a line of ours, counted from where it begins to trace."""
 
-    FILES = frozenset(module.__file__ for module in (parallel, rewrite, editing))
+    FILES = frozenset(module.__file__ for module in (parallel, many, pairs, matching, rewrite, editing))
 
     def __init__(self, error: BaseException, line: int) -> None:
         self.error, self.left = error, line

@@ -43,6 +43,7 @@ while True:
 def calls(kernel, mapped):
     """One call of each kind, by name; each returns whether its answer can be."""
     block = bytearray(1 << 16)
+    absent, there = [b"never", b"neither", b"the cats"], [b"the", b"cat", b"at"]
 
     def substituted():
         with kernel.substitution(mapped, b"cat", b"horse") as reader:
@@ -58,6 +59,11 @@ def calls(kernel, mapped):
         "find_all": lambda: all(0 <= offset < SIZE for offset in kernel.find_all(mapped, b"cat")[[0, -1]]),
         "find what repeats": lambda: -1 <= kernel.find(mapped, b"\0" * 4000 + b"x") < SIZE,
         "iter_find": lambda: sum(1 for _ in kernel.iter_find(mapped, b"cat")) <= SIZE // 3,
+        "find many": lambda: -1 <= kernel.find(mapped, absent) < SIZE,
+        "rfind many": lambda: -1 <= kernel.rfind(mapped, absent) < SIZE,
+        "count_each": lambda: kernel.count_each(mapped, there).sum() <= SIZE // 3,
+        "find_each": lambda: all(0 <= offset < SIZE for offset in kernel.find_each(mapped, there)[0][[0, -1]]),
+        "replace many": lambda: 0 <= kernel.replace(mapped, {b"the": b"eht", b"eht": b"the"}) <= SIZE // 3,
         "line_starts": lambda: kernel.line_starts(mapped)[-1] < SIZE,
         "gather": lambda: kernel.gather(mapped, range(0, SIZE - 10, 3000), 10).shape[1] == 10,
         "replace": lambda: 0 <= kernel.replace(mapped, b"the", b"eht") <= SIZE // 3,

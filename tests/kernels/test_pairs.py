@@ -80,7 +80,6 @@ def test_what_was_replaced_is_not_searched_again(kernel):
 def test_what_overlaps_across_blocks(kernel, monkeypatch):
     """In many small blocks, by two threads, whose bounds lie where no match does."""
     monkeypatch.setattr(parallel, "BLOCK", 64)
-    monkeypatch.setattr(many, "WORTHWHILE", 0)
     monkeypatch.setattr(many, "SLACK", 16)
     monkeypatch.setattr(many.Search, "_blocks", lambda search: parallel.blocks(search.start, search.until))
     rng = random.Random(8)
