@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 NEAR = 1 << 20
 
 # Matches that are looked for at a time: few at first, which may be all that anybody wants, then GROWTH times as many.
-FIRST_ROOM, GROWTH, ROOM = 64, 8, 1 << 15
+FIRST_ROOM, GROWTH = 64, 8
 
-# How far a seam is moved, and how many matches are looked at at a time.
-SLACK, TRIES = 4096, 256
+# How far a seam is moved besides.
+SLACK = 4096
 
 
 class ManyVerbs:
@@ -241,16 +241,7 @@ class ManyVerbs:
         numpy = _imports.load("numpy")
 
         def collect(buffer: Any, prepared: Any, span: tuple[int, int, int], overlapping: bool) -> list[Any]:
-            found, left = [], most
-            with closing(_Released(self.kernel.scan(buffer, prepared, span, overlapping))) as scan:
-                room = min(FIRST_ROOM, left)
-                while room:
-                    offsets = numpy.empty(room, dtype=numpy.int64)
-                    which: Any = numpy.empty(room, dtype=numpy.int32) if each else None
-                    number = scan.find_into(offsets, which)
-                    found.append((offsets[:number], which[:number] if each else None))
-                    left -= number
-                    room = min(room * GROWTH, ROOM, left) if number == room else 0
+            found: list[Any] = self.kernel.find_all(buffer, prepared, span, overlapping, most, each)
             return found
 
         if most < END:
@@ -297,8 +288,7 @@ class Search:
         self.kernel, self.buffer, self.prepared, self.overlapping = kernel, buffer, prepared, overlapping
         self.threads = threads
         try:
-            with memoryview(buffer) as view:
-                size = view.nbytes
+            size = memoryview(buffer).nbytes  # in no variable, which an interrupt's frames would keep
         except TypeError:  # the reference's mapping; what is no buffer is refused by the kernel
             size = len(buffer) if isinstance(buffer, viewed) else 0
         self.start, self.end = clamp(*span, size)
@@ -313,7 +303,10 @@ class Search:
         return _iterate(self.scan(), True)
 
     def _blocks(self) -> list[tuple[int, int]]:
-        if self.until - self.start < parallel.WORTHWHILE or self.kernel.workers(self.buffer, self.threads, self.start) == 1:
+        if (
+            self.until - self.start < parallel.WORTHWHILE
+            or self.kernel.workers(self.buffer, self.threads, self.start) == 1
+        ):
             return [(self.start, self.until)]
         return blocks(self.start, self.until)
 
@@ -366,21 +359,11 @@ class ManySeams:
 
     def _look(self, view: Any, bound: int) -> int | None:
         """The first place from a bound on that no match lies across, if it isn't far."""
-        search, numpy = self._search, _imports.load("numpy")
+        search = self._search
         reach = search.prepared.longest - 1
         low, high = max(bound - reach, search.start), min(bound + 2 * reach + SLACK, search.end)
-        offsets, which = numpy.empty(TRIES, dtype=numpy.int64), numpy.empty(TRIES, dtype=numpy.int32)
-        with closing(_Released(search.kernel.scan(view, search.prepared, (low, high, high), True))) as scan:
-            number = TRIES
-            while number == TRIES:
-                number = scan.find_into(offsets, which)
-                for offset, needle in zip(offsets[:number].tolist(), which[:number].tolist(), strict=True):
-                    if offset >= bound:
-                        return bound if bound <= high - reach or high == search.end else None
-                    bound = max(bound, offset + search.prepared.length(needle))
-                if bound > high - reach and high < search.end:
-                    return None
-        return bound
+        past: int = search.kernel.past_matches(view, search.prepared, (low, high, high), bound)
+        return past if past <= high - reach or high == search.end else None
 
 
 def verbs_of(name: str) -> ManyVerbs:

@@ -17,6 +17,11 @@ from replacing cimport *
 from scan cimport *
 from steps cimport *
 
+# Matches that are looked for at a time: few at first, which may be all that anybody wants.
+cdef enum:
+    FIRST_MATCHES = 64
+    MOST_MATCHES = 1 << 15
+
 cdef fm_guard guarded = import_guard()
 cdef fm_question contested = import_contested()
 
@@ -244,6 +249,46 @@ cdef class Kernel:
         found.scan.begin(self.kernel, buffer, prepared, span)
         found.scan.walk.overlapping = overlapping
         return found
+
+    def find_all(self, buffer, Prepared prepared not None, tuple span not None, bint overlapping, Py_ssize_t most,
+                 bint each):
+        """The matches up to `most` of them, as pairs of arrays: offsets, and if `each` needles, else None."""
+        cdef Py_ssize_t room = min(<Py_ssize_t> FIRST_MATCHES, most), number
+        numpy, found = load_numpy(), []
+        cdef ManyMatches scan = self.scan(buffer, prepared, span, overlapping)
+        try:
+            while room:
+                offsets = numpy.empty(room, dtype=numpy.int64)
+                which = numpy.empty(room, dtype=numpy.int32) if each else None
+                number = scan.find_into(offsets, which)
+                found.append((offsets[:number], which[:number] if each else None))
+                most -= number
+                room = min(8 * room, <Py_ssize_t> MOST_MATCHES, most) if number == room else 0
+            return found
+        finally:
+            scan.release()
+
+    def past_matches(self, buffer, Prepared prepared not None, tuple span not None, Py_ssize_t bound):
+        """The first place from a bound on that no match lies across, overlapping ones included."""
+        cdef int64_t[FIRST_MATCHES] offsets
+        cdef int32_t[FIRST_MATCHES] which
+        cdef Scan scan = Scan.__new__(Scan)
+        cdef ManyWalk *walk = &scan.walk
+        cdef Py_ssize_t i
+        try:
+            scan.begin(self.kernel, buffer, prepared, span)
+            walk.overlapping, walk.out, walk.which, walk.capacity = True, offsets, which, FIRST_MATCHES
+            while True:
+                walk.matches = 0
+                scan.go()
+                for i in range(walk.matches):
+                    if offsets[i] >= bound:
+                        return bound
+                    bound = max(bound, offsets[i] + prepared.length_of(which[i]))
+                if walk.matches < walk.capacity:
+                    return bound
+        finally:
+            scan.release()
 
     def replace(self, buffer, Replacements pairs not None, tuple span not None, Py_ssize_t most):
         """Replaces each needle by what is as long, in place. Returns how many, `most` of them, or all if that is below 0."""

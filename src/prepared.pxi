@@ -285,6 +285,9 @@ cdef class Prepared:
         """How many bytes a needle has."""
         return len(self.needles[index])
 
+    cdef Py_ssize_t length_of(self, int32_t index) noexcept:
+        return self.sorted[self.by_index[index]].length
+
     cdef TextFilter filter_for(self, const fm_kernel *kernel):
         """The filter that there is, made by what is common in most texts if there is none yet."""
         made = self.filters.get(<uintptr_t> kernel)

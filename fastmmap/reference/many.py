@@ -7,6 +7,7 @@ from contextlib import closing
 from itertools import groupby, islice
 from operator import itemgetter
 
+from .. import _imports
 from .arguments import END, clamp, haystack, readable, writable
 from .replace import Filling
 from .search import matches, rfind
@@ -130,6 +131,27 @@ class ManyMatches:
 
 
 scan = ManyMatches
+
+
+def find_all(
+    buffer: Readable, prepared: Prepared, span: Span, overlapping: bool, most: int, each: bool
+) -> list[tuple[Any, Any]]:
+    """The matches up to `most` of them, as pairs of arrays: offsets, and if `each` needles, else None."""
+    numpy = _imports.load("numpy")
+    with readable(buffer) as view:
+        found = list(islice(prepared.matches(view, *span, overlapping), most))
+    offsets = numpy.array([offset for offset, _ in found], dtype=numpy.int64)
+    return [(offsets, numpy.array([index for _, index in found], dtype=numpy.int32) if each else None)]
+
+
+def past_matches(buffer: Readable, prepared: Prepared, span: Span, bound: int) -> int:
+    """The first place from a bound on that no match lies across, overlapping ones included."""
+    with readable(buffer) as view:
+        for offset, index in prepared.matches(view, *span, True):
+            if offset >= bound:
+                break
+            bound = max(bound, offset + prepared.length(index))
+    return bound
 
 
 class Replacements:
