@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from _thread import allocate_lock
 from contextlib import closing
@@ -14,7 +15,7 @@ from .reference.arguments import END, buffer_within, check_limit, check_threads,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any, SupportsIndex
 
     from .needles import Needles
@@ -94,7 +95,7 @@ class ManyVerbs:
         self, buffer: Any, needles: Any, start: Any, end: Any, *, overlapping: bool, ignorecase: bool
     ) -> Iterator[int]:
         """An iterator over the offsets that find_all returns."""
-        return _iterate(self._search(buffer, needles, (start, end), overlapping, ignorecase, 1).scan(), False)
+        return _iterate(self._search(buffer, needles, (start, end), overlapping, ignorecase, 1), False)
 
     def replace(self, buffer: Any, pairs: Any, count: Any, start: Any, end: Any, *, threads: Any) -> int:
         """Replaces each needle by what is as long, in place, and returns how many."""
@@ -263,8 +264,16 @@ def _is_found(offset: int) -> bool:
     return offset >= 0
 
 
-def _iterate(scan: Any, each: bool) -> Iterator[Any]:
-    """The offsets of a search that goes on, in constant memory; each with the number of its needle, if asked for."""
+def _iterate(search: Search, each: bool) -> Iterator[Any]:
+    """The offsets of the matches, in constant memory; each with the number of its needle, if that is asked for.
+
+    The buffer is held from the call on.
+    """
+    scans = search.scans()
+    return itertools.chain.from_iterable(_found(scan, each) for scan in itertools.chain([next(scans)], scans))
+
+
+def _found(scan: Any, each: bool) -> Iterator[Any]:
     array = _imports.load("array").array
     room = 1
     with closing(_Released(scan)):
@@ -294,43 +303,52 @@ class Search:
         self.start, self.end = clamp(*span, size)
         self.until = self.end
 
-    def scan(self) -> Any:
-        """What finds the matches from left to right."""
-        return self.kernel.scan(self.buffer, self.prepared, (self.start, self.end, self.end), self.overlapping)
+    def scans(self) -> Iterator[Any]:
+        """What finds the matches from left to right, in one part after the other."""
+        span = self._spans(True)
+        for number in range(len(self._blocks())):
+            yield self.kernel.scan(self.buffer, self.prepared, span(self.buffer, number), self.overlapping)
 
     def iterate(self) -> Iterator[tuple[int, int]]:
         """The matches from left to right, in constant memory: where they are, and which needle's."""
-        return _iterate(self.scan(), True)
+        found: Iterator[tuple[int, int]] = _iterate(self, True)
+        return found
 
     def _blocks(self) -> list[tuple[int, int]]:
-        if (
-            self.until - self.start < parallel.WORTHWHILE
-            or self.kernel.workers(self.buffer, self.threads, self.start) == 1
-        ):
-            return [(self.start, self.until)]
-        return blocks(self.start, self.until)
+        """More than one where there are threads to work on them, or where they are copied one by one."""
+        if self.until - self.start >= parallel.WORTHWHILE:
+            copied = self.kernel.is_copied(self.buffer)
+            if copied or self.kernel.workers(self.buffer, self.threads, self.start) > 1:
+                return blocks(self.start, self.until)
+        return [(self.start, self.until)]
 
-    def run(self, work: Any, enough: Any = None, *, back: bool = False) -> list[Any]:
-        """work(buffer, prepared, (start, end, until), overlapping) for each part, the results in order.
+    def _spans(self, apart: bool) -> Callable[[Any, int], tuple[int, int, int]]:
+        """Tells start, end and until of each part.
 
-        Parts end where no match lies, or where matches overlap, anywhere: `until` is where their starts end, and `end`
-        what they may read.
+        Parts end where no match lies; or where matches may overlap, or `apart` is false, anywhere: `until` is where
+        their starts end, and `end` what they may read.
         """
         parts = self._blocks()
+        seams = ManySeams(self) if apart and len(parts) > 1 and not self.overlapping else None
+
+        def span(view: Any, number: int) -> tuple[int, int, int]:
+            start, until = seams.within(view, number) if seams else parts[number]
+            return start, until if seams else min(until + max(self.prepared.longest - 1, 0), self.end), until
+
+        return span
+
+    def run(self, work: Any, enough: Any = None, *, back: bool = False) -> list[Any]:
+        """work(buffer, prepared, (start, end, until), overlapping) for each part, the results in order."""
         options = (self.overlapping,) if enough is None else ()
-        if len(parts) == 1:
-            (start, until), reach = parts[0], self.end
-            return [work(self.buffer, self.prepared, (start, reach, until), *options)]
-        seams = None if self.overlapping or enough else ManySeams(self)
+        span, numbers = self._spans(enough is None), range(len(self._blocks()))
 
         def part(view: Any, number: int) -> Any:
-            start, until = seams.within(view, number) if seams else parts[number]
-            reach = until if seams else min(until + self.prepared.longest - 1, self.end)
-            return work(view, self.prepared, (start, reach, until), *options)
+            return work(view, self.prepared, span(view, number), *options)
 
-        numbers = [(number,) for number in range(len(parts))]
-        threads = workers(self.threads)
-        return _backend.run(part, numbers[::-1] if back else numbers, threads, enough, self.buffer)
+        if len(numbers) == 1:
+            return [part(self.buffer, 0)]
+        order = [(number,) for number in (reversed(numbers) if back else numbers)]
+        return _backend.run(part, order, workers(self.threads), enough, self.buffer)
 
 
 class ManySeams:

@@ -3,6 +3,7 @@
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
@@ -186,6 +187,15 @@ cdef class Kernel:
         take_readable(buffer, &view)
         try:
             return workers(threads, &view, min(start, view.len), view.len)
+        finally:
+            PyBuffer_Release(&view)
+
+    def is_copied(self, buffer):
+        """Whether what is searched is copied first, because faults in it couldn't be caught."""
+        cdef Py_buffer view
+        take_readable(buffer, &view)
+        try:
+            return in_danger(contested, &view)
         finally:
             PyBuffer_Release(&view)
 

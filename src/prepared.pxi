@@ -308,6 +308,7 @@ cdef class Prepared:
             if cost < least:
                 least, made = cost, filter
         for hashed, most in OPTIONS:
+            PyErr_CheckSignals()  # for many thousands of needles each takes a tenth of a second
             groups = groups_of(self, hashed, most)
             cost = cost_of(self, sample, groups) if sample.piece else most + (self.number > MANY) * (2 - hashed)
             if cost < least:

@@ -72,6 +72,11 @@ def workers(buffer: Readable, threads: Any, start: int) -> int:
     return 1
 
 
+def is_copied(buffer: Readable) -> bool:
+    """Whether what is searched is copied first: the reference reads safely as it is."""
+    return False
+
+
 def find_first(buffer: Readable, prepared: Prepared, span: Span) -> int:
     """The offset at which the first match starts, or -1.
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastmmap
-from fastmmap import _backend
+from fastmmap import _backend, many, parallel
 
 
 def occurrences(text, needles, start=0, end=None, ignorecase=False):
@@ -339,3 +339,37 @@ def test_a_search_that_was_released(kernel):
     native.count_all(b"a" * 20_000, prepared, (0, 20_000, 20_000), True)
     for until in range(4096, 4800):
         native.count_all(b"a" * 20_000, prepared, (0, 20_000, until), False)
+
+
+class Copying:
+    """A kernel that is told to copy what it searches, part by part, as where faults can't be caught."""
+
+    def __init__(self, kernel):
+        self.kernel, self.name = kernel, kernel.name
+
+    def __getattr__(self, name):
+        return getattr(self.kernel, name)
+
+    def is_copied(self, buffer):
+        return True
+
+
+def test_what_is_copied_part_by_part(kernel, monkeypatch):
+    monkeypatch.setattr(parallel, "BLOCK", 50)
+    monkeypatch.setattr(parallel, "WORTHWHILE", 0)
+    monkeypatch.setattr(many, "SLACK", 20)
+    verbs = many.ManyVerbs(Copying(many.verbs_of(kernel.name).kernel))
+    rng = random.Random(11)
+    for letters in (b"ab", b"abcdefg"):
+        for _ in range(20):
+            text = bytes(rng.choices(letters, k=700))
+            needles = [bytes(rng.choices(letters, k=rng.randint(1, 9))) for _ in range(6)]
+            for overlapping in (False, True):
+                options = {"overlapping": overlapping, "ignorecase": False}
+                expected = [at for at, _ in (occurrences if overlapping else matches)(text, needles)]
+                assert list(verbs.iter_find(text, needles, 0, None, **options)) == expected
+                assert verbs.find_each(text, needles, **options)[0].tolist() == expected
+                assert verbs.count_each(text, needles, **options).sum() == len(expected)
+            assert verbs.rfind(text, needles, 0, None, ignorecase=False, threads=None) == (
+                max(map(text.rfind, needles), default=-1)
+            )
