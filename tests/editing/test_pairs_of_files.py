@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import pickle
-import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.oracle import replaced
 
 import fastmmap
 from fastmmap import parallel
 
 same = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-
-
-def replaced(text, pairs, count=-1):
-    """What re makes of it, and how many of each pair it replaced."""
-    counts = dict.fromkeys(pairs, 0)
-
-    def new_of(match):
-        counts[match.group()] += 1
-        return pairs[match.group()]
-
-    if pairs and count:
-        alternatives = b"|".join(map(re.escape, sorted(pairs, key=len, reverse=True)))
-        text = re.sub(alternatives, new_of, text, count=max(count, 0))
-    return text, tuple(counts.values())
 
 
 some = st.lists(st.sampled_from(b"ab\n"), max_size=5).map(bytes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import pickle
 import random
 import re
@@ -13,36 +12,10 @@ import numpy
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.oracle import matches, occurrences
 
 import fastmmap
 from fastmmap import _backend, many, parallel
-
-
-def occurrences(text, needles, start=0, end=None, ignorecase=False):
-    """All that stands in text[start:end], by offset, then by needle. Of equal ones the first counts."""
-    if ignorecase:
-        text, needles = text.lower(), [each.lower() for each in needles]
-    start, end, _ = slice(start, end).indices(len(text))
-    found = []
-    for number, each in enumerate(needles):
-        at = text.find(each, start, end) if needles.index(each) == number else -1
-        while at >= 0:
-            found.append((at, number))
-            at = text.find(each, at + 1, end)
-    return sorted(found)
-
-
-def matches(text, needles, *span, ignorecase=False):
-    """Of those the one that starts first, the longest of those that start there, and on behind it."""
-    found, free = [], 0
-    for at, together in itertools.groupby(
-        occurrences(text, needles, *span, ignorecase=ignorecase), key=lambda each: each[0]
-    ):
-        if at >= free:
-            number = max((number for _, number in together), key=lambda number: len(needles[number]))
-            found.append((at, number))
-            free = at + len(needles[number])
-    return found
 
 
 def check(kernel, text, needles, *span, ignorecase=False):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 # (needle, haystack): what is special about it is what the needle does to itself or to the haystack's ends.
 SEEDS = [
     (b"a", b"a"),
@@ -43,3 +46,47 @@ def positions(haystack, needle, start=0, end=None, overlapping=False, ignorecase
         found.append(offset)
         offset = haystack.find(needle, offset + (1 if overlapping else len(needle)), end)
     return found
+
+
+# --- many needles ---
+
+
+def occurrences(text, needles, start=0, end=None, ignorecase=False):
+    """All that stands in text[start:end], by offset, then by needle. Of equal ones the first counts."""
+    if ignorecase:
+        text, needles = text.lower(), [each.lower() for each in needles]
+    start, end, _ = slice(start, end).indices(len(text))
+    found = []
+    for number, each in enumerate(needles):
+        at = text.find(each, start, end) if needles.index(each) == number else -1
+        while at >= 0:
+            found.append((at, number))
+            at = text.find(each, at + 1, end)
+    return sorted(found)
+
+
+def matches(text, needles, *span, ignorecase=False):
+    """Of those the one that starts first, the longest of those that start there, and on behind it."""
+    found, free = [], 0
+    for at, together in itertools.groupby(
+        occurrences(text, needles, *span, ignorecase=ignorecase), key=lambda each: each[0]
+    ):
+        if at >= free:
+            number = max((number for _, number in together), key=lambda number: len(needles[number]))
+            found.append((at, number))
+            free = at + len(needles[number])
+    return found
+
+
+def replaced(text, pairs, count=-1):
+    """What re makes of a text by {old: new, ...}, and how many of each pair it replaced."""
+    counts = dict.fromkeys(pairs, 0)
+
+    def new_of(match):
+        counts[match.group()] += 1
+        return pairs[match.group()]
+
+    if pairs and count:
+        alternatives = b"|".join(map(re.escape, sorted(pairs, key=len, reverse=True)))
+        text = re.sub(alternatives, new_of, text, count=max(count, 0))
+    return text, tuple(counts.values())
