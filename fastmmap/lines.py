@@ -78,6 +78,8 @@ class Lines:
         number = arguments.safe_numbers(number)
         if hasattr(number, "__index__") and not getattr(number, "ndim", 0):
             return self._line(self._number(number))
+        if isinstance(number, (str, bytes, bytearray)) or not hasattr(number, "__iter__"):
+            raise TypeError(f"lines have integers, slices or arrays of integers, not {type(number).__name__!r}")
         return [self._line(self._number(i)) for i in number]
 
     def __iter__(self) -> Iterator[memoryview]:
@@ -100,8 +102,8 @@ class Lines:
 
         Raises
         ------
-        IndexError
-            An offset isn't within the mapping. The error names the first such.
+        IndexError, TypeError
+            An offset isn't within the mapping, or is no integer. The error names the first such.
         ValueError, MappedFileError
             The mapping is closed; its file was truncated meanwhile.
 
@@ -113,8 +115,7 @@ class Lines:
         ...     m.lines.number(5), m.lines.number(m.find_all("t")).tolist()
         (1, [1, 2])
         """
-        numpy = _imports.load("numpy")
-        at = numpy.asarray(arguments.safe_numbers(offsets))
+        at = arguments.integers(offsets, "offsets")
         size = len(self._buffer)
         outside = (at < 0) | (at >= size)
         if outside.any():
@@ -137,8 +138,8 @@ class Lines:
 
         Raises
         ------
-        IndexError
-            There is no such line.
+        IndexError, TypeError
+            There is no such line; a number is no integer.
         ValueError, MappedFileError
             The mapping is closed; its file was truncated meanwhile.
 
@@ -151,11 +152,10 @@ class Lines:
         (4, [0, 8])
         """
         numpy = _imports.load("numpy")
-        numbers = arguments.safe_numbers(numbers)
-        at = numpy.asarray(numbers)
+        at = arguments.integers(numbers, "numbers")
         if at.size == 0:
             return numpy.empty(at.shape, dtype=numpy.int64)
-        return self._starts[at] if at.ndim else int(self._starts[self._number(numbers)])
+        return self._starts[at] if at.ndim else int(self._starts[self._number(int(at))])
 
     def _number(self, number: Any) -> int:
         try:

@@ -221,6 +221,17 @@ def line_starts(kernel: Any, hay: Haystack, threads: int) -> Offsets:
     return collector.all()
 
 
+def gather(kernel: Any, buffer: Any, into: tuple[Any, Any], records: tuple[Any, Any], threads: int) -> None:
+    """Copies records into an array: `into` is that and where each begins in it, None where they are its rows."""
+    (data, starts), (offsets, lengths) = into, records
+
+    def work(view: Any, low: int, high: int) -> None:
+        some = data[low:high] if starts is None else data[int(starts[low]) : int(starts[high])]
+        kernel.gather_into(some, view, offsets[low:high], lengths if starts is None else lengths[low:high])
+
+    _backend.run(work, ranges(0, offsets.size, 4 * threads), threads, buffer=buffer)
+
+
 class _Collector:
     """The offsets that the parts of a call find, put together in order in one array, behind `head`.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from ._backend import chosen
 from .aligning import aligned_ranges
 from .each import EachVerbs
@@ -36,8 +38,8 @@ class Ranging(Verbs, EachVerbs):
 
         Raises
         ------
-        IndexError
-            The offset isn't within the mapping.
+        IndexError, TypeError
+            The offset isn't within the mapping, or is no integer.
         ValueError
             The mapping is closed.
 
@@ -49,7 +51,10 @@ class Ranging(Verbs, EachVerbs):
         ...     m.line_at(5)
         (4, 7)
         """
-        position = range(len(self))[offset]
+        size = len(self)
+        position = operator.index(offset) + (size if operator.index(offset) < 0 else 0)
+        if not 0 <= position < size:
+            raise IndexError(f"offset {operator.index(offset)} is outside the mapping of {size} bytes")
         end = self.find(b"\n", position)
         return self.rfind(b"\n", 0, position) + 1, end if end >= 0 else len(self)
 

@@ -15,6 +15,15 @@ from walk cimport *
 cdef fm_guard guarded = import_guard()
 cdef fm_question contested = import_contested()
 
+# A record is asked for so many records before it is copied: those that are far apart are each waited for otherwise.
+cdef enum:
+    AHEAD = 12
+    LINE_BYTES = 64
+
+# What a record takes besides its bytes, as so many bytes: whether threads are worth it is told by that.
+cdef enum:
+    RECORD_COST = 256
+
 cdef struct Gather:
     const char *source
     char *target
@@ -27,7 +36,12 @@ cdef int gather_step(void *context) noexcept nogil:
     """Copies records until STEP_BYTES are copied. Every record was found to lie in the source before the first."""
     cdef Gather *gather = <Gather *> context
     cdef Py_ssize_t copied = 0, length
+    cdef const char *later
     while gather.left and copied < STEP_BYTES:
+        if gather.left > AHEAD:
+            later = gather.source + gather.offsets[AHEAD]
+            fm_ask_for(later)
+            fm_ask_for(later + LINE_BYTES)
         length = gather.lengths[0]
         memcpy(gather.target, gather.source + gather.offsets[0], length)
         gather.offsets += 1
@@ -166,9 +180,23 @@ cdef class Kernel:
                 data = numpy.empty(int(starts[-1]), dtype=numpy.uint8)
             if data.size and in_danger(contested, &view):
                 gather_sheltered(data, buffer, offsets, lengths)
+            elif data.size + RECORD_COST * offsets.size >= PARALLEL_BYTES and most_workers(threads) > 1:
+                in_threads("gather")(self, buffer, (data, starts), (offsets, lengths), most_workers(threads))
             elif data.size:
                 fill(data, &view, offsets, lengths)
             return data if uniform else (data, starts)
+        finally:
+            PyBuffer_Release(&view)
+
+    def gather_into(self, data, buffer, offsets, lengths):
+        """Copies records that lie in the buffer into an array of exactly their size. All arrays are gather's own."""
+        cdef Py_buffer view
+        take_readable(buffer, &view)
+        try:
+            if not are_within(offsets, lengths, view.len):
+                check_within(offsets, lengths, view.len)
+            if data.size:
+                fill(data, &view, offsets, lengths)
         finally:
             PyBuffer_Release(&view)
 

@@ -21,6 +21,7 @@ cdef extern from "memory/pages.h" nogil:
     void fm_read_ahead(const uint8_t *, size_t)
     void fm_drop(const uint8_t *, const uint8_t *, int, int64_t)
     const uint8_t *fm_resident(const uint8_t *, const uint8_t *)
+    void fm_ask_for(const char *)
     void fm_touch(uint8_t *, int)
     bint fm_can_make_writable()
     void fm_make_writable(uintptr_t, uintptr_t, uintptr_t)

@@ -265,10 +265,10 @@ def as_records(offsets: Integers, length: Any) -> tuple[Offsets, Offsets]:
 
     Both are copies of our own: what is checked here is what is read later.
     """
-    starts = _integers(offsets, "offsets")
+    starts = integers(offsets, "offsets")
     if starts.ndim != 1:
         raise ValueError(f"offsets must have one dimension, not {starts.ndim}")
-    lengths = _integers(length, "length")
+    lengths = integers(length, "length")
     if lengths.ndim > 0 and lengths.shape != starts.shape:
         raise ValueError(f"there are {starts.size} offsets, but lengths of shape {lengths.shape}")
     return starts, lengths
@@ -288,7 +288,7 @@ def safe_numbers(numbers: Any) -> Any:
     return numbers
 
 
-def _integers(numbers: Any, name: str) -> Any:
+def integers(numbers: Any, name: str) -> Any:
     numpy = _imports.load("numpy")
     numbers = safe_numbers(numbers)
     array = numpy.asarray(numbers)

@@ -70,6 +70,16 @@ static inline void fm_drop(const uint8_t *start, const uint8_t *end, int fd, int
 #endif
 }
 
+/* Asks for a few bytes that will be read soon. No fault comes of it. */
+static inline void fm_ask_for(const char *address)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    __builtin_prefetch(address);
+#else
+    (void)address;
+#endif
+}
+
 /* Touches a byte, as a store does where `stores` is set; its value stays, also if others store to it meanwhile. */
 static inline void fm_touch(uint8_t *byte, int stores)
 {

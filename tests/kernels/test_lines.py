@@ -155,3 +155,46 @@ def test_the_index_follows_what_the_methods_change(make):
         assert m.lines[:] == [b"a,b,c"]
         m.resize(1)
         assert m.lines[:] == [b"a"]
+
+
+def test_gather_in_threads(kernel, monkeypatch):
+    """Records of one length and of several, by as many threads as there are: as by one."""
+    text = numpy.random.default_rng(3).integers(0, 256, 1 << 20, dtype=numpy.uint8)
+    offsets = numpy.random.default_rng(4).integers(0, text.size - 300, 70_000)
+    lengths = numpy.random.default_rng(5).integers(0, 300, offsets.size)
+    if kernel.name == "python":
+        offsets, lengths = offsets[:3000], lengths[:3000]
+    rows = kernel.gather(text, offsets, 300, threads=3)
+    assert (rows == text[offsets[:, None] + numpy.arange(300)]).all()
+    data, starts = kernel.gather(text, offsets, lengths, threads=3)
+    one, same = kernel.gather(text, offsets, lengths, threads=1)
+    assert (data == one).all()
+    assert (starts == same).all()
+    assert (data[: lengths[0]] == text[offsets[0] : offsets[0] + lengths[0]]).all()
+    offsets[-1] = text.size - 5
+    with pytest.raises(IndexError, match=f"record {offsets.size - 1} "):
+        kernel.gather(text, offsets, 300, threads=3)
+
+
+@pytest.mark.parametrize("number", [1.5, "1", None, b"1", [1.5], [[0]], {}])
+def test_what_numbers_no_line(make, number):
+    with fastmmap.open(make(b"one\ntwo\n")) as m:
+        if number == {}:
+            assert m.lines[number] == []
+            return
+        with pytest.raises(TypeError, match="integer|index"):
+            m.lines[number]
+        for call in (m.lines.number, m.lines.offset):
+            if number != [[0]]:
+                with pytest.raises(TypeError, match="integer"):
+                    call(number)
+
+
+def test_offsets_outside_of_all_lines(make):
+    with fastmmap.open(make(b"one\ntwo\n")) as m:
+        assert (m.line_at(-1), m.line_at(numpy.int8(0))) == ((4, 7), (0, 3))
+        for offset in (8, -9, 10**12, 10**30):
+            with pytest.raises(IndexError, match=f"offset {offset} is outside the mapping of 8 bytes"):
+                m.line_at(offset)
+        with pytest.raises(TypeError, match="integer"):
+            m.line_at(1.5)
