@@ -40,7 +40,16 @@ if NATIVE:
 # The functions of a kernel, by the module in src/ and in reference/ where they stand.
 FUNCTIONS = {
     "search": ("find", "rfind", "count", "find_all", "find_into", "iter_find"),
-    "lines": ("line_starts", "gather"),
+    "lines": (
+        "line_starts",
+        "gather",
+        "count_newlines",
+        "line",
+        "lines_at",
+        "line_offsets",
+        "line_numbers",
+        "iter_lines",
+    ),
     "many": ("find_each", "count_each"),
     "replace": ("replace", "substitution"),
     "append": ("append", "Stage"),

@@ -1,8 +1,12 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """line_starts and gather: random access to lines and records. Their definition is fastmmap/reference/lines.py."""
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int64_t
-from libc.string cimport memcpy
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.memoryview cimport PyMemoryView_FromObject, PyMemoryView_GET_BUFFER
+from libc.stdint cimport int64_t, uint8_t, uint16_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memchr, memcpy
 from arguments cimport *
 from capi cimport *
 from guard cimport *
@@ -50,6 +54,9 @@ cdef int gather_step(void *context) noexcept nogil:
         gather.left -= 1
         copied += length + 64  # even an empty record takes time
     return MORE if gather.left else DONE
+
+
+include "sampled.pxi"
 
 
 cdef class Kernel:
@@ -187,6 +194,123 @@ cdef class Kernel:
             return data if uniform else (data, starts)
         finally:
             PyBuffer_Release(&view)
+
+    # --- lines by number, which fastmmap/lines.py asks for: its `index` is two arrays, see sampled.pxi ---
+
+    def count_newlines(self, index, buffer, Py_ssize_t start, Py_ssize_t end):
+        """Writes into two arrays how many newlines stand in each 32 KiB of buffer[start:end], as int64; and as uint16 for
+        each KiB, how many stand before it in its 32 KiB.
+        """
+        cdef Py_buffer view, totals, inside
+        cdef CountNewlines job
+        cdef Watch watching
+        take_readable(buffer, &view)
+        try:
+            if in_danger(contested, &view):
+                return in_reference("count_newlines")(index, buffer, start, end)
+            PyObject_GetBuffer(index[0], &totals, PyBUF_WRITABLE)
+            try:
+                PyObject_GetBuffer(index[1], &inside, PyBUF_WRITABLE)
+                try:
+                    if (not 0 <= start <= end <= view.len or totals.len // 8 != (end - start + TOTALLED - 1) // TOTALLED
+                            or inside.len // 2 != (end - start + SAMPLED - 1) // SAMPLED):
+                        raise ValueError(f"the arrays aren't those of [{start}, {end})")
+                    job.kernel, job.hay = self.kernel, <const uint8_t *> view.buf
+                    job.totals, job.inside = <int64_t *> totals.buf, <uint16_t *> inside.buf
+                    job.at, job.end = start, end
+                    set_newline(&job.newline)
+                    watch(&watching, <void *> view.obj, view.buf, job.hay + start, end - start)
+                    if start < end:
+                        drive(guarded, count_newlines_step, &job, end - start, &watching)
+                finally:
+                    PyBuffer_Release(&inside)
+            finally:
+                PyBuffer_Release(&totals)
+        finally:
+            PyBuffer_Release(&view)
+
+    def line(self, index, buffer, number):
+        """The line of a number that is in range, as bytes."""
+        cdef Opened opened
+        open_index(&opened, index, buffer)
+        try:
+            if in_danger(contested, &opened.view):
+                return in_reference("line")(index, buffer, number)
+            return copy_line(&opened, number)
+        finally:
+            close_index(&opened)
+
+    def lines_at(self, index, buffer, numbers):
+        """The lines of some numbers, all of them in range, as a list of bytes."""
+        cdef Opened opened
+        cdef Py_buffer wanted
+        cdef int64_t[2 * TOGETHER] places
+        cdef Py_ssize_t done = 0, number
+        open_index(&opened, index, buffer)
+        try:
+            if in_danger(contested, &opened.view):
+                return in_reference("lines_at")(index, buffer, numbers)
+            PyObject_GetBuffer(numbers, &wanted, PyBUF_SIMPLE)
+            try:
+                lines = []
+                while done < wanted.len // 8:
+                    number = min(wanted.len // 8 - done, <Py_ssize_t> TOGETHER)
+                    locate(&opened, <const int64_t *> wanted.buf + done, number, places, places + TOGETHER)
+                    lines += copy_lines(&opened.view, places, places + TOGETHER, number)
+                    done += number
+                return lines
+            finally:
+                PyBuffer_Release(&wanted)
+        finally:
+            close_index(&opened)
+
+    def line_offsets(self, index, buffer, numbers):
+        """The offsets at which the lines of some numbers start, all of them in range, as an array of int64."""
+        return self.look_up(index, buffer, numbers, True)
+
+    def line_numbers(self, index, buffer, offsets):
+        """The numbers of the lines that hold the bytes at some offsets, all of them in range, as an array of int64."""
+        return self.look_up(index, buffer, offsets, False)
+
+    cdef object look_up(self, tuple index, object buffer, object wanted, bint starts):
+        cdef Opened opened
+        cdef Py_buffer given, room
+        cdef Watch watching
+        cdef NumberLines job
+        open_index(&opened, index, buffer)
+        try:
+            if in_danger(contested, &opened.view):
+                return in_reference("line_offsets" if starts else "line_numbers")(index, buffer, wanted)
+            found = load_numpy().empty(wanted.size, dtype="int64")
+            PyObject_GetBuffer(wanted, &given, PyBUF_SIMPLE)
+            PyObject_GetBuffer(found, &room, PyBUF_WRITABLE)
+            try:
+                job.offsets, job.numbers, job.left = <const int64_t *> given.buf, <int64_t *> room.buf, given.len // 8
+                if starts:
+                    locate(&opened, job.offsets, job.left, job.numbers, NULL)
+                elif job.left:
+                    job.index, job.kernel = opened.index, self.kernel
+                    set_newline(&job.newline)
+                    watch_view(&watching, &opened.view)
+                    drive(guarded, number_step, &job, SAMPLED * min(job.left, <Py_ssize_t> TOGETHER), &watching)
+            finally:
+                PyBuffer_Release(&room)
+                PyBuffer_Release(&given)
+            return found
+        finally:
+            close_index(&opened)
+
+    def iter_lines(self, view):
+        """An iterator over the lines of a memoryview of bytes, as memoryviews."""
+        cdef LineViews lines = LineViews.__new__(LineViews)
+        if not isinstance(view, memoryview):
+            raise TypeError(f"a memoryview is needed, not {type(view).__name__!r}")
+        lines.base, lines.view = view, PyMemoryView_GET_BUFFER(view)
+        if in_danger(contested, lines.view):
+            return in_reference("iter_lines")(view)
+        begin(&lines.walk, self.kernel, b"\n", False, False)
+        over(&lines.walk, lines.view, 0, lines.view.len)
+        return lines
 
     def gather_into(self, data, buffer, offsets, lengths):
         """Copies records that lie in the buffer into an array of exactly their size. All arrays are gather's own."""

@@ -180,6 +180,10 @@ cdef inline int gather_sheltered(object data, object buffer, object offsets, obj
     look_up("fastmmap.sheltered", "gather")(data, buffer, offsets, lengths)
     return 0
 
+cdef inline object in_reference(str name):
+    """The reference's function for lines: it reads what it looks at by a system call."""
+    return look_up("fastmmap.reference.lines", name)
+
 # --- the system's words: the os module's ---
 
 cdef inline object system_error(int number):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import chain
 
 from .. import _imports
@@ -10,9 +11,15 @@ from .search import matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from .arguments import Index, Integers, Offsets, Readable
+
+    LineIndex = tuple[Any, Any]
+
+# Bytes for each entry of an index of lines, in its two arrays.
+SAMPLED, TOTALLED = 1 << 10, 1 << 15
 
 
 def line_starts(buffer: Readable, start: Index = 0, end: Index = None, *, threads: int | None = None) -> Offsets:
@@ -112,3 +119,87 @@ def gather(buffer: Readable, offsets: Integers, length: Any, *, threads: int | N
         starts = numpy.zeros(at.size + 1, dtype=numpy.int64)
         numpy.cumsum(lengths, out=starts[1:])
         return copied, starts
+
+
+# --- lines by number, which fastmmap/lines.py asks for: its `index` is two arrays, see src/sampled.pxi ---
+
+
+def count_newlines(index: LineIndex, buffer: Any, start: int, end: int) -> None:
+    """Writes into two arrays how many newlines stand in each 32 KiB of buffer[start:end], as int64; and as uint16 for
+    each KiB, how many stand before it in its 32 KiB.
+    """
+    totals, inside = index
+    with readable(buffer) as view:
+        for number, low in enumerate(range(start, end, TOTALLED)):
+            high, total = min(low + TOTALLED, end), 0
+            for at in range(low, high, SAMPLED):
+                inside[(at - start) // SAMPLED] = total
+                total += bytes(view[at : min(at + SAMPLED, high)]).count(b"\n")
+            totals[number] = total
+
+
+def line(index: LineIndex, buffer: Any, number: int) -> bytes:
+    """The line of a number that is in range, as bytes."""
+    with readable(buffer) as view:
+        start = _start_of(index, view, number)
+        return bytes(view[start : _end_from(view, start)])
+
+
+def lines_at(index: LineIndex, buffer: Any, numbers: Any) -> list[bytes]:
+    """The lines of some numbers, all of them in range, as a list of bytes."""
+    with readable(buffer) as view:
+        starts = [_start_of(index, view, number) for number in numbers.tolist()]
+        return [bytes(view[start : _end_from(view, start)]) for start in starts]
+
+
+def line_offsets(index: LineIndex, buffer: Any, numbers: Any) -> Offsets:
+    """The offsets at which the lines of some numbers start, all of them in range, as an array of int64."""
+    with readable(buffer) as view:
+        starts = [_start_of(index, view, number) for number in numbers.tolist()]
+    return _imports.load("numpy").array(starts, dtype="int64")  # type: ignore[no-any-return]
+
+
+def line_numbers(index: LineIndex, buffer: Any, offsets: Any) -> Offsets:
+    """The numbers of the lines that hold the bytes at some offsets, all of them in range, as an array of int64."""
+    before, inside = index
+    numbers = []
+    with readable(buffer) as view:
+        for offset in offsets.tolist():
+            entry = offset // SAMPLED
+            here = bytes(view[entry * SAMPLED : offset]).count(b"\n")
+            numbers.append(int(before[offset // TOTALLED]) + int(inside[entry]) + here)
+    return _imports.load("numpy").array(numbers, dtype="int64")  # type: ignore[no-any-return]
+
+
+def iter_lines(view: memoryview) -> Iterator[memoryview]:
+    """An iterator over the lines of a memoryview of bytes, as memoryviews."""
+    start = 0
+    with readable(view) as safe:
+        while start < len(view):
+            end = _end_from(safe, start)
+            yield view[start:end]
+            start = end + 1
+
+
+def _start_of(index: LineIndex, view: Any, number: int) -> int:
+    """Where a line begins: in the last KiB before which fewer lines have ended, where one more has."""
+    before, inside = index
+    if number == 0:
+        return 0
+    total = bisect_left(before, number, hi=len(before) - 1) - 1
+    first = total * (TOTALLED // SAMPLED)
+    rest = number - int(before[total])
+    entry = bisect_left(inside, rest, first, min(first + TOTALLED // SAMPLED, len(inside))) - 1
+    part, at = bytes(view[entry * SAMPLED : (entry + 1) * SAMPLED]), -1
+    for _ in range(rest - int(inside[entry])):
+        at = part.find(b"\n", at + 1)
+    return entry * SAMPLED + at + 1
+
+
+def _end_from(view: Any, start: int) -> int:
+    while start < len(view):
+        part = bytes(view[start : start + SAMPLED])
+        if (newline := part.find(b"\n")) >= 0:
+            return start + newline
+        start += len(part)
+    return start

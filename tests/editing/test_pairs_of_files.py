@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.oracle import replaced
 
 import fastmmap
-from fastmmap import parallel
+from fastmmap import _backend, parallel
 
 same = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -104,6 +104,7 @@ def test_what_is_refused(make, pairs, new, error, words):
     assert path.read_bytes() == b"abc"
 
 
+@pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")
 def test_a_file_that_is_cut_short(make, monkeypatch):
     """What was counted isn't there any more: an error, and the file is what the other process made of it."""
     path = make(b"one two\n" * 4000)

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "reference": BASE | {"system", "logs.layout", "needles"},  # the last for a type alone
     "beside": BASE | {"system"},
     "faults": BASE | {"system"},
-    "lines": BASE | {"_backend", "reference"},
+    "lines": BASE | {"_backend", "reference", "parallel"},
     "editing": BASE
     | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "logs.recovering"},
     "logs": BASE | {"system", "reference", "beside", "_backend", "mapped"},

@@ -6,8 +6,11 @@ import itertools
 
 import numpy
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import fastmmap
+from fastmmap import lines
 
 
 def starts_of(text, start, end):
@@ -179,13 +182,10 @@ def test_gather_in_threads(kernel, monkeypatch):
 @pytest.mark.parametrize("number", [1.5, "1", None, b"1", [1.5], [[0]], {}])
 def test_what_numbers_no_line(make, number):
     with fastmmap.open(make(b"one\ntwo\n")) as m:
-        if number == {}:
-            assert m.lines[number] == []
-            return
         with pytest.raises(TypeError, match="integer|index"):
             m.lines[number]
         for call in (m.lines.number, m.lines.offset):
-            if number != [[0]]:
+            if number not in ([[0]], {}):
                 with pytest.raises(TypeError, match="integer"):
                     call(number)
 
@@ -198,3 +198,77 @@ def test_offsets_outside_of_all_lines(make):
                 m.line_at(offset)
         with pytest.raises(TypeError, match="integer"):
             m.line_at(1.5)
+
+
+def reference_lines(text):
+    """What is asked of m.lines, in its own words."""
+    lines = text.split(b"\n")
+    return lines[:-1] if lines[-1] == b"" else lines
+
+
+def index_of(kernel, text):
+    """The index, of a text in one part."""
+    totals = numpy.zeros(-(-len(text) // lines.TOTALLED), dtype=numpy.int64)
+    inside = numpy.zeros(-(-len(text) // lines.SAMPLED), dtype=numpy.uint16)
+    kernel.count_newlines((totals, inside), text, 0, len(text))
+    return numpy.concatenate([[0], totals.cumsum()]).astype(numpy.int64), inside
+
+
+lines_of_texts = st.lists(
+    st.one_of(st.sampled_from([b"", b"\r", b"a", b"a line"]), st.integers(1, 9000).map(lambda n: b"x" * n)),
+    max_size=60,
+).flatmap(lambda lines: st.sampled_from([b"\n".join(lines), b"\n".join(lines) + b"\n"]))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(lines_of_texts, st.data())
+def test_lines_of_every_kernel(kernel, text, data):
+    """The functions that m.lines is made of, over entries of the index that lines lie across."""
+    expected = reference_lines(text)
+    index, size = index_of(kernel, text), len(text)
+    assert (
+        index[0].tolist()
+        == [text.count(b"\n", 0, at) for at in range(0, size + lines.TOTALLED, lines.TOTALLED)][: len(index[0])]
+    )
+    numbers = numpy.array(
+        data.draw(st.lists(st.integers(0, len(expected) - 1), max_size=20)) if expected else [], dtype=numpy.int64
+    )
+    assert kernel.lines_at(index, text, numbers) == [expected[number] for number in numbers.tolist()]
+    assert kernel.lines_at(index, text, numpy.arange(len(expected))) == expected
+    for number in numbers[:3].tolist():
+        assert kernel.line(index, text, number) == expected[number]
+    starts = kernel.line_starts(text)
+    assert kernel.line_offsets(index, text, numbers).tolist() == starts[numbers].tolist()
+    offsets = numpy.array(data.draw(st.lists(st.integers(0, size - 1), max_size=20)) if size else [], dtype=numpy.int64)
+    assert kernel.line_numbers(index, text, offsets).tolist() == [text.count(b"\n", 0, at) for at in offsets.tolist()]
+    with memoryview(text) as view:
+        assert [bytes(line) for line in kernel.iter_lines(view)] == expected
+
+
+def test_lines_of_a_large_file(make):
+    text = b"".join(b"%d and more\n" % number for number in range(1_500_000))
+    with fastmmap.open(make(text)) as m:
+        assert len(m.lines) == 1_500_000
+        assert m.lines[1_234_567] == m.lines[-265_433] == b"1234567 and more"
+        assert m.lines[[5, 1_499_999, 6]] == [b"5 and more", b"1499999 and more", b"6 and more"]
+        assert m.lines[1_000_000:1_000_003] == [b"%d and more" % number for number in range(1_000_000, 1_000_003)]
+        offset = m.lines.offset(1_000_000)
+        assert text[offset:].startswith(b"1000000 ")
+        assert m.lines.number([offset, offset - 1]).tolist() == [1_000_000, 999_999]
+        assert m.lines[iter([1, 0])] == [b"1 and more", b"0 and more"]
+        for number, line in enumerate(m.lines):
+            assert line == b"%d and more" % number
+            if number == 3000:
+                break
+
+
+def test_lines_that_change_under_the_index(kernel):
+    """Other lines are found then, in no case what isn't there."""
+    text = bytearray(b"one line\n" * 3000)
+    index = index_of(kernel, text)
+    text[:] = b"x" * len(text)
+    for found in kernel.lines_at(index, text, numpy.arange(3000)):
+        assert found in text
+    if kernel.name != "python":  # which can't read beyond an array
+        with pytest.raises(ValueError, match="isn't one of"):
+            kernel.lines_at((index[0], index[1][:-1]), text, numpy.arange(3))
