@@ -8,7 +8,7 @@ from _thread import RLock
 from . import _imports, parallel
 from ._backend import chosen, run
 from .reference import arguments
-from .reference.lines import SAMPLED, TOTALLED
+from .reference.sampling import SAMPLED, TOTALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,11 +97,16 @@ class Lines:
             numpy = _imports.load("numpy")
             return self._lines(numpy.arange(*number.indices(len(self)), dtype=numpy.int64))
         if type(number) is not int:
-            number = arguments.safe_numbers(number)
-            if not hasattr(number, "__index__") or getattr(number, "ndim", 0):
-                return self._lines(self._several(number))
+            return self._other(arguments.safe_numbers(number))
+        return self._one(number)
+
+    def _other(self, number: Any) -> Any:
+        if not hasattr(number, "__index__") or getattr(number, "ndim", False):
+            return self._lines(self._several(number))
+        return self._one(operator.index(number))
+
+    def _one(self, position: int) -> bytes:
         index, lines = self._index.of(self._buffer)
-        position = operator.index(number)
         if not -lines <= position < lines:
             raise IndexError(f"line {position} is out of range: there are {lines}")
         line: bytes = chosen.line(index, self._buffer, position % lines)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from .many import Search
+    from .parts import Search
 
 
 class Pairs:
@@ -76,8 +76,13 @@ def replace_in(search: Search, pairs: Pairs, most: int) -> int:
     """
     kernel, replacements = search.kernel, pairs.prepared(search.kernel)
     longest = max(map(len, pairs.needles), default=0)
-    if most >= 0 or longest > BLOCK // 4:  # a bound is looked for in what no other part stores to
-        search.threads = 1
+    search.whole = longest > BLOCK // 4  # else a bound could be looked for in what another part has stored
+    if most >= 0:
+        replaced = 0
+        for span in search.in_turn():
+            if replaced < most:
+                replaced += kernel.replace(search.buffer, replacements, span, most - replaced)
+        return replaced
     begun: set[int] = set()
 
     def work(buffer: Any, _: Any, span: tuple[int, int, int], overlapping: bool) -> int:
@@ -85,8 +90,8 @@ def replace_in(search: Search, pairs: Pairs, most: int) -> int:
             if span[0] in begun:
                 raise RuntimeError("this process was forked while another thread was replacing, which the child lacks")
             begun.add(span[0])
-        replaced: int = kernel.replace(buffer, replacements, span, most)
-        return replaced
+        number: int = kernel.replace(buffer, replacements, span, -1)
+        return number
 
     return sum(search.run(work))
 

@@ -47,6 +47,7 @@ cdef class Scan:
         start, end, until = span
         buffer = take_within(buffer, &self.held.view, start, end)
         clamp(&start, &end, self.held.view.len)
+        end = min(end, min(until, end) + max(prepared.longest_needle - 1, 0))  # nothing behind it is read
         self.walk.hay = <const uint8_t *> self.held.view.buf
         if in_danger(contested, &self.held.view):
             PyBuffer_Release(&self.held.view)

@@ -185,7 +185,7 @@ cdef class Substitution(Filling):
         cdef Watch watching
         watch_view(&watching, &self.held.view)
         watch_target(&watching, target)
-        return drive(guarded, fill_step, &self.job, target.len, &watching)
+        return drive(guarded, fill_step, &self.job, self.work_for(target), &watching)
 
     cdef void release(self) noexcept:
         if self.exported:

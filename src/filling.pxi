@@ -13,6 +13,10 @@ cdef class Filling:
         self.job.hay, self.job.copied, self.job.end = hay, min(start, end), end
         batch.offsets, batch.room = self.job.offsets, BATCH
 
+    cdef Py_ssize_t work_for(self, const Py_buffer *target) noexcept:
+        """How many bytes may be read to fill a target: much may be replaced by nothing."""
+        return max(target.len, self.job.end - self.job.copied)
+
     cdef int fill(self, const Py_buffer *target) except -1:
         """Runs fill_step until the target is full."""
         raise NotImplementedError

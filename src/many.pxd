@@ -99,7 +99,9 @@ cdef inline int many_step(void *context) noexcept nogil:
     if walk.dense > 0 or not filter_block(walk, end):
         walk.listed = 0  # what the filter has found is not all
         if walk.patient:
-            walk.block = (end - walk.position) // 2
+            walk.block = max((end - walk.position) // 2, 1)
+            if end - walk.position == 1:
+                walk.position = end  # for all that may start at one place there is room, but where a text changes meanwhile
             return MORE
         if walk.automaton == NULL:
             return NEEDS_AUTOMATON

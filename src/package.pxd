@@ -182,7 +182,7 @@ cdef inline int gather_sheltered(object data, object buffer, object offsets, obj
 
 cdef inline object in_reference(str name):
     """The reference's function for lines: it reads what it looks at by a system call."""
-    return look_up("fastmmap.reference.lines", name)
+    return getattr(look_up("fastmmap._imports", "load")("fastmmap.reference.lines"), name)
 
 # --- the system's words: the os module's ---
 

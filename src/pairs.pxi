@@ -33,9 +33,11 @@ cdef int find_of_many(void *context) noexcept nogil:
     """Fills a batch by a walk for many needles."""
     cdef Batch *batch = <Batch *> context
     cdef ManyWalk *walk = <ManyWalk *> batch.walk
-    cdef int answer
+    cdef Py_ssize_t until = walk.position + STEP_BYTES
+    cdef int answer = MORE
     walk.out, walk.which, walk.matches, walk.capacity = batch.offsets, batch.which, 0, batch.capacity
-    answer = many_step(walk)
+    while answer == MORE and walk.position < until:  # a step is a small block, and a batch has room for more
+        answer = many_step(walk)
     batch.matches, batch.reached = walk.matches, reached(walk)
     return answer
 
@@ -104,7 +106,7 @@ cdef class Substitution(Filling):
         cdef Watch watching
         watch_view(&watching, &self.scan.held.view)
         watch_target(&watching, target)
-        return self.scan.drive(fill_step, &self.job, target.len, &watching)
+        return self.scan.drive(fill_step, &self.job, self.work_for(target), &watching)
 
     cdef void release(self) noexcept:
         self.exported = False

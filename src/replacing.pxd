@@ -43,6 +43,9 @@ cdef inline void set_pair(Pair *pair, const uint8_t *old, Py_ssize_t old_length,
     if new_length <= FM_SLACK:
         memcpy(pair.padded, new, new_length)
 
+cdef inline const Pair *pair_of(const Batch *batch, Py_ssize_t match) noexcept nogil:
+    return &batch.pairs[batch.which[match] if batch.which != NULL else 0]
+
 cdef inline int find_batch(Batch *batch) noexcept nogil:
     cdef int answer
     batch.capacity = min(batch.left, batch.room)
@@ -62,18 +65,21 @@ cdef inline uintptr_t page_to_fault(bint mapped) noexcept:
     return sysconf(_SC_PAGESIZE) if mapped and fm_can_make_writable() else 0
 
 cdef inline void make_writable(const Replace *job) noexcept nogil:
-    """Makes writable the pages that all have one of the matches found, and no other."""
+    """Makes writable the pages that all have one of the matches that will be stored over, and no other."""
     cdef const Batch *batch = &job.batch
-    cdef uintptr_t hay = <uintptr_t> job.hay, page = job.page, address
-    cdef uintptr_t first = hay + <uintptr_t> batch.offsets[0], last = first
+    cdef const Pair *pair
+    cdef uintptr_t hay = <uintptr_t> job.hay, page = job.page, address, first = 0, last = 0
     cdef Py_ssize_t i
     for i in range(batch.matches):
+        pair = pair_of(batch, i)
+        if pair.same:
+            continue
         address = hay + <uintptr_t> batch.offsets[i]
         # Where the bytes between this one's page and the last one's are fewer than a page has, it's the same or the next.
-        if (address & ~(page - 1)) > last + page:
+        if first == 0 or (address & ~(page - 1)) > last + page:
             make_run_writable(first, last, page)
             first = address
-        last = address + batch.pairs[batch.which[i] if batch.which != NULL else 0].old_length - 1
+        last = address + pair.old_length - 1
     make_run_writable(first, last, page)
 
 cdef inline void make_run_writable(uintptr_t first, uintptr_t last, uintptr_t page) noexcept nogil:
@@ -128,9 +134,6 @@ cdef struct Fill:
     Py_ssize_t room
     int64_t[BATCH] offsets
     int32_t[BATCH] which
-
-cdef inline const Pair *pair_of(const Batch *batch, Py_ssize_t match) noexcept nogil:
-    return &batch.pairs[batch.which[match] if batch.which != NULL else 0]
 
 cdef inline void give_matches(Fill *job) noexcept nogil:
     """Copies up to the end of one match after the other, as long as there is slack behind it on both sides."""

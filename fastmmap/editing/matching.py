@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import _imports
 from .._backend import chosen
-from ..many import ManySeams, Search, verbs_of
+from ..many import verbs_of
 from ..pairs import Pairs
 from ..parallel import Seams
+from ..parts import ManySeams, Search
 from ..reference.arguments import END
 
 if TYPE_CHECKING:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 # What is assembled before it is written: large enough for one system call to cost nothing, small enough for the cache.
 BLOCK = 1 << 20
 
+# What is said where other matches are replaced than were counted.
+CHANGED = "The file changed while it was being edited: edit it again (matches)"
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -270,7 +273,7 @@ def _write(new: int, original: Original, parts: list[Part], edit: Edit, options:
             while filled := pieces.readinto(block):
                 check_wanted()
                 if at + filled > end:
-                    break  # there are fewer matches than were counted
+                    raise OSError(errno.EBUSY, CHANGED)  # there are fewer matches than were counted, or shorter ones
                 if hole:
                     write_data(new, block[:filled], at, hole)
                 else:
@@ -278,7 +281,7 @@ def _write(new: int, original: Original, parts: list[Part], edit: Edit, options:
                 at += filled
                 report(filled)
             if at != end or pieces.replaced != part.number:
-                raise OSError(errno.EBUSY, "The file changed while it was being edited: edit it again (matches)")
+                raise OSError(errno.EBUSY, CHANGED)
 
     run(fill, places, threads if total >= parallel.WORTHWHILE else 1, buffer=source)
     if progress is not None:

@@ -155,10 +155,10 @@ def writable(target: Any, verb: str) -> Iterator[memoryview]:
 
 def data_bytes(data: Data, name: str) -> bytes:
     """bytes-like or str, as bytes that nobody else can change."""
-    if isinstance(data, bytes):
+    if type(data) is bytes:
         return data
     if isinstance(data, str):
-        return data.encode()
+        return str.encode(data)
     try:
         view = memory(data)
     except TypeError:

@@ -7,6 +7,7 @@ from itertools import chain
 
 from .. import _imports
 from .arguments import END, as_records, check_lengths, check_threads, check_within, clamp, index_or, readable
+from .sampling import SAMPLED, TOTALLED
 from .search import matches
 
 TYPE_CHECKING = False
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from .arguments import Index, Integers, Offsets, Readable
 
     LineIndex = tuple[Any, Any]
-
-# Bytes for each entry of an index of lines, in its two arrays.
-SAMPLED, TOTALLED = 1 << 10, 1 << 15
 
 
 def line_starts(buffer: Readable, start: Index = 0, end: Index = None, *, threads: int | None = None) -> Offsets:

@@ -95,7 +95,7 @@ def replace(
     replaced = 0
     with writable(buffer, "replace") as view:
         first, last = clamp(first, last, len(view))
-        for offset in islice(matches(view, own_old, first, last), END if most < 0 else most):
+        for offset in islice(matches(view, own_old, first, last), END if most < 0 else min(most, END)):
             if own_old != own_new:
                 view[offset : offset + len(own_new)] = own_new
             replaced += 1
@@ -172,7 +172,7 @@ class Substitution(Filling):
         most, first, last = index_or(count, -1), index_or(start, 0), index_or(end, END)
         view = haystack(buffer)
         span = clamp(first, last, len(view))
-        starts = islice(matches(view, own_old, *span), END if most < 0 else most)
+        starts = islice(matches(view, own_old, *span), END if most < 0 else min(most, END))
         super().__init__(view, span, ((at, len(own_old), own_new) for at in starts), len(own_new))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import pickle
 
 import pytest
@@ -122,3 +123,20 @@ def test_a_file_that_is_cut_short(make, monkeypatch):
     assert caught.value.filename == str(path)
     assert path.stat().st_size == 100
     assert len(list(path.parent.iterdir())) == 1
+
+
+def test_as_many_matches_of_another_pair(make):
+    """The file changes behind the count, and not in size or times: an error, and nothing is cut off."""
+    head = b"." * (9 << 20)
+    path = make(head + b"bb" + b"-" * 1000 + b"the end")
+    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as view:
+        view[len(head) + 500] = 45  # the page is dirty now: storing to it again changes no time
+
+        def progress(done, total):
+            view[len(head) : len(head) + 2] = b"aa"
+
+        for pairs in ({"aa": "x" * 50, "bb": "y"}, {"aa": "x", "bb": "y" * 50}):
+            view[len(head) : len(head) + 2] = b"bb"
+            with pytest.raises(OSError, match="changed while it was being edited"):
+                fastmmap.replace_file(path, pairs, durable=False, threads=1, progress=progress)
+    assert path.read_bytes().endswith(b"the end")

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "faults": BASE | {"system"},
     "lines": BASE | {"_backend", "reference", "parallel"},
     "editing": BASE
-    | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "logs.recovering"},
+    | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "parts", "logs.recovering"},
     "logs": BASE | {"system", "reference", "beside", "_backend", "mapped"},
 }
 

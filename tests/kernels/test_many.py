@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.oracle import matches, occurrences
+from support.standing_in import Copying
 
 import fastmmap
-from fastmmap import _backend, many, parallel
+from fastmmap import _backend, many, parallel, parts
 
 
 def check(kernel, text, needles, *span, ignorecase=False):
@@ -278,7 +279,7 @@ def test_a_seam_is_where_no_match_lies_across(kernel):
     assert [number for _, number in everything].count(1) == 1
     for bound in range(20_000, 26_500, 500):
         search = many.verbs_of(kernel.name)._search(text, needles, (0, None), False)
-        seam = many.ManySeams(search)._look(text, bound)
+        seam = parts.ManySeams(search)._look(text, bound)
         assert seam is None or not [at for at, number in everything if at < seam < at + len(needles[number])], bound
 
 
@@ -314,23 +315,10 @@ def test_a_search_that_was_released(kernel):
         native.count_all(b"a" * 20_000, prepared, (0, 20_000, until), False)
 
 
-class Copying:
-    """A kernel that is told to copy what it searches, part by part, as where faults can't be caught."""
-
-    def __init__(self, kernel):
-        self.kernel, self.name = kernel, kernel.name
-
-    def __getattr__(self, name):
-        return getattr(self.kernel, name)
-
-    def is_copied(self, buffer):
-        return True
-
-
 def test_what_is_copied_part_by_part(kernel, monkeypatch):
     monkeypatch.setattr(parallel, "BLOCK", 50)
     monkeypatch.setattr(parallel, "WORTHWHILE", 0)
-    monkeypatch.setattr(many, "SLACK", 20)
+    monkeypatch.setattr(parts, "SLACK", 20)
     verbs = many.ManyVerbs(Copying(many.verbs_of(kernel.name).kernel))
     rng = random.Random(11)
     for letters in (b"ab", b"abcdefg"):
@@ -346,3 +334,8 @@ def test_what_is_copied_part_by_part(kernel, monkeypatch):
             assert verbs.rfind(text, needles, 0, None, ignorecase=False, threads=None) == (
                 max(map(text.rfind, needles), default=-1)
             )
+            for limit in (1, 5, 40):
+                options = {"overlapping": False, "ignorecase": False, "limit": limit}
+                assert verbs.find_each(text, needles, **options)[0].tolist() == [
+                    at for at, _ in matches(text, needles)[:limit]
+                ]

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import oracle
+from support.standing_in import Copying
 
 import fastmmap
-from fastmmap import many, parallel
+from fastmmap import many, parallel, parts
 from fastmmap.pairs import Pairs
 
 
@@ -78,8 +79,8 @@ def test_what_was_replaced_is_not_searched_again(kernel):
 def test_what_overlaps_across_blocks(kernel, monkeypatch):
     """In many small blocks, by two threads, whose bounds lie where no match does."""
     monkeypatch.setattr(parallel, "BLOCK", 64)
-    monkeypatch.setattr(many, "SLACK", 16)
-    monkeypatch.setattr(many.Search, "_blocks", lambda search: parallel.blocks(search.start, search.until))
+    monkeypatch.setattr(parts, "SLACK", 16)
+    monkeypatch.setattr(parts.Search, "_blocks", lambda search: parallel.blocks(search.start, search.until))
     rng = random.Random(8)
     for letters in (b"ab", b"abcdefgh"):
         for _ in range(20):
@@ -210,3 +211,55 @@ def test_a_substitution_of_many_that_is_closed(kernel):
     with pytest.raises(ValueError, match="closed"):
         edit.readinto(room)
     buffer += b"!"
+
+
+def test_a_count_where_parts_are_copied(kernel, monkeypatch):
+    """Each part takes what the ones before have left of it."""
+    monkeypatch.setattr(parallel, "BLOCK", 64)
+    monkeypatch.setattr(parallel, "WORTHWHILE", 0)
+    monkeypatch.setattr(parts, "SLACK", 16)
+    verbs = many.ManyVerbs(Copying(many.verbs_of(kernel.name).kernel))
+    text, pairs = b"one two thr " * 100, {b"one": b"ONE", b"two": b"TWO"}
+    for count in (-1, 0, 1, 13, 1000):
+        buffer = bytearray(text)
+        assert verbs.replace(buffer, pairs, count, 0, None, threads=None) == replaced(text, pairs, count)[1]
+        assert bytes(buffer) == replaced(text, pairs, count)[0]
+
+
+def test_subclasses_of_bytes_and_str(kernel):
+    olds, news = numpy.array([b"ab", b"cd"]), numpy.array([b"xy", b"zz"])
+    buffer = bytearray(b"ab cd")
+    assert kernel.replace(buffer, dict(zip(olds, news, strict=True))) == 2
+    assert kernel.replace(buffer, dict(zip(numpy.array(["xy"]), numpy.array(["12"]), strict=True))) == 1
+    assert buffer == b"12 zz"
+    assert kernel.find_each(b"ab cd", list(olds))[0].tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("large", [2**63, 2**70, 10**40])
+def test_numbers_larger_than_any_buffer(kernel, large):
+    buffer = bytearray(b"ab cd")
+    assert kernel.replace(buffer, {"ab": "cd", "cd": "ab"}, count=large) == 2
+    assert kernel.replace(buffer, {"ab": "cd", "cd": "ab"}, count=-large) == 2
+    assert kernel.replace(buffer, {"ab": "xy", "cd": "zz"}, start=large) == 0
+    assert kernel.replace(buffer, {"ab": "xy", "cd": "zz"}, start=-large, end=large) == 2
+    assert kernel.replace(buffer, "xy", "ab", large) == 1
+    assert kernel.find_each(buffer, ["ab"], large)[0].tolist() == []
+    assert kernel.find_each(buffer, ["ab"], -large, large)[0].tolist() == [0]
+
+
+def test_a_hole_of_what_stays_the_same(tmp_path):
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        file.truncate(8 << 20)
+    with fastmmap.open(path, "r+") as m:
+        assert m.replace({bytes(3000): bytes(3000), b"x": b"y"}) == (8 << 20) // 3000
+    assert path.stat().st_blocks == 0
+
+
+def test_much_that_is_replaced_by_nothing(kernel):
+    """A reader of small blocks lets others run, and sees signals."""
+    text = b"ab" * 200_000
+    own = many.verbs_of(kernel.name).kernel
+    with own.substitution(text, Pairs({"a": "", "b": ""}).prepared(own), (0, len(text), len(text)), -1) as edit:
+        assert edit.readinto(bytearray(1)) == 0
+        assert edit.replaced == 400_000
