@@ -24,21 +24,21 @@ class LineIndex:
 
     def __init__(self) -> None:
         self._lock = RLock()
-        self._made: tuple[tuple[Any, Any], int] | None = None
+        self.made: tuple[tuple[Any, Any], int] | None = None
 
     def of(self, buffer: Any) -> tuple[tuple[Any, Any], int]:
         """What the kernels find lines by, and how many lines there are."""
-        made = self._made
+        made = self.made
         if made is None:
             with self._lock:
-                made = self._made
+                made = self.made
                 if made is None:
-                    made = self._made = _index(buffer)
+                    made = self.made = _index(buffer)
         return made
 
     def forget(self) -> None:
         """What the buffer holds has changed, or will."""
-        self._made = None
+        self.made = None
 
 
 def _index(buffer: Any) -> tuple[tuple[Any, Any], int]:
@@ -93,24 +93,18 @@ class Lines:
         return self._index.of(self._buffer)[1]
 
     def __getitem__(self, number: Any) -> Any:
+        if type(number) is int:  # by as few calls as can be
+            index, lines = self._index.made or self._index.of(self._buffer)
+            if not -lines <= number < lines:
+                raise IndexError(f"line {number} is out of range: there are {lines}")
+            return chosen.line(index, self._buffer, number if number >= 0 else number + lines)
         if isinstance(number, slice):
             numpy = _imports.load("numpy")
             return self._lines(numpy.arange(*number.indices(len(self)), dtype=numpy.int64))
-        if type(number) is not int:
-            return self._other(arguments.safe_numbers(number))
-        return self._one(number)
-
-    def _other(self, number: Any) -> Any:
+        number = arguments.safe_numbers(number)
         if not hasattr(number, "__index__") or getattr(number, "ndim", False):
             return self._lines(self._several(number))
-        return self._one(operator.index(number))
-
-    def _one(self, position: int) -> bytes:
-        index, lines = self._index.of(self._buffer)
-        if not -lines <= position < lines:
-            raise IndexError(f"line {position} is out of range: there are {lines}")
-        line: bytes = chosen.line(index, self._buffer, position % lines)
-        return line
+        return self[operator.index(number)]
 
     def __iter__(self) -> Iterator[memoryview]:
         lines: Iterator[memoryview] = chosen.iter_lines(self._buffer.view())
