@@ -75,11 +75,6 @@ cdef inline Py_ssize_t entry_of(const Index *index, int64_t number, int64_t *lef
     left[0] = rest - index.inside[low]
     return low
 
-cdef inline Py_ssize_t end_from(const Index *index, Py_ssize_t start) noexcept nogil:
-    """Where the line that begins at a place ends."""
-    cdef const void *newline = memchr(index.hay + start, 10, index.size - start)
-    return <const uint8_t *> newline - index.hay if newline != NULL else index.size
-
 cdef inline Py_ssize_t start_of(const Index *index, int64_t number) noexcept nogil:
     """Where a line begins."""
     cdef Py_ssize_t entry, at, end
@@ -103,29 +98,48 @@ cdef struct Locate:
     int64_t *starts
     int64_t *ends           # NULL where they aren't wanted
     Py_ssize_t left
+    Py_ssize_t looking      # from where on the end of the line at hand is looked for, -1 if none is
     int64_t last            # the line that was found last, and its end
     Py_ssize_t last_end
 
+cdef inline void begin_locating(Locate *job, const Index *index, const int64_t *numbers, Py_ssize_t number,
+                                int64_t *starts, int64_t *ends) noexcept nogil:
+    job.index, job.numbers, job.left = index[0], numbers, number
+    job.starts, job.ends, job.looking, job.last = starts, ends, -1, -2
+
 cdef int locate_step(void *context) noexcept nogil:
-    """Finds some of the lines. One that follows upon the one before begins where that ended."""
+    """Finds some of the lines, or looks at some of a long one. One that follows upon the one before begins where that ended."""
     cdef Locate *job = <Locate *> context
-    cdef Py_ssize_t scanned = 0, start, looked_up = 0
-    while job.left and scanned < STEP_BYTES and looked_up < LOOKED_UP:
-        if job.ends != NULL and job.numbers[0] == job.last + 1:
-            start = min(job.last_end + 1, job.index.size)
-        else:
-            start = start_of(&job.index, job.numbers[0])
-        job.starts[0] = start
-        job.starts += 1
+    cdef Py_ssize_t looked_up = 0, start, until
+    cdef const void *newline
+    while job.left and looked_up < LOOKED_UP:
+        if job.looking < 0:
+            if job.ends != NULL and job.numbers[0] == job.last + 1:
+                start = min(job.last_end + 1, job.index.size)
+            else:
+                start = start_of(&job.index, job.numbers[0])
+            job.starts[0] = job.looking = start
         if job.ends != NULL:
-            job.last, job.last_end = job.numbers[0], end_from(&job.index, start)
+            until = min(job.looking + STEP_BYTES, job.index.size)
+            newline = memchr(job.index.hay + job.looking, 10, until - job.looking)
+            if newline == NULL and until < job.index.size:
+                job.looking = until
+                return MORE
+            job.last = job.numbers[0]
+            job.last_end = <const uint8_t *> newline - job.index.hay if newline != NULL else until
             job.ends[0] = job.last_end
             job.ends += 1
-            scanned += job.last_end - start
+        job.looking = -1
+        job.starts += 1
         job.numbers += 1
         job.left -= 1
         looked_up += 1
     return MORE if job.left else DONE
+
+cdef Py_ssize_t work_of(const Index *index, Py_ssize_t number) noexcept:
+    """About how many bytes are looked at for so many lines."""
+    cdef Py_ssize_t lines = index.before[index.totals - 1] + 1
+    return min(number, <Py_ssize_t> TOGETHER) * max(index.size // lines, <Py_ssize_t> SAMPLED)
 
 cdef struct NumberLines:
     Index index
@@ -188,10 +202,9 @@ cdef int locate(const Opened *opened, const int64_t *numbers, Py_ssize_t number,
     """Finds lines by their numbers, all of them in range."""
     cdef Locate job
     cdef Watch watching
-    job.index, job.numbers, job.left = opened.index, numbers, number
-    job.starts, job.ends, job.last = starts, ends, -2
+    begin_locating(&job, &opened.index, numbers, number, starts, ends)
     watch_view(&watching, &opened.view)
-    return drive(guarded, locate_step, &job, SAMPLED * min(number, <Py_ssize_t> TOGETHER), &watching) if number else 0
+    return drive(guarded, locate_step, &job, work_of(&opened.index, number), &watching) if number else 0
 
 cdef struct Single:
     Locate locate
@@ -202,7 +215,8 @@ cdef struct Single:
 cdef int single_step(void *context) noexcept nogil:
     """Finds one line, and copies a short one at once."""
     cdef Single *job = <Single *> context
-    locate_step(&job.locate)
+    if locate_step(&job.locate) != DONE:
+        return MORE
     job.copied = job.end - job.start <= SHORT
     if job.copied:
         memcpy(job.copy, job.locate.index.hay + job.start, job.end - job.start)
@@ -211,11 +225,10 @@ cdef int single_step(void *context) noexcept nogil:
 cdef bytes copy_line(const Opened *opened, int64_t number):
     cdef Single job
     cdef Watch watching
-    job.locate.index, job.number = opened.index, number
-    job.locate.numbers, job.locate.left, job.locate.last = &job.number, 1, -2
-    job.locate.starts, job.locate.ends = &job.start, &job.end
+    job.number = number
+    begin_locating(&job.locate, &opened.index, &job.number, 1, &job.start, &job.end)
     watch_view(&watching, &opened.view)
-    drive(guarded, single_step, &job, SAMPLED, &watching)
+    drive(guarded, single_step, &job, work_of(&opened.index, 1), &watching)
     if job.copied:
         return PyBytes_FromStringAndSize(job.copy, job.end - job.start)
     return copy_lines(&opened.view, &job.start, &job.end, 1)[0]

@@ -272,3 +272,15 @@ def test_lines_that_change_under_the_index(kernel):
     if kernel.name != "python":  # which can't read beyond an array
         with pytest.raises(ValueError, match="isn't one of"):
             kernel.lines_at((index[0], index[1][:-1]), text, numpy.arange(3))
+
+
+def test_giant_lines(make):
+    """Longer than what is looked at between two looks for signals."""
+    giant = b"x" * 3_000_000
+    with fastmmap.open(make(b"one\n" + giant + b"\ntwo\n" + giant)) as m:
+        assert len(m.lines) == 4
+        assert m.lines[1] == m.lines[3] == giant
+        assert m.lines[:] == [b"one", giant, b"two", giant]
+        assert m.lines[[3, 2, 0]] == [giant, b"two", b"one"]
+        assert m.lines.offset([1, 2, 3]).tolist() == [4, 3_000_005, 3_000_009]
+        assert [len(line) for line in m.lines] == [3, 3_000_000, 3, 3_000_000]
