@@ -13,7 +13,9 @@ from .reference.sampling import SAMPLED, TOTALLED
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, TypeAlias
+
+    Index: TypeAlias = tuple[tuple[Any, Any], int]
 
 
 class LineIndex:
@@ -24,37 +26,48 @@ class LineIndex:
 
     def __init__(self) -> None:
         self._lock = RLock()
-        self.made: tuple[tuple[Any, Any], int] | None = None
+        self.made: Index | None = None
+        self._known: Index | None = None  # of what the buffer was before it grew
 
-    def of(self, buffer: Any) -> tuple[tuple[Any, Any], int]:
+    def of(self, buffer: Any) -> Index:
         """What the kernels find lines by, and how many lines there are."""
         made = self.made
         if made is None:
             with self._lock:
                 made = self.made
                 if made is None:
-                    made = self.made = _index(buffer)
+                    made = self.made = _index(buffer, self._known)
+                    self._known = None
         return made
 
     def forget(self) -> None:
         """What the buffer holds has changed, or will."""
-        self.made = None
+        self._known = self.made = None
+
+    def extend(self) -> None:
+        """The buffer has grown, and begins as it did."""
+        with self._lock:
+            self._known, self.made = self.made or self._known, None
 
 
-def _index(buffer: Any) -> tuple[tuple[Any, Any], int]:
+def _index(buffer: Any, known: Index | None) -> Index:
     numpy = _imports.load("numpy")
     size = len(buffer)
     before = numpy.zeros(-(-size // TOTALLED) + 1, dtype=numpy.int64)
     inside = numpy.zeros(-(-size // SAMPLED), dtype=numpy.uint16)
-    ratio = TOTALLED // SAMPLED
+    ratio, done = TOTALLED // SAMPLED, 0
+    if known is not None:
+        done = min(max(len(known[0][0]) - 2, 0), size // TOTALLED)  # the last one may have been shorter
+        before[: done + 1], inside[: done * ratio] = known[0][0][: done + 1], known[0][1][: done * ratio]
 
     def count(view: Any, low: int, high: int) -> None:
         index = before[low + 1 : high + 1], inside[low * ratio : high * ratio]
         chosen.count_newlines(index, view, low * TOTALLED, min(high * TOTALLED, size))
 
-    parts = parallel.ranges(0, before.size - 1, -(-size // parallel.BLOCK) or 1)
-    run(count, parts, parallel.workers(None) if size >= parallel.WORTHWHILE else 1, buffer=buffer)
-    numpy.cumsum(before, out=before)
+    new = size - done * TOTALLED
+    parts = parallel.ranges(done, before.size - 1, -(-new // parallel.BLOCK) or 1)
+    run(count, parts, parallel.workers(None) if new >= parallel.WORTHWHILE else 1, buffer=buffer)
+    numpy.cumsum(before[done:], out=before[done:])
     # A final newline opens no line.
     lines = int(before[-1]) + (size > 0 and buffer[size - 1] != 10)
     return (memoryview(before), memoryview(inside)), lines  # whose buffers are taken by a fifth of the time of arrays'
@@ -67,8 +80,8 @@ class Lines:
     end. A slice or an array of numbers gives a list of bytes. Iterating gives memoryviews. `len(m.lines)` is how many
     there are. What is out of range is an IndexError, but for slices.
 
-    The index of the lines is made at the first use, and again after `append`, `resize` and `replace`. Newlines that are
-    stored otherwise are not noticed.
+    The index of the lines is made at the first use, and again after `append`, `resize` and `replace`; `refresh` extends
+    it. Newlines that are stored otherwise are not noticed.
 
     Parameters
     ----------

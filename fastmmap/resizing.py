@@ -33,6 +33,7 @@ class Resizing:
         _is_device: bool
         _to_end: bool
         descriptor: int
+        backend: str
         offset: int
         mode: str
         name: Any
@@ -169,6 +170,59 @@ class Resizing:
                 self._index.forget()
             return len(self)
 
+    def refresh(self) -> int:
+        r"""Maps what others have added to the file since it was mapped, or what is left where they have cut it.
+
+        Lines that were indexed stay so: only what is new is looked through.
+
+        Returns
+        -------
+        int
+            The length of the mapping, in bytes. Memory keeps its own; so does what was read because it couldn't be
+            mapped, as a file that was empty when it was opened with mode "r".
+
+        Raises
+        ------
+        BufferError
+            The size has changed, and views of the mapping live, such as memoryview(m).
+        TypeError
+            The mode is "c": what was written would be lost.
+        ValueError
+            The mapping was made of a part of the file, or is closed; or it kept no descriptor of the file, as the
+            process had hardly any left.
+        OSError
+            The system reports something.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\n")
+        >>> with fastmmap.open("file") as m, open("file", "ab") as log:
+        ...     written = log.write(b"two\n"), log.flush()
+        ...     m.refresh(), m.lines[-1]
+        (8, b'two')
+        """
+        with self._lock, naming(self.name):
+            before = len(self)
+            if self.mode == "c":
+                raise TypeError("a mapping with mode 'c' can't be refreshed: what was written to it would be lost")
+            if self.backend == "memory" or self._is_device:
+                return before
+            if not self._to_end:
+                raise ValueError(f"the mapping is of a part of {self.name!r}, which has no end of its own")
+            if self.descriptor < 0:
+                raise ValueError(f"no descriptor of {self.name!r} was kept, as hardly any were left: open it again")
+            if os.fstat(self.descriptor).st_size - self.offset == before:
+                return before
+            self._index.extend()  # before, lest others look with it at what is mapped next, and behind, as above
+            try:
+                self._map_to_end()
+            finally:
+                if len(self) < before:
+                    self._index.forget()
+                self._index.extend()
+            return len(self)
+
     def _append_to_memory(self, view: memoryview, before: int) -> None:
         try:
             self.remap(-1, 0, before + len(view))
@@ -196,7 +250,7 @@ class Resizing:
             raise
 
     def _map_to_end(self) -> None:
-        self.remap(self.descriptor, self.offset, os.fstat(self.descriptor).st_size - self.offset)
+        self.remap(self.descriptor, self.offset, max(os.fstat(self.descriptor).st_size - self.offset, 0))
 
     def _check_resizable(self) -> tuple[int, int]:
         """The length, if it may be changed, and where the file ends."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import resource
 
 import pytest
@@ -93,3 +94,66 @@ def test_a_file_is_not_emptied_for_what_can_not_be_mapped(make):
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     assert path.read_bytes() == b"abc"
+
+
+# --- refresh ---
+
+
+@pytest.mark.parametrize("mode", ["r", "r+"])
+def test_what_others_add_is_mapped(make, mode):
+    path = make(b"one\ntw")
+    with fastmmap.open(path, mode) as m:
+        assert m.lines[:] == [b"one", b"tw"]
+        assert m.refresh() == 6
+        for written, lines in ((b"o\nthree\n", [b"one", b"two", b"three"]), (b"4", [b"one", b"two", b"three", b"4"])):
+            with path.open("ab") as file:
+                file.write(written)
+            assert m.refresh() == len(m) == path.stat().st_size
+            assert m.lines[:] == lines
+        os.truncate(path, 5)
+        assert (m.refresh(), m[:]) == (5, b"one\nt")
+        assert m.lines[:] == [b"one", b"t"]
+        os.truncate(path, 0)
+        assert (m.refresh(), m.lines[:]) == (0, [])
+        path.write_bytes(b"new\n")
+        assert (m.refresh(), m.lines[:]) == (4, [b"new"])
+
+
+def test_an_index_that_grows_with_the_file(make):
+    """By pieces of all sizes, beyond the entries of the index."""
+    rng = random.Random(4)
+    text = b"first\n"
+    path = make(text)
+    with fastmmap.open(path) as m:
+        for _ in range(40):
+            piece = b"".join(b"x" * rng.randint(0, 200) + b"\n" for _ in range(rng.choice((0, 1, 30, 900))))
+            piece = piece[: rng.randint(0, len(piece))]
+            text += piece
+            with path.open("ab") as file:
+                file.write(piece)
+            m.refresh()
+            if rng.random() < 0.7:
+                lines = text.split(b"\n")
+                assert m.lines[:] == (lines[:-1] if lines[-1] == b"" else lines)
+
+
+def test_what_cannot_be_refreshed(make):
+    path = make(b"one\ntwo\n")
+    with fastmmap.open(path, "c") as m, pytest.raises(TypeError, match="'c'"):
+        m.refresh()
+    with fastmmap.open(path, size=3) as m, pytest.raises(ValueError, match="part"):
+        m.refresh()
+    with fastmmap.open(path) as m:
+        view = memoryview(m)
+        assert m.refresh() == 8
+        with path.open("ab") as file:
+            file.write(b"more")
+        with pytest.raises(BufferError):
+            m.refresh()
+        assert m[:] == b"one\ntwo\n"
+        view.release()
+        assert m.refresh() == 12
+    with pytest.raises(ValueError, match="closed"):
+        m.refresh()
+    with fastmmap.open(None, size=5) as m:
+        assert m.refresh() == 5

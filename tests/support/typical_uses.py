@@ -71,6 +71,7 @@ def files(path: str) -> None:
         assert_type(m.closed, bool)
         assert_type(m.backend, str)
         assert_type(m.lines, fm.Lines)
+        assert_type(m.refresh(), int)
         assert_type(len(m.lines), int)
         fm.find(m, "a")
         memoryview(m)
