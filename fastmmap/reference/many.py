@@ -178,7 +178,8 @@ def replace(buffer: Any, pairs: Replacements, span: Span, most: int) -> int:
     replaced = 0
     with writable(buffer, "replace") as view:
         for offset, length, new in pairs.places(view, span, most):
-            view[offset : offset + length] = new
+            if view[offset : offset + length] != new:
+                view[offset : offset + length] = new
             replaced += 1
     return replaced
 
