@@ -144,7 +144,7 @@ def test_what_cannot_be_refreshed(make):
     with fastmmap.open(path, size=3) as m, pytest.raises(ValueError, match="part"):
         m.refresh()
     with fastmmap.open(path) as m:
-        view = memoryview(m)
+        view = m.view()
         assert m.refresh() == 8
         with path.open("ab") as file:
             file.write(b"more")
