@@ -73,6 +73,10 @@ def _index(buffer: Any, known: Index | None) -> Index:
     return (memoryview(before), memoryview(inside)), lines  # whose buffers are taken by a fifth of the time of arrays'
 
 
+def _no_line(number: int, lines: int) -> IndexError:
+    return IndexError(f"line {number} is out of range: there are {lines}")
+
+
 class Lines:
     r"""The lines of a mapping by number, from 0. `m.lines` gives them; nobody else has to.
 
@@ -109,7 +113,7 @@ class Lines:
         if type(number) is int:  # by as few calls as can be
             index, lines = self._index.made or self._index.of(self._buffer)
             if not -lines <= number < lines:
-                raise IndexError(f"line {number} is out of range: there are {lines}")
+                raise _no_line(number, lines)
             return chosen.line(index, self._buffer, number if number >= 0 else number + lines)
         if isinstance(number, slice):
             numpy = _imports.load("numpy")
@@ -208,7 +212,7 @@ class Lines:
         number = len(self)
         outside = (at < -number) | (at >= number)
         if outside.any():
-            raise IndexError(f"line {at[outside].ravel()[0]} is out of range: there are {number}")
+            raise _no_line(at[outside].ravel()[0], number)
         return at + number * (at < 0)
 
     def _lines(self, numbers: Any) -> list[bytes]:

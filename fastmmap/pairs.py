@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .needles import Needles, prepare
-from .parallel import BLOCK
+from .parallel import BLOCK, Once
 from .reference.arguments import check_old, check_same_length, data_bytes, storage
 
 TYPE_CHECKING = False
@@ -69,27 +69,22 @@ def _pairs(needles: Needles, news: tuple[bytes, ...]) -> Pairs:
 
 
 def replace_in(search: Search, pairs: Pairs, most: int) -> int:
-    """Replaces in a writable buffer, in place. Returns how many, `most` of them, or all if that is below 0.
-
-    A part that is done again could find matches among what it has stored. In a child that is forked in the middle,
-    those of the parent's threads are an error.
-    """
+    """Replaces in a writable buffer, in place. Returns how many, `most` of them, or all if that is below 0."""
     kernel, replacements = search.kernel, pairs.prepared(search.kernel)
     longest = max(map(len, pairs.needles), default=0)
     search.whole = longest > BLOCK // 4  # else a bound could be looked for in what another part has stored
     if most >= 0:
         replaced = 0
         for span in search.in_turn():
-            if replaced < most:
-                replaced += kernel.replace(search.buffer, replacements, span, most - replaced)
+            replaced += kernel.replace(search.buffer, replacements, span, most - replaced)
+            if replaced == most:
+                break
         return replaced
-    begun: set[int] = set()
+    once = Once()
 
     def work(buffer: Any, _: Any, span: tuple[int, int, int], overlapping: bool) -> int:
         if span[0] < span[1]:  # others are those whose bound was given up
-            if span[0] in begun:
-                raise RuntimeError("this process was forked while another thread was replacing, which the child lacks")
-            begun.add(span[0])
+            once.begin(span[0])
         number: int = kernel.replace(buffer, replacements, span, -1)
         return number
 

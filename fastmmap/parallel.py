@@ -323,19 +323,27 @@ def enlarged(offsets: Any, room: int) -> Any:
     return larger
 
 
-def replace(kernel: Any, hay: Haystack, rfind: Any, old: bytes, new: bytes, threads: int) -> int:
-    """How many were replaced, all of them.
+class Once:
+    """Refuses a part of a replacement that was begun before: done again, it could find what it has stored itself.
 
-    A block that is done again could find matches among what it has stored. In a child that is forked in the middle,
-    those of the parent's threads are an error.
+    In a child that is forked in the middle, those of the parent's threads are an error.
     """
-    seams = Seams(rfind, hay.buffer, old, hay.start, hay.end)
-    begun = bytearray(len(seams))
+
+    def __init__(self) -> None:
+        self._begun: set[int] = set()
+
+    def begin(self, part: int) -> None:
+        if part in self._begun:
+            raise RuntimeError("this process was forked while another thread was replacing, which the child lacks")
+        self._begun.add(part)
+
+
+def replace(kernel: Any, hay: Haystack, rfind: Any, old: bytes, new: bytes, threads: int) -> int:
+    """How many were replaced, all of them."""
+    seams, once = Seams(rfind, hay.buffer, old, hay.start, hay.end), Once()
 
     def work(view: Any, block: int) -> int:
-        if begun[block]:
-            raise RuntimeError("this process was forked while another thread was replacing, which the child lacks")
-        begun[block] = 1
+        once.begin(block)
         low, high = seams.within(view, block)
         number: int = kernel.replace(view, old, new, start=low, end=high, threads=1)
         return number

@@ -72,8 +72,8 @@ class Search:
     def in_turn(self) -> Iterator[tuple[int, int, int]]:
         """Start, end and until of what is searched by the calling thread alone: of all, but where it must be copied."""
         self.threads = 1
-        span = self._spans(True)
-        for number in range(len(self._blocks())):
+        parts, span = self._parts(True)
+        for number in range(parts):
             yield span(self.buffer, number)
 
     def scans(self) -> Iterator[Any]:
@@ -94,8 +94,8 @@ class Search:
                 return blocks(self.start, self.until)
         return [(self.start, self.until)]
 
-    def _spans(self, apart: bool) -> Callable[[Any, int], tuple[int, int, int]]:
-        """Tells start, end and until of each part.
+    def _parts(self, apart: bool) -> tuple[int, Callable[[Any, int], tuple[int, int, int]]]:
+        """How many parts there are, and what tells start, end and until of each.
 
         Parts end where no match lies; or where matches may overlap, or `apart` is false, anywhere: `until` is where
         their starts end, and `end` what they may read.
@@ -107,19 +107,19 @@ class Search:
             start, until = seams.within(view, number) if seams else parts[number]
             return start, until if seams else min(until + max(self.prepared.longest - 1, 0), self.end), until
 
-        return span
+        return len(parts), span
 
     def run(self, work: Any, enough: Any = None, *, back: bool = False) -> list[Any]:
         """work(buffer, prepared, (start, end, until), overlapping) for each part, the results in order."""
         options = (self.overlapping,) if enough is None else ()
-        span, numbers = self._spans(enough is None), range(len(self._blocks()))
+        parts, span = self._parts(enough is None)
 
         def part(view: Any, number: int) -> Any:
             return work(view, self.prepared, span(view, number), *options)
 
-        if len(numbers) == 1:
+        if parts == 1:
             return [part(self.buffer, 0)]
-        order = [(number,) for number in (reversed(numbers) if back else numbers)]
+        order = [(number,) for number in range(parts)][:: -1 if back else 1]
         return _backend.run(part, order, workers(self.threads), enough, self.buffer)
 
 

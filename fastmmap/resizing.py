@@ -220,7 +220,8 @@ class Resizing:
             finally:
                 if len(self) < before:
                     self._index.forget()
-                self._index.extend()
+                else:
+                    self._index.extend()
             return len(self)
 
     def _append_to_memory(self, view: memoryview, before: int) -> None:

@@ -169,6 +169,7 @@ cdef class Kernel:
         """
         numpy = load_numpy()
         cdef Py_buffer view
+        cdef Py_ssize_t number = 1
         check_threads(threads)
         offsets, lengths = as_records(offsets, length)
         if not are_within(offsets, lengths, PY_SSIZE_T_MAX, lengths_alone=True):
@@ -185,10 +186,12 @@ cdef class Kernel:
                 starts = numpy.zeros(offsets.size + 1, dtype=numpy.int64)
                 numpy.cumsum(lengths, out=starts[1:])
                 data = numpy.empty(int(starts[-1]), dtype=numpy.uint8)
+            if data.size + RECORD_COST * offsets.size >= PARALLEL_BYTES:
+                number = most_workers(threads)
             if data.size and in_danger(contested, &view):
                 gather_sheltered(data, buffer, offsets, lengths)
-            elif data.size + RECORD_COST * offsets.size >= PARALLEL_BYTES and most_workers(threads) > 1:
-                in_threads("gather")(self, buffer, (data, starts), (offsets, lengths), most_workers(threads))
+            elif number > 1:
+                in_threads("gather")(self, buffer, (data, starts), (offsets, lengths), number)
             elif data.size:
                 fill(data, &view, offsets, lengths)
             return data if uniform else (data, starts)

@@ -7,7 +7,8 @@ cdef enum:
     MANY = 200
 
 # What filters take, in hundredths of a nanosecond: a byte by a set of the kernel's buckets, a place that is looked up by its
-# pair or hash, to look closer at a candidate, and at one window more in its bucket. Measured on a Zen 5; only the proportions matter, and those roughly.
+# pair or hash, to look closer at a candidate, and at one window more in its bucket. Measured on a Zen 5; only the proportions
+# matter, and those roughly.
 cdef enum:
     SET_COST = 10
     PAIR_COST = 30
@@ -280,10 +281,6 @@ cdef class Prepared:
     def longest(self):
         """How many bytes the longest needle has, 0 without one."""
         return self.longest_needle
-
-    def length(self, Py_ssize_t index):
-        """How many bytes a needle has."""
-        return len(self.needles[index])
 
     cdef Py_ssize_t length_of(self, int32_t index) noexcept:
         return self.sorted[self.by_index[index]].length

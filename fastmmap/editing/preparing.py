@@ -17,8 +17,8 @@ from ..mapped import MappedFile
 from ..pairs import Pairs
 from ..parallel import workers
 from ..paths import resolved
-from ..reference.arguments import END, are_pairs, data_bytes, index_or
-from .matching import matching_of
+from ..reference.arguments import END, are_pairs, check_old, data_bytes, index_or
+from .matching import Matching, OnePair, matching_of
 from .refusing import refuse_backup
 from .rewrite import Edit, Options, Original
 
@@ -32,8 +32,13 @@ if TYPE_CHECKING:
 
 def edit_of(old: Any, new: Any, count: SupportsIndex) -> Edit:
     """An edit by what its caller was given: one old and new, or {old: new, ...} and None."""
-    pairs = Pairs(old) if are_pairs(old, new) else Pairs({data_bytes(old, "old"): new})
-    return Edit(matching_of(pairs), min(max(index_or(count, -1), -1), END))
+    matching: Matching
+    if are_pairs(old, new):
+        matching = matching_of(Pairs(old))
+    else:
+        matching = OnePair(data_bytes(old, "old"), data_bytes(new, "new"))
+        check_old(matching.old)
+    return Edit(matching, min(max(index_or(count, -1), -1), END))
 
 
 def target_of(path: Path) -> str:

@@ -8,8 +8,9 @@
  *   OCCUPIED(v)       HIT: where a lane isn't zero
  *   STORE(pointer, v) an unaligned store
  *
- * How it goes: needles are in eight buckets, a bit each, or in two or four sets of eight. For each of the window's bytes two tables
- * tell by its halves which buckets it may belong to; the bits that are left after all of the window's bytes are candidates.
+ * How it goes: needles are in eight buckets, a bit each, or in two or four sets of eight. For each of the window's bytes
+ * two tables tell by its halves which buckets it may belong to; the bits that are left after all of the window's bytes are
+ * candidates.
  */
 #define MANY_JOIN_(a, b) a##b
 #define MANY_JOIN(a, b) MANY_JOIN_(a, b)

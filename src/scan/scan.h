@@ -54,8 +54,8 @@
  * bytes at 5 and 5. */
 #define MANY_OTHERS 8
 
-/* Room for what emit writes where there are few: two places a word, and two more behind the last. */
-#define FEW (2 * 4 / WORD_VECTORS + 2)
+/* Room for what emit writes where there are few: two, and four are written from the end of the list on. */
+#define FEW (2 + 4)
 
 typedef struct {
     VECTOR byte, case_bit;
