@@ -40,11 +40,12 @@ class Needles:
     2
     """
 
-    __slots__ = ("__weakref__", "_ignorecase", "_needles", "_ready")
+    __slots__ = ("__weakref__", "_ignorecase", "_needles", "_plain", "_ready")
 
     def __init__(self, needles: Iterable[Needle], ignorecase: bool = False) -> None:
         self._needles = needles_bytes(needles)
         self._ignorecase = bool(ignorecase)
+        self._plain = None if ignorecase else self._needles  # for kernels, which search a few bytes for one by one
         self._ready: dict[tuple[type, bool], Any] = {}
 
     @property

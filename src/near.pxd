@@ -64,7 +64,9 @@ cdef inline object find_few(fm_guard guarded, fm_question contested, const fm_ke
     cdef int64_t found = -1, offset
     cdef tuple several
     cdef bytes needle
-    if not isinstance(needles, (list, tuple)) or len(needles) > FEW_NEEDLES or not PyObject_CheckBuffer(buffer):
+    if not isinstance(needles, (list, tuple)):
+        needles = needles._plain  # of Needles: None where they match in either case
+    if needles is None or len(needles) > FEW_NEEDLES or not PyObject_CheckBuffer(buffer):
         return None
     first, last = index_or(start, 0), index_or(end, PY_SSIZE_T_MAX)
     several = tuple(needles)  # which the code of others, as in __buffer__, can't change

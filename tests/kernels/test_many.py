@@ -339,3 +339,16 @@ def test_what_is_copied_part_by_part(kernel, monkeypatch):
                 assert verbs.find_each(text, needles, **options)[0].tolist() == [
                     at for at, _ in matches(text, needles)[:limit]
                 ]
+
+
+@pytest.mark.parametrize("ignorecase", [False, True])
+def test_a_few_needles_made_ready_in_a_few_bytes(kernel, ignorecase):
+    """What a list finds there, whatever way it is looked for."""
+    text = b"a Catalog of dogs, and cats"
+    for needles in (["cat", "dog"], ["cats", "CAT"], ["absent"], [], ["dogs", "dog", "of"]):
+        ready = fastmmap.Needles(needles, ignorecase)
+        for start, end in ((0, None), (5, None), (-5, None), (3, 4), (30, 40)):
+            expected = kernel.find(text, needles, start, end, ignorecase=ignorecase)
+            assert kernel.find(text, ready, start, end) == expected
+            assert expected == min((at for at, _ in occurrences(text, [each.encode() for each in needles], start, end,
+                                                                 ignorecase=ignorecase)), default=-1)  # fmt: skip
