@@ -47,6 +47,7 @@ FUNCTIONS = {
         "line",
         "lines_at",
         "line_offsets",
+        "line_spans",
         "line_numbers",
         "iter_lines",
     ),

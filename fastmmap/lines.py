@@ -3,74 +3,22 @@
 from __future__ import annotations
 
 import operator
-from _thread import RLock
+import os
 
-from . import _imports, parallel
-from ._backend import chosen, run
+from . import _imports
+from ._backend import chosen
+from .indexes import LineIndex
 from .reference import arguments
-from .reference.sampling import SAMPLED, TOTALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any, TypeAlias
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
 
-    Index: TypeAlias = tuple[tuple[Any, Any], int]
+    from .indexes import Path
+    from .progress import Progress
 
-
-class LineIndex:
-    """How many newlines stand before each KiB of a buffer, in a 450th of its size: see src/sampled.pxi.
-
-    It is made at the first use, by all cores, and again when it was told to forget.
-    """
-
-    def __init__(self) -> None:
-        self._lock = RLock()
-        self.made: Index | None = None
-        self._known: Index | None = None  # of what the buffer was before it grew
-
-    def of(self, buffer: Any) -> Index:
-        """What the kernels find lines by, and how many lines there are."""
-        made = self.made
-        if made is None:
-            with self._lock:
-                made = self.made
-                if made is None:
-                    made = self.made = _index(buffer, self._known)
-                    self._known = None
-        return made
-
-    def forget(self) -> None:
-        """What the buffer holds has changed, or will."""
-        self._known = self.made = None
-
-    def extend(self) -> None:
-        """The buffer has grown, and begins as it did."""
-        with self._lock:
-            self._known, self.made = self.made or self._known, None
-
-
-def _index(buffer: Any, known: Index | None) -> Index:
-    numpy = _imports.load("numpy")
-    size = len(buffer)
-    before = numpy.zeros(-(-size // TOTALLED) + 1, dtype=numpy.int64)
-    inside = numpy.zeros(-(-size // SAMPLED), dtype=numpy.uint16)
-    ratio, done = TOTALLED // SAMPLED, 0
-    if known is not None:
-        done = min(max(len(known[0][0]) - 2, 0), size // TOTALLED)  # the last one may have been shorter
-        before[: done + 1], inside[: done * ratio] = known[0][0][: done + 1], known[0][1][: done * ratio]
-
-    def count(view: Any, low: int, high: int) -> None:
-        index = before[low + 1 : high + 1], inside[low * ratio : high * ratio]
-        chosen.count_newlines(index, view, low * TOTALLED, min(high * TOTALLED, size))
-
-    new = size - done * TOTALLED
-    parts = parallel.ranges(done, before.size - 1, -(-new // parallel.BLOCK) or 1)
-    run(count, parts, parallel.workers(None) if new >= parallel.WORTHWHILE else 1, buffer=buffer)
-    numpy.cumsum(before[done:], out=before[done:])
-    # A final newline opens no line.
-    lines = int(before[-1]) + (size > 0 and buffer[size - 1] != 10)
-    return (memoryview(before), memoryview(inside)), lines  # whose buffers are taken by a fifth of the time of arrays'
+    Key = TypeVar("Key")
 
 
 def _no_line(number: int, lines: int) -> IndexError:
@@ -85,7 +33,7 @@ class Lines:
     there are. What is out of range is an IndexError, but for slices.
 
     The index of the lines is made at the first use, and again after `append`, `resize` and `replace`; `refresh` extends
-    it. Newlines that are stored otherwise are not noticed.
+    it; `save` keeps it, and a pickled mapping has it with it. Newlines that are stored otherwise are not noticed.
 
     Parameters
     ----------
@@ -116,8 +64,7 @@ class Lines:
                 raise _no_line(number, lines)
             return chosen.line(index, self._buffer, number if number >= 0 else number + lines)
         if isinstance(number, slice):
-            numpy = _imports.load("numpy")
-            return self._lines(numpy.arange(*number.indices(len(self)), dtype=numpy.int64))
+            return self._lines(self._range(number))
         number = arguments.safe_numbers(number)
         if not hasattr(number, "__index__") or getattr(number, "ndim", False):
             return self._lines(self._several(number))
@@ -196,6 +143,156 @@ class Lines:
         index, _ = self._index.of(self._buffer)
         offsets = chosen.line_offsets(index, self._buffer, at.ravel())
         return offsets.reshape(at.shape) if at.ndim else int(offsets[0])
+
+    def gather(self, numbers: Any) -> tuple[Any, Any]:
+        r"""Copies many lines together, into one array: without an object for each.
+
+        Parameters
+        ----------
+        numbers : slice, or sequence or ndarray of int
+            The numbers of the lines, from 0; negative ones count from the end.
+
+        Returns
+        -------
+        data : ndarray of uint8, shape (total,)
+            The lines, one behind the other, without their newlines.
+        starts : ndarray of int64, shape (n + 1,)
+            Line i of those is data[starts[i]:starts[i + 1]].
+
+        Raises
+        ------
+        IndexError, TypeError
+            There is no such line; a number is no integer.
+        ValueError, MappedFileError
+            The mapping is closed; its file was truncated meanwhile.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     data, starts = m.lines.gather([2, 0])
+        >>> data.tobytes(), starts.tolist()
+        (b'threeone', [0, 5, 8])
+        """
+        wanted = self._range(numbers) if isinstance(numbers, slice) else self._several(numbers)
+        index, _ = self._index.of(self._buffer)
+        starts, ends = chosen.line_spans(index, self._buffer, wanted)
+        gathered: tuple[Any, Any] = chosen.gather(self._buffer, starts, ends - starts)
+        return gathered
+
+    def bisect(self, key: Callable[[bytes], Key | None] | None, value: Key) -> int:
+        r"""Where the first line begins whose key is not below a value, of lines that are sorted by it.
+
+        No index is made: it looks at some thirty lines of a file of gigabytes. A line without a key, such as a further
+        line of a record, belongs to the one before.
+
+        Parameters
+        ----------
+        key : callable or None
+            Called as key(line) with a line as bytes, without its newline. It returns what the lines are sorted by, or
+            None for a line that has no key. None: the line itself.
+        value : object
+            What keys are compared with, by `<`.
+
+        Returns
+        -------
+        int
+            The line's offset in bytes; the mapping's length where all keys are below. `number` gives its number.
+
+        Raises
+        ------
+        ValueError, MappedFileError
+            The mapping is closed; its file was truncated meanwhile.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"09:00 up\n09:30 ok\n  more\n11:00 down\n")
+        >>> with fastmmap.open("file") as m:
+        ...     start = m.lines.bisect(lambda line: line[:5] if line[:1].isdigit() else None, b"09:31")
+        ...     start, m[start:]
+        (25, b'11:00 down\n')
+        """
+        m = self._buffer
+        low, high = 0, len(m)
+        found = high
+        while low < high:
+            first, end = m.line_at((low + high) // 2)
+            start = first
+            while (at := m[start:end] if key is None else key(m[start:end])) is None and end + 1 < high:
+                start, end = m.line_at(end + 1)
+            if at is not None and at < value:  # type: ignore[operator]
+                low = end + 1
+            else:
+                high = first
+                if at is not None:
+                    found = start
+        return found
+
+    def prepare(self, *, threads: int | None = None, progress: Progress | None = None) -> None:
+        r"""Makes the index of the lines now, where the first use would.
+
+        Parameters
+        ----------
+        threads : int or None, default None
+            How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
+
+        Raises
+        ------
+        ValueError, MappedFileError
+            The mapping is closed, or `threads` is below 1; the file was truncated meanwhile.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.lines.prepare(progress=lambda done, total: print(f"{done} of {total} bytes"))
+        14 of 14 bytes
+        """
+        arguments.check_threads(threads)
+        self._index.of(self._buffer, threads, progress)
+
+    def save(self, path: Path) -> None:
+        r"""Keeps the index of the lines in a file, for `fastmmap.open(…, index=path)`. It is made first if need be.
+
+        A 450th of the text's size at most. A file of that name is replaced, once the new one is whole.
+
+        Parameters
+        ----------
+        path : str, bytes or os.PathLike
+            The file to write.
+
+        Raises
+        ------
+        ValueError
+            The mapping has no file of its own to know again (memory, a pipe, mode "c"), or `path` is that file.
+        OSError, MappedFileError
+            The index can't be written; the mapped file was truncated meanwhile.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib
+        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
+        >>> with fastmmap.open("file") as m:
+        ...     m.lines.save("file.index")
+        >>> with fastmmap.open("file", index="file.index") as m:
+        ...     m.lines[1]
+        b'two'
+        """
+        name = os.fspath(path)
+        self._index.of(self._buffer)
+        counted = self._index.counted()
+        if counted is None or counted.state is None:
+            raise ValueError(f"{self._buffer!r} has no file by which its index could be known again")
+        _imports.load("fastmmap.saved_index").save(name, counted)
+
+    def _range(self, numbers: slice) -> Any:
+        numpy = _imports.load("numpy")
+        return numpy.arange(*numbers.indices(len(self)), dtype=numpy.int64)
 
     def _several(self, numbers: Any) -> Any:
         """Numbers in an array of one dimension, which came as that or in whatever can be iterated over."""

@@ -8,12 +8,13 @@ import os
 import stat
 from _thread import RLock
 
-from . import growing, system, unmapped
+from . import _imports, growing, system, unmapped
 from ._backend import Mapping
 from .blame import ours
 from .descriptors import Open
-from .errors import add_name
-from .lines import LineIndex, Lines
+from .errors import add_name, warn
+from .indexes import LineIndex
+from .lines import Lines
 from .paging import ACCESS, Paging
 from .ranging import Ranging
 from .reading import Reading
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    Path = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+    from .indexes import Counted, Path
 
 _FLAGS = {"r": os.O_RDONLY, "c": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT}
 
@@ -52,6 +53,9 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
     drop_behind : bool, default False
         Whether large scans let go of the pages behind them, in the page cache too, so that a file beyond memory pushes
         nothing else out. For files, in modes "r" and "r+".
+    index : str, bytes, os.PathLike or None, default None
+        What `m.lines.save` has written of this file. Where the file has grown since, it is extended; where it isn't the
+        same, there is a RuntimeWarning, and the lines are indexed anew. For files, in modes "r" and "r+".
 
     Attributes
     ----------
@@ -96,6 +100,7 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
         size: int | None = None,
         offset: int = 0,
         drop_behind: bool = False,
+        index: Path | None = None,
     ) -> None:
         if mode not in _FLAGS:
             raise ValueError(f"mode must be one of {', '.join(map(repr, _FLAGS))}, not {mode!r}")
@@ -106,6 +111,11 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
             raise ValueError("drop_behind is for files, in modes 'r' and 'r+': elsewhere dropped pages are lost")
         if mode == "w+" and offset and size is None:
             raise ValueError("an offset in a new file needs a size")
+        if index is not None and (path is None or mode not in ("r", "r+")):
+            raise ValueError(
+                "an index is for files, in modes 'r' and 'r+': elsewhere there are no lines yet, or others"
+            )
+        counted = None if index is None else _imports.load("fastmmap.saved_index").load(os.fspath(index))
         self.name: Any = path if path is None or isinstance(path, int) else os.fspath(path)
         self.mode = mode
         self.backend = "mmap"
@@ -139,6 +149,10 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
         finally:
             if self.descriptor < 0:
                 self._file.close()
+        if counted is not None and counted.is_of(self):
+            self._index.take(counted)
+        elif counted is not None:
+            warn(f"{index!r} isn't the index of {self.name!r} as it is: its lines are indexed anew")
 
     def _map_memory(self, size: int | None) -> None:
         if size is None:
@@ -208,12 +222,18 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
             os.close(copy)
 
     def __reduce__(self) -> Any:
-        """Pickled as path, mode and range: whoever loads it maps the same bytes of the same file."""
+        """Pickled as path, mode and range: whoever loads it maps the same bytes of the same file.
+
+        The index of its lines goes with it, if it was made.
+        """
         size = len(self)
         if self.backend != "mmap" or not isinstance(self.name, (str, bytes)):
             raise TypeError(f"cannot pickle a mapping that has no path to open it by: {self!r}")
         mode = "r+" if self.mode == "w+" else self.mode
-        return _map_again, (os.path.abspath(self.name), mode, size, self.offset, self.drop_behind)
+        counted = self._index.counted()
+        if counted is not None and counted.state is None:
+            counted = None
+        return _map_again, (os.path.abspath(self.name), mode, size, self.offset, self.drop_behind, counted)
 
     # --- the memory ---
 
@@ -266,13 +286,18 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
         return Lines(self, self._index)
 
 
-def _map_again(path: str | bytes, mode: str, size: int, offset: int, drop_behind: bool) -> MappedFile:
+def _map_again(
+    path: str | bytes, mode: str, size: int, offset: int, drop_behind: bool, counted: Counted | None
+) -> MappedFile:
     """A mapping as it was when it was pickled. A file that is too short for it by now isn't grown."""
     status = os.stat(path)
     end = status.st_size
     if end < offset + size and stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path!r} had {offset + size} bytes when its mapping was pickled, and has {end}")
-    return MappedFile(path, mode, size=size, offset=offset, drop_behind=drop_behind)
+    mapping = MappedFile(path, mode, size=size, offset=offset, drop_behind=drop_behind)
+    if counted is not None and counted.is_of(mapping):
+        mapping._index.take(counted)
+    return mapping
 
 
 def open(
@@ -282,6 +307,7 @@ def open(
     size: int | None = None,
     offset: int = 0,
     drop_behind: bool = False,
+    index: Path | None = None,
 ) -> MappedFile:
     r"""Maps a file into memory, or makes memory without one.
 
@@ -300,6 +326,9 @@ def open(
     drop_behind : bool, default False
         Whether large scans let go of the pages behind them, in the page cache too, so that a file beyond memory pushes
         nothing else out. For files, in modes "r" and "r+".
+    index : str, bytes, os.PathLike or None, default None
+        What `m.lines.save` has written of this file. Where the file has grown since, it is extended; where it isn't the
+        same, there is a RuntimeWarning, and the lines are indexed anew. For files, in modes "r" and "r+".
 
     Returns
     -------
@@ -323,4 +352,4 @@ def open(
     ...     m.find(b"two"), m.count("\n"), m.lines[-1]
     (4, 3, b'three')
     """
-    return MappedFile(path, mode, size=size, offset=offset, drop_behind=drop_behind)
+    return MappedFile(path, mode, size=size, offset=offset, drop_behind=drop_behind, index=index)

@@ -269,13 +269,17 @@ cdef class Kernel:
 
     def line_offsets(self, index, buffer, numbers):
         """The offsets at which the lines of some numbers start, all of them in range, as an array of int64."""
-        return self.look_up(index, buffer, numbers, True)
+        return self.look_up(index, buffer, numbers, STARTS)
+
+    def line_spans(self, index, buffer, numbers):
+        """Where the lines of some numbers start, all of them in range, and where they end: an array of two rows, int64."""
+        return self.look_up(index, buffer, numbers, SPANS).reshape(2, -1)
 
     def line_numbers(self, index, buffer, offsets):
         """The numbers of the lines that hold the bytes at some offsets, all of them in range, as an array of int64."""
-        return self.look_up(index, buffer, offsets, False)
+        return self.look_up(index, buffer, offsets, NUMBERS)
 
-    cdef object look_up(self, tuple index, object buffer, object wanted, bint starts):
+    cdef object look_up(self, tuple index, object buffer, object wanted, Wanted what):
         cdef Opened opened
         cdef Py_buffer given, room
         cdef Watch watching
@@ -283,14 +287,15 @@ cdef class Kernel:
         open_index(&opened, index, buffer)
         try:
             if in_danger(contested, &opened.view):
-                return in_reference("line_offsets" if starts else "line_numbers")(index, buffer, wanted)
-            found = load_numpy().empty(wanted.size, dtype="int64")
+                name = ("line_offsets", "line_spans", "line_numbers")[<int> what]
+                return in_reference(name)(index, buffer, wanted)
+            found = load_numpy().empty(wanted.size * (2 if what == SPANS else 1), dtype="int64")
             PyObject_GetBuffer(wanted, &given, PyBUF_SIMPLE)
             PyObject_GetBuffer(found, &room, PyBUF_WRITABLE)
             try:
                 job.offsets, job.numbers, job.left = <const int64_t *> given.buf, <int64_t *> room.buf, given.len // 8
-                if starts:
-                    locate(&opened, job.offsets, job.left, job.numbers, NULL)
+                if what != NUMBERS:
+                    locate(&opened, job.offsets, job.left, job.numbers, job.numbers + job.left if what == SPANS else NULL)
                 elif job.left:
                     job.index, job.kernel = opened.index, self.kernel
                     set_newline(&job.newline)

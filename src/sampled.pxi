@@ -14,6 +14,12 @@ cdef enum:
     TOGETHER = 256
     LOOKED_UP = 256
 
+# What is looked up: where lines start; that and where they end; the numbers of lines.
+cdef enum Wanted:
+    STARTS
+    SPANS
+    NUMBERS
+
 # A line of up to so many bytes is copied where it is found.
 cdef enum:
     SHORT = 512

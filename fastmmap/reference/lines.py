@@ -157,6 +157,14 @@ def line_offsets(index: LineIndex, buffer: Any, numbers: Any) -> Offsets:
     return _imports.load("numpy").array(starts, dtype="int64")  # type: ignore[no-any-return]
 
 
+def line_spans(index: LineIndex, buffer: Any, numbers: Any) -> Any:
+    """Where the lines of some numbers start, all of them in range, and where they end: an array of two rows, int64."""
+    with readable(buffer) as view:
+        starts = [_start_of(index, view, number) for number in numbers.tolist()]
+        ends = [_end_from(view, start) for start in starts]
+    return _imports.load("numpy").array([starts, ends], dtype="int64")
+
+
 def line_numbers(index: LineIndex, buffer: Any, offsets: Any) -> Offsets:
     """The numbers of the lines that hold the bytes at some offsets, all of them in range, as an array of int64."""
     before, inside = index

@@ -26,7 +26,9 @@ MAY_IMPORT = {
     "reference": BASE | {"system", "logs.layout", "needles"},  # the last for a type alone
     "beside": BASE | {"system"},
     "faults": BASE | {"system"},
-    "lines": BASE | {"_backend", "reference", "parallel"},
+    "progress": BASE | {"_backend"},
+    "indexes": BASE | {"_backend", "reference", "parallel", "progress"},
+    "lines": BASE | {"_backend", "reference", "indexes", "progress"},
     "editing": BASE
     | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "parts", "logs.recovering"},
     "logs": BASE | {"system", "reference", "beside", "_backend", "mapped"},

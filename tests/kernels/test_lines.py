@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastmmap
-from fastmmap import lines
+from fastmmap.reference import sampling
 
 
 def starts_of(text, start, end):
@@ -208,8 +208,8 @@ def reference_lines(text):
 
 def index_of(kernel, text):
     """The index, of a text in one part."""
-    totals = numpy.zeros(-(-len(text) // lines.TOTALLED), dtype=numpy.int64)
-    inside = numpy.zeros(-(-len(text) // lines.SAMPLED), dtype=numpy.uint16)
+    totals = numpy.zeros(-(-len(text) // sampling.TOTALLED), dtype=numpy.int64)
+    inside = numpy.zeros(-(-len(text) // sampling.SAMPLED), dtype=numpy.uint16)
     kernel.count_newlines((totals, inside), text, 0, len(text))
     return numpy.concatenate([[0], totals.cumsum()]).astype(numpy.int64), inside
 
@@ -228,7 +228,7 @@ def test_lines_of_every_kernel(kernel, text, data):
     index, size = index_of(kernel, text), len(text)
     assert (
         index[0].tolist()
-        == [text.count(b"\n", 0, at) for at in range(0, size + lines.TOTALLED, lines.TOTALLED)][: len(index[0])]
+        == [text.count(b"\n", 0, at) for at in range(0, size + sampling.TOTALLED, sampling.TOTALLED)][: len(index[0])]
     )
     numbers = numpy.array(
         data.draw(st.lists(st.integers(0, len(expected) - 1), max_size=20)) if expected else [], dtype=numpy.int64

@@ -1,0 +1,78 @@
+"""progress(done, total) of a long call: in the calling thread, at most ten times a second and at the end."""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from collections import deque
+from time import monotonic
+
+from . import _backend
+from .blame import call
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeAlias
+
+    Progress: TypeAlias = Callable[[int, int], object]
+
+# Seconds between two calls, at least.
+PAUSE = 0.1
+
+
+class Reporter:
+    """Tells how many of `total` bytes are done. What other threads have done is told by the calling one.
+
+    They leave word of it in a queue that needs no lock: `progress` may fork.
+    """
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total = progress, total
+        self._caller = get_ident()
+        self._news: deque[int] = deque()
+        self._done = 0
+        self._told_at = monotonic()
+
+    def add(self, number: int) -> None:
+        """So many bytes more are done."""
+        self._news.append(number)
+        if get_ident() == self._caller and monotonic() - self._told_at >= PAUSE:
+            self._tell()
+
+    def end(self, *, whole: bool = True) -> None:
+        """The call ends: with all done, or with what it was asked for found before."""
+        if whole:
+            self._news.append(self._total)
+        self._tell()
+
+    def _tell(self) -> None:
+        while self._news:
+            self._done += self._news.popleft()
+        self._done = min(self._done, self._total)  # in a forked child some is done twice
+        self._told_at = monotonic()
+        call(self._progress, self._done, self._total)
+
+
+def reporting(work: Callable[..., Any], reporter: Reporter, share: int) -> Callable[..., Any]:
+    """Work on parts of so many bytes, which tells when one is done."""
+
+    def do(*arguments: Any) -> Any:
+        result = work(*arguments)
+        reporter.add(share)
+        return result
+
+    return do
+
+
+def run(
+    work: Callable[..., Any], parts: Sequence[tuple[Any, ...]], threads: int, enough: Any, buffer: Any, told: Any
+) -> list[Any]:
+    """The backend's `run`. `told` is None, or what is told of it: progress(done, total) and how many bytes there are."""
+    if told is None:
+        results: list[Any] = _backend.run(work, parts, threads, enough, buffer)
+        return results
+    reporter = Reporter(*told)
+    work = reporting(work, reporter, told[1] // max(len(parts), 1))
+    results = _backend.run(work, parts, threads, enough, buffer)
+    reporter.end(whole=len(results) == len(parts) and not (enough and results and enough(results[-1])))
+    return results

@@ -1,0 +1,273 @@
+"""The index of the lines: kept in a file, in a pickle, extended, and refused where it is another file's."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fastmmap
+from fastmmap import indexes
+
+pytestmark = pytest.mark.any_kernel
+
+LINES = [b"%06d line" % number for number in range(9000)]
+TEXT = b"\n".join(LINES) + b"\n"
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(TEXT)
+    return path
+
+
+@pytest.fixture
+def index(log):
+    path = log.with_name("index")
+    with fastmmap.open(log) as m:
+        m.lines.save(path)
+    return path
+
+
+@pytest.fixture
+def scanned(monkeypatch):
+    """How many bytes were looked through for newlines."""
+    spans = []
+    count = indexes.chosen.count_newlines
+
+    def counted(arrays, view, start, end):
+        spans.append(end - start)
+        return count(arrays, view, start, end)
+
+    monkeypatch.setattr(indexes.chosen, "count_newlines", counted)
+    return spans
+
+
+def test_a_saved_index_is_used(log, index, scanned):
+    with fastmmap.open(log, index=index) as m:
+        assert m.lines[4321] == LINES[4321]
+        assert len(m.lines) == len(LINES)
+        assert m.lines[[0, -1]] == [LINES[0], LINES[-1]]
+    assert sum(scanned) <= 2 * indexes.TOTALLED
+    assert os.listdir(log.parent) == ["log", "index"] or sorted(os.listdir(log.parent)) == ["index", "log"]
+
+
+def test_an_index_of_a_file_that_has_grown_is_extended(log, index, scanned):
+    with log.open("ab") as file:
+        file.write(b"more\nlast")
+    with fastmmap.open(log, index=index) as m:
+        assert m.lines[-2:] == [b"more", b"last"]
+        assert m.lines[8999] == LINES[8999]
+    assert sum(scanned) <= 2 * indexes.TOTALLED
+
+
+def touched(path):
+    os.utime(path, ns=(0, 0))
+
+
+def replaced(path):
+    path.rename(path.with_name("old"))
+    path.write_bytes(TEXT)
+
+
+def regrown(path):
+    """As copytruncate leaves a log that is written on."""
+    with path.open("r+b") as file:
+        file.truncate()
+        file.write(b"another\n" + TEXT)
+
+
+def cut(path):
+    os.truncate(path, 1000)
+
+
+@pytest.mark.parametrize("change", [touched, replaced, regrown, cut])
+def test_an_index_of_another_state_is_not_used(log, index, change):
+    change(log)
+    with pytest.warns(RuntimeWarning, match="isn't the index of .*log' as it is") as caught:
+        m = fastmmap.open(log, index=index)
+    assert caught[0].filename == __file__
+    assert list(m.lines) == log.read_bytes().splitlines()
+    assert m.lines[:] == log.read_bytes().splitlines()
+    m.close()
+
+
+def test_an_index_of_another_part_is_not_used(log, index):
+    with pytest.warns(RuntimeWarning, match="isn't the index"), fastmmap.open(log, offset=7, index=index) as m:
+        assert m.lines[0] == b"line"
+    with pytest.warns(RuntimeWarning, match="isn't the index"), fastmmap.open(log, size=100, index=index) as m:
+        assert m.lines[1] == LINES[1]
+
+
+def test_an_index_of_a_part(log):
+    with fastmmap.open(log, offset=12, size=1200) as m:
+        m.lines.save(log.with_name("part"))
+    with fastmmap.open(log, offset=12, size=1200, index=log.with_name("part")) as m:
+        assert m.lines[:] == LINES[1:101]
+
+
+@pytest.mark.parametrize("keep", [lambda data: data[:-100], lambda data: b"", lambda data: b"text\n" * 20])
+def test_what_is_no_index(log, index, keep):
+    index.write_bytes(keep(index.read_bytes()))
+    with pytest.raises(ValueError, match="index' is no index of lines, or isn't whole"):
+        fastmmap.open(log, index=index)
+
+
+def test_a_damaged_index(log, index):
+    """Each byte of it is covered by a checksum, or of no consequence."""
+    data = index.read_bytes()
+    for at in range(0, len(data), 97):
+        index.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                m = fastmmap.open(log, index=index)
+            except (ValueError, NotImplementedError):
+                continue
+        assert m.lines[[77, 8000]] == [LINES[77], LINES[8000]]
+        m.close()
+
+
+def test_an_index_that_is_not_there(log):
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        fastmmap.open(log, index=log.with_name("nothing"))
+
+
+@pytest.mark.parametrize("arguments", [(None, "w+"), ("new", "w+"), ("log", "c")])
+def test_where_an_index_makes_no_sense(log, index, arguments):
+    path = arguments[0] and log.with_name(arguments[0])
+    with pytest.raises(ValueError, match="an index is for files"):
+        fastmmap.open(path, arguments[1], size=10, index=index)
+    assert not log.with_name("new").exists()
+
+
+def test_what_has_no_file_saves_no_index(tmp_path, log):
+    with fastmmap.open(None, size=10) as m, pytest.raises(ValueError, match="has no file"):
+        m.lines.save(tmp_path / "index")
+    with fastmmap.open(log, "c") as m, pytest.raises(ValueError, match="has no file"):
+        m.lines.save(tmp_path / "index")
+    with fastmmap.open(log) as m:
+        with pytest.raises(ValueError, match="is the file itself"):
+            m.lines.save(log)
+        with pytest.raises(FileNotFoundError):
+            m.lines.save(tmp_path / "nowhere" / "index")
+        with pytest.raises(TypeError):
+            m.lines.save(None)
+    assert os.listdir(tmp_path) == ["log"]
+    assert log.read_bytes() == TEXT
+
+
+def test_a_pickle_carries_the_index(log, scanned):
+    with fastmmap.open(log) as m:
+        assert len(pickle.dumps(m)) < 1000
+        assert len(m.lines) == len(LINES)
+        pickled = pickle.dumps(m)
+        with pickle.loads(pickled) as again:
+            del scanned[:]
+            assert again.lines[[5, 8765]] == [LINES[5], LINES[8765]]
+    assert sum(scanned) <= 2 * indexes.TOTALLED
+    touched(log)
+    with pickle.loads(pickled) as again:
+        del scanned[:]
+        assert again.lines[5] == LINES[5]
+    assert sum(scanned) == len(TEXT)
+
+
+def test_refresh_after_copytruncate(log):
+    """The file is longer, and isn't what it was."""
+    with fastmmap.open(log) as m:
+        assert m.lines[1] == LINES[1]
+        regrown(log)
+        m.refresh()
+        assert m.lines[:2] == [b"another", LINES[0]]
+        assert len(m.lines) == len(LINES) + 1
+
+
+@given(
+    st.lists(st.sampled_from([b"", b"x", b"x" * 500, b"\r", b"y" * 3000]), max_size=60), st.integers(0, 60), st.data()
+)
+def test_growth_under_hypothesis(tmp_path_factory, parts, first, data):
+    """Lines of a file that grows, against a list; its index is saved, extended and refreshed."""
+    folder = tmp_path_factory.mktemp("growing")
+    path = folder / "log"
+    texts = [b"\n".join(parts[:first]), b"\n".join(parts)]
+    path.write_bytes(texts[0])
+    with fastmmap.open(path, "r+") as m:
+        assert m.lines[:] == texts[0].split(b"\n")[: len(m.lines)]
+        if texts[0]:
+            m.lines.save(folder / "index")
+        path.write_bytes(b"")
+        path.write_bytes(texts[1])
+        m.refresh()
+        expected = texts[1].removesuffix(b"\n").split(b"\n") if texts[1] else []
+        assert m.lines[:] == expected
+        assert [bytes(line) for line in m.lines] == expected
+        if expected:
+            numbers = data.draw(st.lists(st.integers(-len(expected), len(expected) - 1), max_size=5))
+            assert m.lines[numbers] == [expected[number] for number in numbers]
+            together, starts = m.lines.gather(numbers)
+            assert numpy.split(together, starts[1:-1]) is not None
+            assert [together[a:b].tobytes() for a, b in zip(starts, starts[1:])] == m.lines[numbers]
+
+
+def test_gather_refuses(log):
+    with fastmmap.open(log) as m:
+        for wrong, error in [([9000], IndexError), (["x"], TypeError), (5, TypeError), ([[1]], TypeError)]:
+            with pytest.raises(error):
+                m.lines.gather(wrong)
+        data, starts = m.lines.gather([])
+        assert data.size == 0
+        assert starts.tolist() == [0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), max_size=40), st.integers(-1, 31), st.booleans())
+def test_bisect(groups, value, ended):
+    """Against a walk over all lines: groups of a line with a key, and lines without one behind it."""
+    keys = []
+    for key, without in sorted(groups):
+        keys += [key] + [None] * without
+    lines = [b"%02d x" % key if key is not None else b"   more" for key in keys]
+    text = b"\n".join(lines) + b"\n" * (ended and bool(lines))
+    expected, at = len(text), 0
+    for key, line in zip(keys, lines):
+        if key is not None and key >= value:
+            expected = at
+            break
+        at += len(line) + 1
+    with fastmmap.open(None, size=len(text)) as m:
+        m[:] = text
+        asked = []
+
+        def key(line):
+            asked.append(line)
+            return int(line[:2]) if line[:1].isdigit() else None
+
+        assert m.lines.bisect(key, value) == expected
+        assert set(asked) <= set(lines)
+
+
+def test_bisect_looks_at_few_lines(log):
+    with fastmmap.open(log) as m:
+        asked = []
+        offset = m.lines.bisect(lambda line: asked.append(line) or line[:6], b"004242")
+        assert m.lines.number(offset) == 4242
+        assert len(asked) < 25
+        assert m.lines.bisect(None, b"") == 0
+        assert m.lines.bisect(None, b"x") == len(m)
+        with pytest.raises(TypeError):
+            m.lines.bisect(None, 5)
+
+
+def test_prepare_tells_how_far_it_is(log):
+    with fastmmap.open(log) as m:
+        told = []
+        m.lines.prepare(progress=lambda *numbers: told.append(numbers))
+        assert told[-1] == (len(TEXT), len(TEXT))
+        with pytest.raises(ValueError, match="threads"):
+            m.lines.prepare(threads=0)
