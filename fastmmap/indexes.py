@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     # A file's inode, size in bytes and time of the last change in nanoseconds.
     State: TypeAlias = tuple[int, int, int]
 
-    Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
-
 # By which a text is known again: so many pieces of it, each of so many bytes.
 SAMPLES, SAMPLE_BYTES = 32, 256
 
@@ -134,7 +132,7 @@ def _index(buffer: Any, counted: Counted) -> Index:
 
 
 def state_of(mapping: Any) -> State | None:
-    """What tells whether a mapping's file is as it was. None where there is no file, or the mapping may differ from it."""
+    """What tells whether a mapping's file is as it was. None where there is none, or the mapping may differ."""
     descriptor, name = getattr(mapping, "descriptor", -1), getattr(mapping, "name", None)
     if getattr(mapping, "backend", "memory") != "mmap" or mapping.mode == "c":
         return None

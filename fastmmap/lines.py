@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
-    from .indexes import Path
+    from .paths import Path
     from .progress import Progress
 
     Key = TypeVar("Key")

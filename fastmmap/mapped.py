@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .indexes import Counted, Path
+    from .indexes import Counted
+    from .paths import Path
 
 _FLAGS = {"r": os.O_RDONLY, "c": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT}
 
@@ -112,9 +113,7 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
         if mode == "w+" and offset and size is None:
             raise ValueError("an offset in a new file needs a size")
         if index is not None and (path is None or mode not in ("r", "r+")):
-            raise ValueError(
-                "an index is for files, in modes 'r' and 'r+': elsewhere there are no lines yet, or others"
-            )
+            raise ValueError("an index is for files, in modes 'r' and 'r+'")
         counted = None if index is None else _imports.load("fastmmap.saved_index").load(os.fspath(index))
         self.name: Any = path if path is None or isinstance(path, int) else os.fspath(path)
         self.mode = mode

@@ -11,6 +11,13 @@ import stat
 
 from .blame import ours
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    # What names a file.
+    Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
 # What says that nothing is there, or nothing that we may see.
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG)
 

@@ -67,7 +67,7 @@ def reporting(work: Callable[..., Any], reporter: Reporter, share: int) -> Calla
 def run(
     work: Callable[..., Any], parts: Sequence[tuple[Any, ...]], threads: int, enough: Any, buffer: Any, told: Any
 ) -> list[Any]:
-    """The backend's `run`. `told` is None, or what is told of it: progress(done, total) and how many bytes there are."""
+    """The backend's `run`. `told` is None, or progress(done, total) and how many bytes there are in all."""
     if told is None:
         results: list[Any] = _backend.run(work, parts, threads, enough, buffer)
         return results

@@ -14,7 +14,7 @@ from .reference.sampling import SAMPLED, TOTALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .indexes import Path
+    from .paths import Path
 
 # What a saved index begins with: another number means another layout.
 LAYOUT = 1
@@ -32,8 +32,8 @@ def save(path: Path, counted: Counted) -> None:
     new = os.path.join(os.path.dirname(name), f"{PREFIX}{os.getpid()}-{os.urandom(4).hex()}.index")
     try:
         with open(new, "xb") as file:
-            facts = numpy.array([fact % 2**64 for fact in facts], dtype=numpy.uint64)  # a time may be before 1970
-            numpy.savez(file, facts=facts, before=counted.before, inside=counted.inside)
+            words = numpy.array([fact % 2**64 for fact in facts], dtype=numpy.uint64)  # a time may be before 1970
+            numpy.savez(file, facts=words, before=counted.before, inside=counted.inside)
         os.replace(new, name)
     except BaseException:
         with suppress(OSError):

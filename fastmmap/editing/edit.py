@@ -16,7 +16,8 @@ from .preview import Change, changes
 from .rewrite import Edit, Options, check_same, first_match, rewrite
 
 if TYPE_CHECKING:
-    from ..mapped import MappedFile, Path
+    from ..mapped import MappedFile
+    from ..paths import Path
     from ..reference.arguments import Data, Pairs
     from .preparing import Seen
     from .rewrite import Progress

@@ -23,7 +23,7 @@ from .refusing import refuse_backup
 from .rewrite import Edit, Options, Original
 
 if TYPE_CHECKING:
-    from ..mapped import Path
+    from ..paths import Path
     from .rewrite import Progress
 
     # The file as it was before an edit, once that is known: for what is said of it after an interrupt.

@@ -21,7 +21,7 @@ from .storing import Storing
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ..mapped import Path
+    from ..paths import Path
     from ..reference.arguments import Data
 
 SYNCS = (None, "interval", "always")

@@ -23,7 +23,7 @@ from .stage import FileStage
 
 if TYPE_CHECKING:
     from ..descriptors import Held
-    from ..mapped import Path
+    from ..paths import Path
 
     # Whether a stage is to be recovered, by its header and where its log is, if it was found.
     Wanted = Callable[[Header, str | None], bool]
