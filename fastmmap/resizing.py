@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from threading import RLock
     from typing import Any
 
-    from .lines import LineIndex
+    from .indexes import LineIndex
     from .reference.arguments import Data
 
 

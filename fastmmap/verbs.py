@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, SupportsIndex
 
-    from .lines import LineIndex
+    from .indexes import LineIndex
     from .reference.arguments import Data, Index, Integers, Needle, Offsets, Pairs, Several
 
 
