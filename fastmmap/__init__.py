@@ -23,8 +23,10 @@ with _starting.Answering():
     if TYPE_CHECKING:
         from typing import Any
 
+        from ._backend import Match
         from .editing.edit import Plan, Replacement, plan_replace, replace_file
         from .editing.preview import Change
+        from .grepping import grep
         from .logs.appender import Appender
         from .logs.recovering import recover
         from .many import ManyVerbs
@@ -54,9 +56,11 @@ kernel: str = _backend.chosen.name
 _WINGS = {
     "Appender": "logs.appender",
     "Change": "editing.preview",
+    "Match": "_backend",
     "Needles": "needles",
     "Plan": "editing.edit",
     "Replacement": "editing.edit",
+    "grep": "grepping",
     "open_shared": "shared",
     "plan_replace": "editing.edit",
     "recover": "logs.recovering",
@@ -69,6 +73,7 @@ __all__ = [
     "Lines",
     "MappedFile",
     "MappedFileError",
+    "Match",
     "Needles",
     "Plan",
     "Replacement",
@@ -79,6 +84,7 @@ __all__ = [
     "find_all",
     "find_each",
     "gather",
+    "grep",
     "iter_find",
     "kernel",
     "kernels",

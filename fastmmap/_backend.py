@@ -23,13 +23,26 @@ if TYPE_CHECKING:
 NATIVE = _extensions.load()
 
 if TYPE_CHECKING or not NATIVE:
+    from .reference.found import Match
     from .reference.mapping import Mapping
     from .reference.parallel import check_wanted, run
 else:
+    from ._lines import Match
     from ._mapping import KernelMethod, Mapping
     from ._parallel import check_wanted, run
 
-__all__ = ["NAMES", "NATIVE", "Mapping", "check_wanted", "chosen", "load", "run", "set_kernel_methods", "usable"]
+__all__ = [
+    "NAMES",
+    "NATIVE",
+    "Mapping",
+    "Match",
+    "check_wanted",
+    "chosen",
+    "load",
+    "run",
+    "set_kernel_methods",
+    "usable",
+]
 
 # Best first. "scalar" goes byte by byte, "python" is the reference.
 NAMES = ("avx512", "avx2", "sse2", "neon", "scalar", "python")
@@ -49,6 +62,8 @@ FUNCTIONS = {
         "line_offsets",
         "line_spans",
         "line_numbers",
+        "lines_around",
+        "lines_hit",
         "iter_lines",
     ),
     "many": ("find_each", "count_each"),
@@ -150,6 +165,14 @@ def home(verb: str) -> Any:
 def reduced(kernel: Any, verb: str, name: str) -> tuple[Any, tuple[str]]:
     """How a kernel's object for a verb is pickled: the chosen one as whichever is chosen where the pickle is read."""
     return (home, (verb,)) if name == chosen.name else (type(kernel), (name,))
+
+
+def match_again(offset: int, start: int, line: bytes, number: int, before: list[bytes], after: list[bytes]) -> Match:
+    """A Match as it was pickled."""
+    match = Match(offset, start, line, number)
+    match.before.extend(before)
+    match.after.extend(after)
+    return match
 
 
 def set_kernel_methods(owner: type, *names: str) -> None:

@@ -161,6 +161,10 @@ cdef inline object reduce_kernel(object kernel, str verb, str name):
     """How a kernel is pickled: the chosen one as whichever is chosen where the pickle is read."""
     return look_up("fastmmap._backend", "reduced")(kernel, verb, name)
 
+cdef inline tuple reduce_match(Py_ssize_t offset, Py_ssize_t start, bytes line, number, tuple around):
+    """How a Match is pickled: as one of whichever kernel is chosen where the pickle is read."""
+    return look_up("fastmmap._backend", "match_again"), (offset, start, line, number, *around)
+
 # --- memory whose faults can't be caught: sheltered.py has the kernels work on copies, block by block ---
 
 cdef inline object sheltered(fm_question contested, object kernel, const Py_buffer *view):

@@ -7,8 +7,8 @@ cost is paid from a budget which grows with the bytes that are scanned. Once it 
 takes linear time for every needle.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.string cimport memchr, memcmp
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy
 from arguments cimport *
 from capi cimport *
 from guard cimport *
@@ -157,6 +157,13 @@ cdef inline void earn(Walk *walk, size_t scanned) noexcept nogil:
 
 cdef inline const uint8_t *last_of(const uint8_t *bytes, uint8_t byte, size_t length) noexcept nogil:
     """memrchr, which not every system has."""
+    cdef uint64_t eight, ones = 0x0101010101010101
+    while length >= 8:
+        memcpy(&eight, bytes + length - 8, 8)
+        eight ^= ones * byte
+        if (eight - ones) & ~eight & (ones << 7):  # one of them is it
+            break
+        length -= 8
     while length:
         length -= 1
         if bytes[length] == byte:

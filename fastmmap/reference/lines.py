@@ -7,6 +7,7 @@ from itertools import chain
 
 from .. import _imports
 from .arguments import END, as_records, check_lengths, check_threads, check_within, clamp, index_or, readable
+from .found import Match
 from .sampling import SAMPLED, TOTALLED
 from .search import matches
 
@@ -177,6 +178,44 @@ def line_numbers(index: LineIndex, buffer: Any, offsets: Any) -> Offsets:
     return _imports.load("numpy").array(numbers, dtype="int64")  # type: ignore[no-any-return]
 
 
+def lines_around(buffer: Any, offsets: Any, start: int, end: int, place: tuple[int, Any]) -> list[Match]:
+    """The lines of buffer[start:end] that hold the bytes at some offsets, ascending: a list of Match, one a line.
+
+    `start` is where a line begins, `end` where one has ended. `place` is where the buffer begins in its text, and
+    what counts the text's lines.
+    """
+    found = found_lines(buffer, offsets, start, end)
+    return [Match(offset + place[0], first + place[0], line, place[1]) for offset, first, line in found]
+
+
+def found_lines(buffer: Any, offsets: Any, start: int, end: int) -> list[tuple[int, int, bytes]]:
+    """The same lines, each with the first of the offsets in it and where it begins."""
+    lines = []
+    with readable(buffer) as view:
+        if not 0 <= start <= end <= len(view):
+            raise ValueError(f"[{start}, {end}) isn't within {len(view)} bytes")
+        for offset in offsets.tolist():
+            if start <= offset < end:
+                first, last = _start_before(view, offset, start), min(_end_from(view, offset), end)
+                lines.append((offset, first, bytes(view[first:last])))
+                start = last + 1
+    return lines
+
+
+def lines_hit(lines: list[bytes], hits: list[Any], place: tuple[int, Any]) -> list[Match]:
+    """A Match for each of some lines that follow each other in which something was found: where `hits` has a re.Match.
+
+    `place` is where the first line begins in its text, and what counts the text's lines.
+    """
+    start, counter = place
+    matches = []
+    for line, hit in zip(lines, hits):
+        if hit is not None:
+            matches.append(Match(start + hit.start(), start, line, counter))
+        start += len(line) + 1
+    return matches
+
+
 def iter_lines(view: memoryview) -> Iterator[memoryview]:
     """An iterator over the lines of a memoryview of bytes, as memoryviews."""
     start = 0
@@ -209,3 +248,12 @@ def _end_from(view: Any, start: int) -> int:
             return start + newline
         start += len(part)
     return start
+
+
+def _start_before(view: Any, offset: int, least: int) -> int:
+    while offset > least:
+        low = max(offset - SAMPLED, least)
+        if (newline := bytes(view[low:offset]).rfind(b"\n")) >= 0:
+            return low + newline + 1
+        offset = low
+    return least

@@ -18,7 +18,7 @@ from fastmmap.shared import SharedFile
 INTERNAL = {"remap", "unmap", "close_file", "file_status", "sync", "because", "with_traceback", "add_note"}
 
 # Classes that are returned, not made by users: their docstrings say what they have, not how they are made.
-RETURNED = {"Change", "MappedFileError", "Plan", "Replacement"}
+RETURNED = {"Change", "MappedFileError", "Match", "Plan", "Replacement"}
 
 CLASSES = {
     **{name: value for name in fastmmap.__all__ if isinstance(value := getattr(fastmmap, name), type)},

@@ -29,6 +29,9 @@ MAY_IMPORT = {
     "progress": BASE | {"_backend"},
     "indexes": BASE | {"_backend", "reference", "parallel", "progress"},
     "lines": BASE | {"_backend", "reference", "indexes", "progress"},
+    "patterns": set(),
+    "line_windows": BASE | {"_backend", "reference"},
+    "finders": BASE | {"_backend", "parallel", "line_windows", "needles", "patterns"},
     "editing": BASE
     | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "parts", "logs.recovering"},
     "logs": BASE | {"system", "reference", "beside", "_backend", "mapped"},
@@ -177,7 +180,7 @@ def test_no_file_is_longer_than_400_lines():
 
 # Public calls, whose signatures are fixed: their options are named.
 SEARCH = {"find", "rfind", "count", "find_all", "iter_find", "find_each", "count_each"}
-PUBLIC = {*SEARCH, "find_into", "replace", "replace_file", "apply"}
+PUBLIC = {*SEARCH, "grep", "find_into", "replace", "replace_file", "apply"}
 
 
 @in_a_checkout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import fastmmap
+from fastmmap import _backend
 from fastmmap.reference import sampling
 
 
@@ -284,3 +286,40 @@ def test_giant_lines(make):
         assert m.lines[[3, 2, 0]] == [giant, b"two", b"one"]
         assert m.lines.offset([1, 2, 3]).tolist() == [4, 3_000_005, 3_000_009]
         assert [len(line) for line in m.lines] == [3, 3_000_000, 3, 3_000_000]
+
+
+@given(lines_of_texts, st.data())
+def test_lines_around(text, data):
+    """Of every kernel, against a walk: each line once that has one of the offsets, with the first of those."""
+    low = data.draw(st.sampled_from([0, *(at + 1 for at in range(len(text)) if text[at] == 10)]))
+    offsets = sorted(data.draw(st.lists(st.integers(0, len(text) + 2), max_size=20)))
+    expected, at = [], low
+    for line in text[low:].splitlines(keepends=True):
+        inside = [offset for offset in offsets if at <= offset < at + len(line)]
+        if inside:
+            expected.append((inside[0] + 100, at + 100, line.removesuffix(b"\n")))
+        at += len(line)
+    counter = object()
+    for name in fastmmap.kernels():
+        found = _backend.load(name).lines_around(
+            text, numpy.array(offsets, numpy.int64), low, len(text), (100, counter)
+        )
+        assert [(match.offset, match.start, match.line) for match in found] == expected
+        assert all(match.end == match.start + len(match.line) for match in found)
+
+
+def test_lines_around_refuses(kernel):
+    for span in [(-1, 3), (2, 1), (0, 9)]:
+        with pytest.raises(ValueError, match="isn't within 4 bytes"):
+            kernel.lines_around(b"text", numpy.zeros(1, numpy.int64), *span, (0, None))
+
+
+def test_lines_hit(kernel):
+    lines = [b"", b"ab", b"b", b"c"]
+    hits = [re.search(b"b|^$", line) for line in lines]
+    found = kernel.lines_hit(lines, hits, (10, None))
+    assert [(match.offset, match.start, match.end, match.line) for match in found] == [
+        (10, 10, 10, b""),
+        (12, 11, 13, b"ab"),
+        (14, 14, 15, b"b"),
+    ]

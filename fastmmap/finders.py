@@ -1,0 +1,165 @@
+"""What finds the lines that grep is asked for, in a window of whole lines."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Any, Protocol
+
+from . import parallel
+from ._backend import Match, chosen, run
+from .line_windows import Window, copy_of, line_end
+from .needles import Needles
+from .patterns import Literals, spelled_out
+
+# Lines that are found together: one at first, then GROWTH times as many. One may be all that is wanted.
+GROWTH, TOGETHER = 8, 512
+
+# Lines that are copied and split, or given to `re`, together: few bytes at first, then as many as a cache holds.
+FIRST_BLOCK, MOST_BLOCK = 1 << 13, 1 << 16
+
+# So many bytes before and behind the midst of a window are looked at for which literals are rare.
+SAMPLE = 1 << 13
+
+# Where more lines than these hold what a pattern needs, looking for it saves nothing: `re` is given each line, for so
+# many windows. Then the text may be another.
+COMMON, PATIENCE = 0.5, 16
+
+
+class Finder(Protocol):
+    """What finds lines."""
+
+    def lines(self, window: Window) -> Iterator[Match]:
+        """The lines of a window in which something is found, from the first to the last."""
+
+
+class Plain:
+    """Finds the lines that hold one of some needles."""
+
+    def __init__(self, literals: Literals, threads: int | None) -> None:
+        self.literals = literals
+        needles = literals.needles
+        self._needles: Any = needles[0] if len(needles) == 1 else Needles(needles, literals.ignorecase)
+        self._threads = threads
+
+    def count(self, window: Window, start: int, end: int) -> int:
+        """How many matches a part of a window has."""
+        number: int = chosen.count(
+            window.buffer, self._needles, start, end, ignorecase=self.literals.ignorecase, threads=self._threads
+        )
+        return number
+
+    def some_lines(self, window: Window) -> Iterator[list[Match]]:
+        """The lines of a window that hold one, some at a time: one at first."""
+        buffer, start, end = window.buffer, window.start, window.end
+        options: Any = {"ignorecase": self.literals.ignorecase, "threads": self._threads}
+        offsets = chosen.find_all(buffer, self._needles, start, end, **options)
+        done, room, place = 0, 1, (window.offset, window.numbers)
+        while done < len(offsets):
+            lines = chosen.lines_around(buffer, offsets[done : done + room], start, end, place)
+            done, room = done + room, min(room * GROWTH, TOGETHER)
+            if lines:
+                start = lines[-1].end + 1 - window.offset
+                yield lines
+
+    def lines(self, window: Window) -> Iterator[Match]:
+        """The lines of a window in which something is found, from the first to the last."""
+        return chain.from_iterable(self.some_lines(window))
+
+
+class Confirmed:
+    """Finds the lines in which a pattern is found: among those that hold one of the literals it needs.
+
+    Of several sets of literals, the one is taken that is rarest in the midst of each window.
+    """
+
+    def __init__(self, pattern: re.Pattern[bytes], sets: list[Literals], threads: int | None) -> None:
+        self._pattern = pattern
+        self._choice = [Plain(literals, threads) for literals in sets]
+        spelled = spelled_out(pattern)
+        self._where_common = EveryLine(pattern, threads) if spelled is None else Plain(spelled, threads)
+        self._patience = 0
+
+    def lines(self, window: Window) -> Iterator[Match]:
+        """The lines of a window in which something is found, from the first to the last."""
+        if self._patience:
+            self._patience -= 1
+            return self._where_common.lines(window)
+        return self._lines(window)
+
+    def _lines(self, window: Window) -> Iterator[Match]:
+        middle = (window.start + window.end) // 2
+        span = max(middle - SAMPLE, window.start), min(middle + SAMPLE, window.end)
+        rarest = (
+            min(self._choice, key=lambda plain: plain.count(window, *span)) if self._choice[1:] else self._choice[0]
+        )
+        number = 0
+        for lines in rarest.some_lines(window):
+            number += len(lines)
+            yield from self._confirmed(lines, rarest.literals.begin)
+        if number and number > COMMON * chosen.count(window.buffer, b"\n", window.start, window.end):
+            self._patience = PATIENCE
+
+    def _confirmed(self, lines: list[Match], begin: bool) -> list[Match]:
+        """Those in which the pattern is found. If it begins with a literal, it does so nowhere before the first."""
+        search = self._pattern.search
+        found = []
+        for each in lines:
+            line, place = each.line, each.offset - each.start
+            if hit := search(line, place if begin else 0):
+                found.append(each if hit.start() == place else each._at(hit.start()))
+        return found
+
+
+class EveryLine:
+    """Gives `re` each line."""
+
+    def __init__(self, pattern: re.Pattern[bytes], threads: int | None) -> None:
+        self._search = pattern.search
+        # Threads pay where there is no lock that `re` holds.
+        is_free = not getattr(sys, "_is_gil_enabled", lambda: True)()
+        self._threads = parallel.workers(threads) if is_free else 1
+
+    def lines(self, window: Window) -> Iterator[Match]:
+        """The lines of a window in which something is found, from the first to the last."""
+        blocks = blocks_of(window.buffer, window.start, window.end)
+        while group := list(islice(blocks, self._threads)):
+            for (_, start), (lines, hits) in zip(group, run(self._in_block, group, self._threads)):
+                if any(hits):
+                    yield from chosen.lines_hit(lines, hits, (start + window.offset, window.numbers))
+
+    def _in_block(self, block: bytes, _: int) -> tuple[list[bytes], list[re.Match[bytes] | None]]:
+        """The lines, and what is found in each."""
+        lines = block.removesuffix(b"\n").split(b"\n")
+        return lines, list(map(self._search, lines))
+
+
+class Without:
+    """Finds the lines that another finder doesn't find."""
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+
+    def lines(self, window: Window) -> Iterator[Match]:
+        """The lines of a window in which nothing is found, from the first to the last."""
+        start = window.start
+        for found in self._finder.lines(window):
+            yield from self._between(window, start, found.start - window.offset)
+            start = found.end + 1 - window.offset
+        yield from self._between(window, start, window.end)
+
+    def _between(self, window: Window, start: int, end: int) -> Iterator[Match]:
+        for block, at in blocks_of(window.buffer, start, end):
+            starts = chosen.line_starts(block, threads=1)
+            yield from chosen.lines_around(block, starts, 0, len(block), (at + window.offset, window.numbers))
+
+
+def blocks_of(buffer: Any, start: int, end: int) -> Iterator[tuple[bytes, int]]:
+    """[start, end) in blocks of whole lines, each with where it begins."""
+    step = FIRST_BLOCK
+    while start < end:
+        behind = line_end(buffer, min(start + step, end), end)
+        yield copy_of(buffer, start, behind), start
+        start, step = behind, min(step * GROWTH, MOST_BLOCK)

@@ -1,0 +1,174 @@
+"""grep: the lines in which a needle, several, or a regular expression is found, with lines around them."""
+
+from __future__ import annotations
+
+import operator
+import os
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from ._backend import Match
+from .finders import Confirmed, EveryLine, Finder, Plain, Without
+from .line_windows import Window, first_lines, last_lines, size_of, windows_of
+from .patterns import Literals, literals_of
+from .progress import Reporter
+from .reference.arguments import as_buffer, check_limit, check_threads, needle_bytes, needles_bytes, several
+
+if TYPE_CHECKING:
+    from .progress import Progress
+    from .reference.arguments import Readable, Several
+
+
+def grep(
+    source: Readable,
+    pattern: Several | re.Pattern[bytes] | Any,
+    *,
+    before: SupportsIndex = 0,
+    after: SupportsIndex = 0,
+    ignorecase: bool = False,
+    invert: bool = False,
+    limit: SupportsIndex | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Match]:
+    r"""The lines in which a needle, one of several, or a regular expression is found.
+
+    They come one by one, the first at once. A line has no newline, so what holds one is found nowhere.
+
+    Parameters
+    ----------
+    source : bytes-like or os.PathLike
+        Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+    pattern : bytes-like, str or int; or Needles, or list or tuple of those; or re.Pattern of bytes
+        What to look for. A str is encoded as UTF-8. A pattern that `re` has compiled matches where
+        `pattern.search(line)` finds something.
+    before, after : int, default 0
+        How many lines before and behind each match are wanted, too.
+    ignorecase : bool, default False
+        Whether ASCII letters match in both cases.
+    invert : bool, default False
+        Whether the lines are wanted that do not match.
+    limit : int or None, default None
+        How many lines at most, the first ones. None: all.
+    threads : int or None, default None
+        How many threads may work at most. None: as many as pay. 1: only the calling one.
+    progress : callable or None, default None
+        Called as progress(done, total) in the thread that asks for matches, in bytes, at most ten times a second and at
+        the end.
+
+    Returns
+    -------
+    iterator of Match
+        One for each line, from the first to the last.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument has the wrong type; a number is negative; one of several needles is empty.
+    BufferError, OSError
+        The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
+
+    Notes
+    -----
+    What is found in a file is copied: it stays when the file changes or is closed. Only `number` needs the source.
+    The literals that a regular expression needs are looked for first, and `re` sees only the lines that hold one. A
+    pattern without literals, such as rb"\d\d\d", is as fast as `re` is.
+
+    Examples
+    --------
+    >>> import fastmmap, pathlib, re
+    >>> size = pathlib.Path("log").write_bytes(b"1 ok\n2 error: disk\n3 ok\n4 error: net\n")
+    >>> for match in fastmmap.grep(pathlib.Path("log"), re.compile(rb"error: \w+"), before=1):
+    ...     match.number, match.before, match.line
+    (1, [b'1 ok'], b'2 error: disk')
+    (3, [b'3 ok'], b'4 error: net')
+    """
+    most, around = check_limit(limit), (_lines(before, "before"), _lines(after, "after"))
+    check_threads(threads)
+    finder = _finder(pattern, bool(ignorecase), threads)
+    if invert:
+        finder = Without(finder)
+    buffer = as_buffer(source) if isinstance(source, (str, os.PathLike)) else source
+    size = size_of(buffer)
+    windows = windows_of(buffer, size)
+    if progress is not None:
+        windows = _reported(windows, progress, size)
+    return islice(_matches(windows, finder, around), most)
+
+
+def _lines(number: SupportsIndex, name: str) -> int:
+    lines = operator.index(number)
+    if lines < 0:
+        raise ValueError(f"{name} must not be negative: {lines}")
+    return lines
+
+
+def _finder(pattern: Any, ignorecase: bool, threads: int | None) -> Finder:
+    if isinstance(pattern, re.Pattern):
+        if isinstance(pattern.pattern, str):
+            raise TypeError(f"a pattern must be one of bytes, as re.compile(rb'...') makes it, not {pattern!r}")
+        if ignorecase:
+            pattern = re.compile(pattern.pattern, pattern.flags | re.IGNORECASE)
+        sets = literals_of(pattern)
+        if sets and sets[0].are_all:
+            return Plain(sets[0], threads)
+        return Confirmed(pattern, sets, threads) if sets else EveryLine(pattern, threads)
+    if isinstance(pattern, several):
+        ignorecase = ignorecase or getattr(pattern, "ignorecase", False)
+        needles = list(needles_bytes(pattern))
+    else:
+        needles = [needle_bytes(pattern)]
+    if b"" in needles:  # one alone
+        return EveryLine(re.compile(b""), threads)
+    needles = [needle for needle in needles if b"\n" not in needle]
+    if not needles:
+        return EveryLine(re.compile(rb"(?!)"), threads)
+    return Plain(Literals(needles, ignorecase, are_all=True, begin=True), threads)
+
+
+def _matches(windows: Iterator[Window], finder: Finder, around: tuple[int, int]) -> Iterator[Match]:
+    if around != (0, 0):
+        yield from _with_lines_around(windows, finder, *around)
+        return
+    for window in windows:
+        yield from finder.lines(window)
+
+
+def _with_lines_around(windows: Iterator[Window], finder: Finder, before: int, after: int) -> Iterator[Match]:
+    """A match is handed out when the lines behind it are known: not later than the window that has them."""
+    last: Match | None = None  # whose lines behind it aren't all known yet
+    missing = 0  # how many of those
+    given = 0  # what is before this byte is somebody's
+    for window in windows:
+        buffer = window.buffer
+        for found in finder.lines(window):
+            if last is not None:
+                lines, given = first_lines(buffer, given, found.start, missing)
+                last.after.extend(lines)
+                yield last
+            last, missing = found, after
+            last.before.extend(last_lines(buffer, given, found.start, before))
+            given = found.end + 1
+            if not after:
+                yield last
+                last = None
+        if last is not None:
+            lines, given = first_lines(buffer, given, window.end, missing)
+            last.after.extend(lines)
+            missing -= len(lines)
+            if not missing:
+                yield last
+                last = None
+    if last is not None:
+        yield last
+
+
+def _reported(windows: Iterator[Window], progress: Progress, total: int) -> Iterator[Window]:
+    """The windows; `progress` is told when the next one is asked for."""
+    reporter = Reporter(progress, total)
+    for window in windows:
+        yield window
+        reporter.add(window.end - window.start)
+    reporter.end()

@@ -1,0 +1,80 @@
+"""Match: the definition."""
+
+from __future__ import annotations
+
+from .. import _imports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Match:
+    r"""A line in which grep has found what it looks for.
+
+    Attributes
+    ----------
+    offset : int
+        Where the first match begins, in bytes from the start of the source; with `invert`, where the line does.
+    start, end : int
+        Where the line begins and ends in the source, in bytes, without its newline.
+    line : bytes
+        The line without its newline. A carriage return stays.
+    before, after : list of bytes
+        Lines around it, as many as were asked for. One that stands between two matches is with one of them alone, so
+        that all together are what grep prints.
+    number : int
+        The number of the line, from 0. It is counted when it is asked for, on from the last one that was.
+
+    Examples
+    --------
+    >>> import fastmmap
+    >>> [(match.number, match.line) for match in fastmmap.grep(b"one\ntwo\nthree\n", b"t")]
+    [(1, b'two'), (2, b'three')]
+    """
+
+    __slots__ = ("_around", "_counter", "end", "line", "offset", "start")
+
+    def __init__(self, offset: int, start: int, line: bytes, counter: Any) -> None:
+        self.offset, self.start, self.end = offset, start, start + len(line)
+        self.line, self._counter = line, counter
+        self._around: tuple[list[bytes], list[bytes]] = [], []
+
+    @property
+    def before(self) -> list[bytes]:
+        """Lines before it, as a list of bytes."""
+        return self._around[0]
+
+    @property
+    def after(self) -> list[bytes]:
+        """Lines behind it, as a list of bytes."""
+        return self._around[1]
+
+    @property
+    def number(self) -> int:
+        """The number of the line, an int from 0."""
+        if not isinstance(self._counter, int):
+            self._counter = self._counter.of(self.start)
+        number: int = self._counter
+        return number
+
+    def _at(self, place: int) -> Match:
+        """The same line, where the match begins at a place in it."""
+        return Match(self.start + place, self.start, self.line, self._counter)
+
+    def _facts(self) -> tuple[int, int, bytes]:
+        return self.offset, self.start, self.line
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Match):
+            return NotImplemented
+        return self._facts() == other._facts() and self._around == other._around
+
+    def __hash__(self) -> int:
+        return hash(self._facts())
+
+    def __reduce__(self) -> Any:
+        return _imports.load("fastmmap._backend").match_again, (*self._facts(), self.number, self.before, self.after)
+
+    def __repr__(self) -> str:
+        return f"<fastmmap.Match at {self.offset}: {self.line!r}>"
