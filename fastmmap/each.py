@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, SupportsIndex
 
+    from .progress import Progress
     from .reference.arguments import Index, Offsets, Several
 
 
@@ -26,6 +27,7 @@ class EachVerbs:
         ignorecase: bool = False,
         limit: SupportsIndex | None = None,
         threads: int | None = None,
+        progress: Progress | None = None,
     ) -> tuple[Offsets, Any]:
         """The offsets of all matches of several needles, and which needle stands at each: as fastmmap.find_each.
 
@@ -41,6 +43,8 @@ class EachVerbs:
             How many matches at most, the first ones. None: all.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -62,7 +66,7 @@ class EachVerbs:
         ([2, 13], [1, 2])
         """
         options = {"overlapping": overlapping, "ignorecase": ignorecase, "limit": limit, "threads": threads}
-        found: tuple[Offsets, Any] = chosen.find_each(self, needles, start, end, **options)
+        found: tuple[Offsets, Any] = chosen.find_each(self, needles, start, end, progress=progress, **options)
         return found
 
     def count_each(
@@ -74,6 +78,7 @@ class EachVerbs:
         overlapping: bool = False,
         ignorecase: bool = False,
         threads: int | None = None,
+        progress: Progress | None = None,
     ) -> Offsets:
         """How many matches each of several needles has: as fastmmap.count_each.
 
@@ -87,6 +92,8 @@ class EachVerbs:
             Whether every occurrence of every needle counts; whether ASCII letters match in both cases.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -107,5 +114,5 @@ class EachVerbs:
         [0, 1, 1]
         """
         options = {"overlapping": overlapping, "ignorecase": ignorecase, "threads": threads}
-        counts: Offsets = chosen.count_each(self, needles, start, end, **options)
+        counts: Offsets = chosen.count_each(self, needles, start, end, progress=progress, **options)
         return counts

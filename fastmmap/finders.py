@@ -61,7 +61,7 @@ class Plain:
             lines = chosen.lines_around(buffer, offsets[done : done + room], start, end, place)
             done, room = done + room, min(room * GROWTH, TOGETHER)
             if lines:
-                start = lines[-1].end + 1 - window.offset
+                start = min(lines[-1].end + 1 - window.offset, end)
                 yield lines
 
     def lines(self, window: Window) -> Iterator[Match]:

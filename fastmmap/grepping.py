@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from ._backend import Match
 from .finders import Confirmed, EveryLine, Finder, Plain, Without
-from .line_windows import Window, first_lines, last_lines, size_of, windows_of
+from .line_windows import Window, first_lines, last_lines, size_of, windows_in_stream, windows_of
 from .patterns import Literals, literals_of
 from .progress import Reporter
-from .reference.arguments import as_buffer, check_limit, check_threads, needle_bytes, needles_bytes, several
+from .reference.arguments import as_buffer, check_limit, check_threads, is_stream, needle_bytes, needles_bytes, several
+from .streams import reader_of
 
 if TYPE_CHECKING:
     from .progress import Progress
@@ -39,8 +40,9 @@ def grep(
 
     Parameters
     ----------
-    source : bytes-like or os.PathLike
-        Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+    source : bytes-like, os.PathLike or file
+        Any C-contiguous buffer, taken as bytes; the path of a file; or what is read as a binary file is, such as a pipe
+        or a gzip.GzipFile, from where it stands. For a path in a str use pathlib.Path.
     pattern : bytes-like, str or int; or Needles, or list or tuple of those; or re.Pattern of bytes
         What to look for. A str is encoded as UTF-8. A pattern that `re` has compiled matches where
         `pattern.search(line)` finds something.
@@ -56,7 +58,7 @@ def grep(
         How many threads may work at most. None: as many as pay. 1: only the calling one.
     progress : callable or None, default None
         Called as progress(done, total) in the thread that asks for matches, in bytes, at most ten times a second and at
-        the end.
+        the end. `total` is None for a stream.
 
     Returns
     -------
@@ -72,7 +74,8 @@ def grep(
 
     Notes
     -----
-    What is found in a file is copied: it stays when the file changes or is closed. Only `number` needs the source.
+    What is found is copied: it stays when the file changes or is closed. Only `number` needs the source, if that isn't
+    a stream.
     The literals that a regular expression needs are looked for first, and `re` sees only the lines that hold one. A
     pattern without literals, such as rb"\d\d\d", is as fast as `re` is.
 
@@ -90,9 +93,13 @@ def grep(
     finder = _finder(pattern, bool(ignorecase), threads)
     if invert:
         finder = Without(finder)
-    buffer = as_buffer(source) if isinstance(source, (str, os.PathLike)) else source
-    size = size_of(buffer)
-    windows = windows_of(buffer, size)
+    size = None
+    if is_stream(source):
+        windows = windows_in_stream(reader_of(source)[0], around[0])
+    else:
+        buffer = as_buffer(source) if isinstance(source, (str, os.PathLike)) else source
+        size = size_of(buffer)
+        windows = windows_of(buffer, size)
     if progress is not None:
         windows = _reported(windows, progress, size)
     return islice(_matches(windows, finder, around), most)
@@ -133,7 +140,8 @@ def _matches(windows: Iterator[Window], finder: Finder, around: tuple[int, int])
         yield from _with_lines_around(windows, finder, *around)
         return
     for window in windows:
-        yield from finder.lines(window)
+        lines = finder.lines(window)
+        yield from _numbered(lines) if window.passes else lines
 
 
 def _with_lines_around(windows: Iterator[Window], finder: Finder, before: int, after: int) -> Iterator[Match]:
@@ -142,22 +150,22 @@ def _with_lines_around(windows: Iterator[Window], finder: Finder, before: int, a
     missing = 0  # how many of those
     given = 0  # what is before this byte is somebody's
     for window in windows:
-        buffer = window.buffer
-        for found in finder.lines(window):
+        lines = finder.lines(window)
+        for found in _numbered(lines) if window.passes else lines:
             if last is not None:
-                lines, given = first_lines(buffer, given, found.start, missing)
-                last.after.extend(lines)
+                behind, given = first_lines(window, given, found.start, missing)
+                last.after.extend(behind)
                 yield last
             last, missing = found, after
-            last.before.extend(last_lines(buffer, given, found.start, before))
+            last.before.extend(last_lines(window, given, found.start, before))
             given = found.end + 1
             if not after:
                 yield last
                 last = None
         if last is not None:
-            lines, given = first_lines(buffer, given, window.end, missing)
-            last.after.extend(lines)
-            missing -= len(lines)
+            behind, given = first_lines(window, given, window.offset + window.end, missing)
+            last.after.extend(behind)
+            missing -= len(behind)
             if not missing:
                 yield last
                 last = None
@@ -165,7 +173,14 @@ def _with_lines_around(windows: Iterator[Window], finder: Finder, before: int, a
         yield last
 
 
-def _reported(windows: Iterator[Window], progress: Progress, total: int) -> Iterator[Window]:
+def _numbered(matches: Iterator[Match]) -> Iterator[Match]:
+    """Matches whose numbers are counted now: what they are counted in passes."""
+    for match in matches:
+        match.number  # noqa: B018
+        yield match
+
+
+def _reported(windows: Iterator[Window], progress: Progress, total: int | None) -> Iterator[Window]:
     """The windows; `progress` is told when the next one is asked for."""
     reporter = Reporter(progress, total)
     for window in windows:

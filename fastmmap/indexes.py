@@ -7,6 +7,7 @@ from _thread import RLock
 
 from . import _imports, parallel
 from ._backend import chosen
+from .blame import ours
 from .progress import run
 from .reference.sampling import SAMPLED, TOTALLED
 
@@ -143,7 +144,7 @@ def state_of(mapping: Any) -> State | None:
             status = os.stat(name)
         else:
             return None
-    except OSError:
+    except ours(OSError):
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
 

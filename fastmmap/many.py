@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, SupportsIndex
 
     from .needles import Needles
+    from .progress import Progress
     from .reference.arguments import Index, Needle, Offsets, Readable
 
 # A search for one match looks so far before there is any thought of threads.
@@ -36,9 +37,12 @@ class ManyVerbs:
         kind, arguments = _backend.reduced(self, "many", self.name)
         return verbs_of if kind is ManyVerbs else kind, arguments
 
-    def find(self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any) -> int:
+    def find(
+        self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any, progress: Any
+    ) -> int:
         """The offset at which the first match starts, or -1."""
         search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
+        search.progress = progress
         near = min(search.start + NEAR, search.end)
         found: int = self.kernel.find_first(search.buffer, search.prepared, (search.start, search.end, near))
         if found >= 0 or near == search.end:
@@ -47,9 +51,12 @@ class ManyVerbs:
         results = search.run(self.kernel.find_first, _is_found)
         return results[-1] if results else -1
 
-    def rfind(self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any) -> int:
+    def rfind(
+        self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any, progress: Any
+    ) -> int:
         """The offset at which the last one of all that stand there starts, or -1."""
         search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
+        search.progress = progress
         near = max(search.end - NEAR, search.start)
         found: int = self.kernel.find_last(search.buffer, search.prepared, (near, search.end, search.end))
         if found >= 0 or near == search.start:
@@ -59,10 +66,20 @@ class ManyVerbs:
         return results[-1] if results else -1
 
     def count(
-        self, buffer: Any, needles: Any, start: Any, end: Any, *, overlapping: bool, ignorecase: bool, threads: Any
+        self,
+        buffer: Any,
+        needles: Any,
+        start: Any,
+        end: Any,
+        *,
+        overlapping: bool,
+        ignorecase: bool,
+        threads: Any,
+        progress: Any,
     ) -> int:
         """How many matches there are."""
         search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
+        search.progress = progress
         return sum(search.run(self.kernel.count_all))
 
     def find_all(
@@ -76,9 +93,11 @@ class ManyVerbs:
         ignorecase: bool,
         limit: Any,
         threads: Any,
+        progress: Any,
     ) -> Offsets:
         """The offsets of all matches that `count` counts, ascending."""
         search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
+        search.progress = progress
         offsets: Offsets = self._find(search, check_limit(limit), False)[0]
         return offsets
 
@@ -109,6 +128,7 @@ class ManyVerbs:
         ignorecase: bool = False,
         limit: SupportsIndex | None = None,
         threads: int | None = None,
+        progress: Progress | None = None,
     ) -> tuple[Offsets, Any]:
         """The offsets of all matches of several needles, and which needle stands at each.
 
@@ -131,6 +151,8 @@ class ManyVerbs:
             How many matches at most, the first ones. None: all.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -153,6 +175,7 @@ class ManyVerbs:
         ([2, 13], [1, 2])
         """
         search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
+        search.progress = progress
         return self._find(search, check_limit(limit), True)
 
     def count_each(
@@ -165,6 +188,7 @@ class ManyVerbs:
         overlapping: bool = False,
         ignorecase: bool = False,
         threads: int | None = None,
+        progress: Progress | None = None,
     ) -> Offsets:
         """How many matches each of several needles has: those that find_each finds.
 
@@ -180,6 +204,8 @@ class ManyVerbs:
             Whether every occurrence of every needle counts; whether ASCII letters match in both cases.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -198,6 +224,7 @@ class ManyVerbs:
         [0, 1, 1]
         """
         search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
+        search.progress = progress
         numpy = _imports.load("numpy")
         total: Offsets = numpy.zeros(len(search.prepared), dtype=numpy.int64)
         lock = allocate_lock()

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from . import _backend, _imports, system
+from .progress import run
 from .reference.arguments import check_threads
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, SupportsIndex
 
+    from .progress import Progress
     from .reference.arguments import Offsets
 
 BLOCK = 1 << 23
@@ -155,12 +157,17 @@ def _in_an_executor() -> bool:
 
 
 class Haystack:
-    """What a call works on: [start, end) of a buffer."""
+    """What a call works on: [start, end) of a buffer. `progress` is told how much of it is done."""
 
-    __slots__ = ("buffer", "end", "start")
+    __slots__ = ("_told", "buffer", "end", "start")
 
-    def __init__(self, buffer: Any, start: int, end: int) -> None:
+    def __init__(self, buffer: Any, start: int, end: int, progress: Progress | None = None) -> None:
         self.buffer, self.start, self.end = buffer, start, end
+        self._told = None if progress is None else (progress, end - start)
+
+    def run(self, work: Any, parts: Sequence[tuple[Any, ...]], threads: int, enough: Any = None) -> list[Any]:
+        """work(buffer, *part) for each part, by several threads; the results in order."""
+        return run(work, parts, threads, enough, self.buffer, self._told)
 
 
 def find(kernel: Any, hay: Haystack, needle: bytes, ignorecase: bool, threads: int) -> int:
@@ -171,7 +178,7 @@ def find(kernel: Any, hay: Haystack, needle: bytes, ignorecase: bool, threads: i
         return found
 
     parts = blocks(hay.start, hay.end - len(needle) + 1)
-    results = _backend.run(work, parts, threads, _is_found, hay.buffer)
+    results = hay.run(work, parts, threads, _is_found)
     return results[-1] if results else -1
 
 
@@ -183,7 +190,7 @@ def rfind(kernel: Any, hay: Haystack, needle: bytes, ignorecase: bool, threads: 
         return found
 
     parts = blocks(hay.start, hay.end - len(needle) + 1)[::-1]
-    results = _backend.run(work, parts, threads, _is_found, hay.buffer)
+    results = hay.run(work, parts, threads, _is_found)
     return results[-1] if results else -1
 
 
@@ -200,7 +207,7 @@ def count(kernel: Any, hay: Haystack, needle: bytes, overlapping: bool, ignoreca
         number: int = kernel.count(view, needle, low, high, overlapping=overlapping, ignorecase=ignorecase, threads=1)
         return number
 
-    return sum(_backend.run(work, seams.numbers(), threads, buffer=hay.buffer))
+    return sum(hay.run(work, seams.numbers(), threads))
 
 
 def find_all(kernel: Any, hay: Haystack, needle: bytes, overlapping: bool, ignorecase: bool, threads: int) -> Offsets:
@@ -208,7 +215,7 @@ def find_all(kernel: Any, hay: Haystack, needle: bytes, overlapping: bool, ignor
     seams = Seams(kernel.rfind, hay.buffer, needle, hay.start, hay.end, ignorecase)
     find_into = functools.partial(kernel.find_into, overlapping=overlapping, ignorecase=ignorecase)
     collector = _BlockCollector(find_into, needle, 1 if overlapping else len(needle), seams)
-    _backend.run(collector.collect_block, seams.numbers(), threads, buffer=hay.buffer)
+    hay.run(collector.collect_block, seams.numbers(), threads)
     return collector.all()
 
 
@@ -217,7 +224,7 @@ def line_starts(kernel: Any, hay: Haystack, threads: int) -> Offsets:
     parts = [(block, low, high) for block, (low, high) in enumerate(blocks(hay.start, hay.end - 1))]
     find_into = functools.partial(kernel.find_into, added=1)
     collector = _Collector(find_into, b"\n", 0, len(parts), hay.start)
-    _backend.run(collector.collect, parts, threads, buffer=hay.buffer)
+    hay.run(collector.collect, parts, threads)
     return collector.all()
 
 
@@ -348,4 +355,4 @@ def replace(kernel: Any, hay: Haystack, rfind: Any, old: bytes, new: bytes, thre
         number: int = kernel.replace(view, old, new, start=low, end=high, threads=1)
         return number
 
-    return sum(_backend.run(work, seams.numbers(), threads, buffer=hay.buffer))
+    return sum(hay.run(work, seams.numbers(), threads))

@@ -6,8 +6,9 @@ import itertools
 import os
 from contextlib import closing
 
-from . import _backend, _imports, parallel
+from . import _imports, parallel
 from .parallel import blocks, workers
+from .progress import Reporter, run
 from .reference.arguments import buffer_within, clamp, viewed
 
 TYPE_CHECKING = False
@@ -35,10 +36,10 @@ def iterate(search: Search, each: bool) -> Iterator[Any]:
     The buffer is held from the call on.
     """
     scans = search.scans()
-    return itertools.chain.from_iterable(_found(scan, each) for scan in itertools.chain([next(scans)], scans))
+    return itertools.chain.from_iterable(found(scan, each) for scan in itertools.chain([next(scans)], scans))
 
 
-def _found(scan: Any, each: bool) -> Iterator[Any]:
+def found(scan: Any, each: bool) -> Iterator[Any]:
     array = _imports.load("array").array
     room = 1
     with closing(_Released(scan)):
@@ -67,14 +68,20 @@ class Search:
             size = len(buffer) if isinstance(buffer, viewed) else 0
         self.start, self.end = clamp(*span, size)
         self.start, self.until = min(self.start, size), self.end
+        self.progress: Any = None  # whom it tells how far it is
         self.whole = False  # whether it is searched in one part, whatever it is
 
     def in_turn(self) -> Iterator[tuple[int, int, int]]:
         """Start, end and until of what is searched by the calling thread alone: of all, but where it must be copied."""
         self.threads = 1
         parts, span = self._parts(True)
+        reporter = None if self.progress is None else Reporter(self.progress, self.until - self.start)
         for number in range(parts):
             yield span(self.buffer, number)
+            if reporter is not None:
+                reporter.add((self.until - self.start) // parts)
+        if reporter is not None:
+            reporter.end()
 
     def scans(self) -> Iterator[Any]:
         """What finds the matches from left to right, in one part after the other."""
@@ -90,7 +97,7 @@ class Search:
         """More than one where there are threads to work on them, or where they are copied one by one."""
         if self.until - self.start >= parallel.WORTHWHILE and not self.whole:
             copied = self.kernel.is_copied(self.buffer)
-            if copied or self.kernel.workers(self.buffer, self.threads, self.start) > 1:
+            if copied or self.progress is not None or self.kernel.workers(self.buffer, self.threads, self.start) > 1:
                 return blocks(self.start, self.until)
         return [(self.start, self.until)]
 
@@ -117,10 +124,11 @@ class Search:
         def part(view: Any, number: int) -> Any:
             return work(view, self.prepared, span(view, number), *options)
 
-        if parts == 1:
+        told = None if self.progress is None else (self.progress, self.until - self.start)
+        if parts == 1 and told is None:
             return [part(self.buffer, 0)]
         order = [(number,) for number in range(parts)][:: -1 if back else 1]
-        return _backend.run(part, order, workers(self.threads), enough, self.buffer)
+        return run(part, order, workers(self.threads) if parts > 1 else 1, enough, self.buffer, told)
 
 
 class ManySeams:

@@ -14,19 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, TypeAlias
 
-    Progress: TypeAlias = Callable[[int, int], object]
+    # Bytes that are done, and how many there are in all: None of a stream.
+    Progress: TypeAlias = Callable[[int, Any], object]
 
 # Seconds between two calls, at least.
 PAUSE = 0.1
 
 
 class Reporter:
-    """Tells how many of `total` bytes are done. What other threads have done is told by the calling one.
+    """Tells how many of `total` bytes are done; None if that isn't known. The calling thread alone does so.
 
-    They leave word of it in a queue that needs no lock: `progress` may fork.
+    Others leave word of what they have done in a queue that needs no lock: `progress` may fork.
     """
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: Progress, total: int | None) -> None:
         self._progress, self._total = progress, total
         self._caller = get_ident()
         self._news: deque[int] = deque()
@@ -41,14 +42,15 @@ class Reporter:
 
     def end(self, *, whole: bool = True) -> None:
         """The call ends: with all done, or with what it was asked for found before."""
-        if whole:
+        if whole and self._total is not None:
             self._news.append(self._total)
         self._tell()
 
     def _tell(self) -> None:
         while self._news:
             self._done += self._news.popleft()
-        self._done = min(self._done, self._total)  # in a forked child some is done twice
+        if self._total is not None:
+            self._done = min(self._done, self._total)  # in a forked child some is done twice
         self._told_at = monotonic()
         call(self._progress, self._done, self._total)
 

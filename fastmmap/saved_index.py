@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import zipfile
-from contextlib import suppress
 
 import numpy
 
 from .beside import PREFIX
+from .blame import ignoring
 from .indexes import Counted
 from .reference.sampling import SAMPLED, TOTALLED
 
@@ -24,7 +24,7 @@ def save(path: Path, counted: Counted) -> None:
     """Keeps an index in a file, which is there whole or not at all."""
     name = os.fsdecode(path)
     assert counted.state is not None
-    with suppress(FileNotFoundError):
+    with ignoring(FileNotFoundError):
         status = os.stat(name)
         if (status.st_ino, status.st_size) == counted.state[:2]:
             raise ValueError(f"{name!r} is the file itself that was indexed")
@@ -36,7 +36,7 @@ def save(path: Path, counted: Counted) -> None:
             numpy.savez(file, facts=words, before=counted.before, inside=counted.inside)
         os.replace(new, name)
     except BaseException:
-        with suppress(OSError):
+        with ignoring(OSError):
             os.unlink(new)
         raise
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from typing import Any, SupportsIndex
 
     from .indexes import LineIndex
-    from .reference.arguments import Data, Index, Integers, Needle, Offsets, Pairs, Several
+    from .progress import Progress
+    from .reference.arguments import Data, Index, Needle, Offsets, Pairs, Several
 
 
 class Verbs:
@@ -31,6 +32,7 @@ class Verbs:
         *,
         ignorecase: bool = False,
         threads: int | None = None,
+        progress: Progress | None = None,
     ) -> int:
         """The offset of the first match, or -1: as bytes.find in every case.
 
@@ -44,6 +46,8 @@ class Verbs:
             Whether ASCII letters match in both cases. Other letters don't.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -67,7 +71,8 @@ class Verbs:
         ...     m.find("hello")
         7
         """
-        return chosen.find(self, needle, start, end, ignorecase=ignorecase, threads=threads)  # type: ignore[no-any-return]
+        options = {"ignorecase": ignorecase, "threads": threads, "progress": progress}
+        return chosen.find(self, needle, start, end, **options)  # type: ignore[no-any-return]
 
     def rfind(
         self,
@@ -77,6 +82,7 @@ class Verbs:
         *,
         ignorecase: bool = False,
         threads: int | None = None,
+        progress: Progress | None = None,
     ) -> int:
         """The offset of the last match, or -1: as bytes.rfind in every case.
 
@@ -90,6 +96,8 @@ class Verbs:
             Whether ASCII letters match in both cases. Other letters don't.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -109,7 +117,7 @@ class Verbs:
         ...     m.rfind("hello")
         0
         """
-        offset: int = chosen.rfind(self, needle, start, end, ignorecase=ignorecase, threads=threads)
+        offset: int = chosen.rfind(self, needle, start, end, ignorecase=ignorecase, threads=threads, progress=progress)
         return offset
 
     def count(
@@ -121,6 +129,7 @@ class Verbs:
         overlapping: bool = False,
         ignorecase: bool = False,
         threads: int | None = None,
+        progress: Progress | None = None,
     ) -> int:
         """How many matches there are: as bytes.count in every case.
 
@@ -134,6 +143,8 @@ class Verbs:
             Whether matches that overlap the one before count, too; whether ASCII letters match in both cases.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -154,7 +165,7 @@ class Verbs:
         (1, 2)
         """
         number: int = chosen.count(
-            self, needle, start, end, overlapping=overlapping, ignorecase=ignorecase, threads=threads
+            self, needle, start, end, overlapping=overlapping, ignorecase=ignorecase, threads=threads, progress=progress
         )
         return number
 
@@ -168,6 +179,7 @@ class Verbs:
         ignorecase: bool = False,
         limit: int | None = None,
         threads: int | None = None,
+        progress: Progress | None = None,
     ) -> Offsets:
         """The offsets of all matches that `count` counts, ascending, in an array.
 
@@ -183,6 +195,8 @@ class Verbs:
             How many offsets at most, the first ones. None: all.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -207,7 +221,15 @@ class Verbs:
         [1, 3]
         """
         offsets: Offsets = chosen.find_all(
-            self, needle, start, end, overlapping=overlapping, ignorecase=ignorecase, limit=limit, threads=threads
+            self,
+            needle,
+            start,
+            end,
+            overlapping=overlapping,
+            ignorecase=ignorecase,
+            limit=limit,
+            threads=threads,
+            progress=progress,
         )
         return offsets
 
@@ -253,86 +275,6 @@ class Verbs:
             self, needle, start, end, overlapping=overlapping, ignorecase=ignorecase
         )
         return offsets
-
-    def line_starts(self, start: Index = 0, end: Index = None, *, threads: int | None = None) -> Offsets:
-        r"""The offsets at which lines start, ascending, in an array.
-
-        The first is start itself, then comes the offset after each newline that has a byte after it: a final newline
-        opens no line. An empty range has none.
-
-        Parameters
-        ----------
-        start, end : int or None, default 0 and None
-            Only the lines of m[start:end]. Offsets count from the mapping's start, in bytes.
-        threads : int or None, default None
-            How many threads may work at most. None: as many as pay. 1: only the calling one.
-
-        Returns
-        -------
-        ndarray of int64, shape (n,)
-            Offsets in bytes, one for each line.
-
-        Raises
-        ------
-        TypeError
-            An argument has the wrong type.
-        ValueError
-            The mapping is closed, or `threads` is below 1.
-        MappedFileError
-            The file was truncated meanwhile.
-
-        Examples
-        --------
-        >>> import fastmmap, pathlib
-        >>> number = pathlib.Path("file").write_bytes(b"one\ntwo\nthree\n")
-        >>> with fastmmap.open("file") as m:
-        ...     m.line_starts().tolist()
-        [0, 4, 8]
-        """
-        return chosen.line_starts(self, start, end, threads=threads)  # type: ignore[no-any-return]
-
-    def gather(self, offsets: Integers, length: Any, *, threads: int | None = None) -> Any:
-        """Copies the records at many offsets together, into one array.
-
-        Parameters
-        ----------
-        offsets : sequence or ndarray of int, shape (n,)
-            Where the records begin, in bytes, in any order. Negative offsets are out of range.
-        length : int, or sequence or ndarray of int, shape (n,)
-            How many bytes each record has: one number for all of them, or a number for each.
-        threads : int or None, default None
-            How many threads may work at most. None: as many as pay. 1: only the calling one.
-
-        Returns
-        -------
-        ndarray of uint8, shape (n, length)
-            One record a row, where `length` is one number. Else the next two, as a tuple:
-        data : ndarray of uint8, shape (total,)
-            The records, one behind the other.
-        starts : ndarray of int64, shape (n + 1,)
-            Record i is data[starts[i]:starts[i + 1]].
-
-        Raises
-        ------
-        IndexError
-            A record isn't wholly in the mapping. The error names the first such; nothing was read.
-        TypeError
-            An argument has the wrong type.
-        ValueError
-            The mapping is closed, or a length is negative, there are not as many lengths as offsets, or `threads` is
-            below 1.
-        MappedFileError
-            The file was truncated meanwhile.
-
-        Examples
-        --------
-        >>> import fastmmap, pathlib
-        >>> number = pathlib.Path("file").write_bytes(b"one two three")
-        >>> with fastmmap.open("file") as m:
-        ...     m.gather([4, 0], 3).tobytes()
-        b'twoone'
-        """
-        return chosen.gather(self, offsets, length, threads=threads)
 
     def replace(
         self,
@@ -397,4 +339,4 @@ class Verbs:
         return replaced
 
 
-set_kernel_methods(Verbs, "find", "rfind", "count", "find_all", "iter_find", "line_starts", "gather")
+set_kernel_methods(Verbs, "find", "rfind", "count", "find_all", "iter_find")

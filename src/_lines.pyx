@@ -36,7 +36,7 @@ cdef class Kernel:
     def __reduce__(self):
         return reduce_kernel(self, "lines", self.name)
 
-    def line_starts(self, buffer, start=0, end=None, *, threads=None):
+    def line_starts(self, buffer, start=0, end=None, *, threads=None, progress=None):
         r"""The offsets at which lines start, ascending, in an array.
 
         The first is start itself, then comes the offset after each newline that has a byte after it: a final newline
@@ -50,6 +50,8 @@ cdef class Kernel:
             Only the lines of buffer[start:end]. Offsets count from the buffer's start, in bytes.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -78,9 +80,9 @@ cdef class Kernel:
             number = workers(threads, &view, first, last)
             if first >= last:
                 return numpy.empty(0, dtype=numpy.int64)
-            if number > 1 or in_danger(contested, &view):
+            if number > 1 or in_danger(contested, &view) or progress is not None:
                 kernel = sheltered(contested, search_kernel(self.name), &view)
-                return in_threads("line_starts")(kernel, haystack(buffer, first, last), number)
+                return in_threads("line_starts")(kernel, haystack(buffer, first, last, progress), number)
             begin(&walk, self.kernel, b"\n", False, False)
             walk.added = 1
             # The newline of the last byte opens no line, so the walk ends before it.

@@ -108,7 +108,7 @@ cdef class Kernel:
             number = workers(threads, &view, first, last)
             if number > 1 and most < 0 and own_old != own_new:
                 rfind = search_kernel(self.name).rfind
-                return in_threads("replace")(self, haystack(buffer, first, last), rfind, own_old, own_new, number)
+                return in_threads("replace")(self, haystack(buffer, first, last, None), rfind, own_old, own_new, number)
             begin(&walk, self.kernel, own_old, False, False)
             batch.left = PY_SSIZE_T_MAX if most < 0 else most
             if batch.left == 0 or not over(&walk, &view, first, last):

@@ -41,13 +41,14 @@ cdef class Kernel:
         """Does a verb in blocks: in threads, where there are several, and by `sheltered` kernels, where it must be."""
         return in_threads(verb)(sheltered(contested, self, view), hay, *arguments)
 
-    def find(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None):
+    def find(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None, progress=None):
         """The offset of the first match, or -1: as bytes.find in every case.
 
         Parameters
         ----------
-        buffer : bytes-like or os.PathLike
-            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        buffer : bytes-like, os.PathLike or file
+            Any C-contiguous buffer, taken as bytes; the path of a file; or what is read as a binary file is, such as a
+            pipe or a gzip.GzipFile, from where it stands. For a path in a str use pathlib.Path.
         needle : bytes-like, str or int; or Needles, or list or tuple of those
             What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
@@ -56,6 +57,8 @@ cdef class Kernel:
             Whether ASCII letters match in both cases. Other letters don't.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -74,12 +77,16 @@ cdef class Kernel:
         >>> fastmmap.find(b"Hello, hello", "hello")
         7
         """
+        if is_stream(buffer):
+            options = {"ignorecase": ignorecase, "threads": threads, "progress": progress}
+            return in_stream(self.name, "find", buffer, needle, (start, end), options)
         if are_several(needle):
             few = find_few(guarded, contested, self.kernel, buffer, needle, start, end) if not ignorecase else None
             if few is not None:
                 check_threads(threads)
                 return few
-            return in_many(self.name).find(buffer, needle, start, end, ignorecase=ignorecase, threads=threads)
+            return in_many(self.name).find(buffer, needle, start, end, ignorecase=ignorecase, threads=threads,
+                                           progress=progress)
         cdef Py_buffer view
         cdef Py_ssize_t number, looked_at
         cdef Walk walk
@@ -101,14 +108,15 @@ cdef class Kernel:
             looked_at = 0 if danger else search_near(guarded, &walk, &view, False)
             if danger or looked_at:
                 number = workers(threads, &view, walk.position, last)
-                if number > 1 or danger:
-                    return self.share("find", &view, haystack(buffer, walk.position, last), (own, fold, number))
+                if number > 1 or danger or progress is not None:
+                    hay = haystack(buffer, walk.position, last, progress)
+                    return self.share("find", &view, hay, (own, fold, number))
                 search(guarded, &walk, &view, looked_at)
             return offset
         finally:
             PyBuffer_Release(&view)
 
-    def rfind(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None):
+    def rfind(self, buffer, needle, start=0, end=None, *, ignorecase=False, threads=None, progress=None):
         """The offset of the last match, or -1: as bytes.rfind in every case.
 
         Parameters
@@ -123,6 +131,8 @@ cdef class Kernel:
             Whether ASCII letters match in both cases. Other letters don't.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -140,7 +150,8 @@ cdef class Kernel:
         0
         """
         if are_several(needle):
-            return in_many(self.name).rfind(buffer, needle, start, end, ignorecase=ignorecase, threads=threads)
+            return in_many(self.name).rfind(buffer, needle, start, end, ignorecase=ignorecase, threads=threads,
+                                            progress=progress)
         cdef Py_buffer view
         cdef Py_ssize_t number, looked_at
         cdef Walk walk
@@ -163,20 +174,22 @@ cdef class Kernel:
             if danger or looked_at:
                 last = min(last, walk.position + len(own) - 1)
                 number = workers(threads, &view, first, last)
-                if number > 1 or danger:
-                    return self.share("rfind", &view, haystack(buffer, first, last), (own, fold, number))
+                if number > 1 or danger or progress is not None:
+                    return self.share("rfind", &view, haystack(buffer, first, last, progress), (own, fold, number))
                 search_back(guarded, &walk, &view, looked_at)
             return walk.match
         finally:
             PyBuffer_Release(&view)
 
-    def count(self, buffer, needle, start=0, end=None, *, overlapping=False, ignorecase=False, threads=None):
+    def count(self, buffer, needle, start=0, end=None, *, overlapping=False, ignorecase=False, threads=None,
+              progress=None):
         """How many matches there are: as bytes.count in every case.
 
         Parameters
         ----------
-        buffer : bytes-like or os.PathLike
-            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        buffer : bytes-like, os.PathLike or file
+            Any C-contiguous buffer, taken as bytes; the path of a file; or what is read as a binary file is, such as a
+            pipe or a gzip.GzipFile, from where it stands. For a path in a str use pathlib.Path.
         needle : bytes-like, str or int; or Needles, or list or tuple of those
             What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
@@ -185,6 +198,8 @@ cdef class Kernel:
             Whether matches that overlap the one before count, too; whether ASCII letters match in both cases.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -203,9 +218,12 @@ cdef class Kernel:
         >>> fastmmap.count(b"banana", "ana"), fastmmap.count(b"banana", "ana", overlapping=True)
         (1, 2)
         """
+        if is_stream(buffer):
+            options = {"overlapping": overlapping, "ignorecase": ignorecase, "threads": threads, "progress": progress}
+            return in_stream(self.name, "count", buffer, needle, (start, end), options)
         if are_several(needle):
             return in_many(self.name).count(buffer, needle, start, end, overlapping=overlapping, ignorecase=ignorecase,
-                                            threads=threads)
+                                            threads=threads, progress=progress)
         cdef Py_buffer view
         cdef Py_ssize_t number
         cdef Walk walk
@@ -218,8 +236,8 @@ cdef class Kernel:
             number = workers(threads, &view, first, last)
             if not own:
                 return last - first + 1 if first <= last else 0
-            if number > 1 or in_danger(contested, &view):
-                return self.share("count", &view, haystack(buffer, first, last), (own, overlap, fold, number))
+            if number > 1 or in_danger(contested, &view) or progress is not None:
+                return self.share("count", &view, haystack(buffer, first, last, progress), (own, overlap, fold, number))
             begin(&walk, self.kernel, own, fold, overlap)
             if over(&walk, &view, first, last):
                 search(guarded, &walk, &view)
@@ -228,7 +246,7 @@ cdef class Kernel:
             PyBuffer_Release(&view)
 
     def find_all(self, buffer, needle, start=0, end=None, *, overlapping=False, ignorecase=False, limit=None,
-                 threads=None):
+                 threads=None, progress=None):
         """The offsets of all matches that `count` counts, ascending, in an array.
 
         Parameters
@@ -245,6 +263,8 @@ cdef class Kernel:
             How many offsets at most, the first ones. None: all.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -265,7 +285,7 @@ cdef class Kernel:
         """
         if are_several(needle):
             return in_many(self.name).find_all(buffer, needle, start, end, overlapping=overlapping, ignorecase=ignorecase,
-                                               limit=limit, threads=threads)
+                                               limit=limit, threads=threads, progress=progress)
         numpy = load_numpy()
         cdef Py_buffer view
         cdef Walk walk
@@ -279,8 +299,9 @@ cdef class Kernel:
             number = workers(threads, &view, first, last)
             if not own:
                 return numpy.arange(first, last + 1 if last - first < most else first + most, dtype=numpy.int64)
-            if number > 1 and limit is None or in_danger(contested, &view):
-                offsets = self.share("find_all", &view, haystack(buffer, first, last), (own, overlap, fold, number))
+            if number > 1 and limit is None or in_danger(contested, &view) or progress is not None:
+                hay = haystack(buffer, first, last, progress)
+                offsets = self.share("find_all", &view, hay, (own, overlap, fold, number))
                 return offsets if limit is None else offsets[:most].copy()
             begin(&walk, self.kernel, own, fold, overlap)
             if not over(&walk, &view, first, last):
@@ -314,8 +335,9 @@ cdef class Kernel:
 
         Parameters
         ----------
-        buffer : bytes-like or os.PathLike
-            Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+        buffer : bytes-like, os.PathLike or file
+            Any C-contiguous buffer, taken as bytes; the path of a file; or what is read as a binary file is, such as a
+            pipe or a gzip.GzipFile, from where it stands. For a path in a str use pathlib.Path.
         needle : bytes-like, str or int; or Needles, or list or tuple of those
             What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
         start, end : int or None, default 0 and None
@@ -338,6 +360,9 @@ cdef class Kernel:
         >>> list(fastmmap.iter_find(b"banana", "an"))
         [1, 3]
         """
+        if is_stream(buffer):
+            options = {"overlapping": overlapping, "ignorecase": ignorecase}
+            return in_stream(self.name, "iter_find", buffer, needle, (start, end), options)
         if are_several(needle):
             return in_many(self.name).iter_find(buffer, needle, start, end, overlapping=overlapping, ignorecase=ignorecase)
         cdef bint fold = ignorecase, overlap = overlapping

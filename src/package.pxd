@@ -17,6 +17,7 @@ What an extension does when it is imported itself, and what must be imported by 
 - `from fastmmap.logs import layout` in _drain.pyx: the layout of a stage and of a lock, which is written once.
   That module imports none of ours.
 """
+from cpython.buffer cimport PyObject_CheckBuffer
 from cpython.pycapsule cimport PyCapsule_Import
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uintptr_t
@@ -99,6 +100,14 @@ cdef inline bint are_several(object needle) except -1:
         return False
     return isinstance(needle, look_up("fastmmap.reference.arguments", "several"))
 
+cdef inline bint is_stream(object source) except -1:
+    """Whether that is no buffer, but can be read as a binary file is."""
+    return not PyObject_CheckBuffer(source) and look_up("fastmmap.reference.arguments", "is_stream")(source)
+
+cdef inline object in_stream(str kernel, str verb, object stream, object needle, tuple span, dict options):
+    """What a search does in one: fastmmap/stepwise.py has it, which is imported when it is needed."""
+    return look_up("fastmmap._imports", "load")("fastmmap.stepwise").in_stream(kernel, verb, stream, needle, span, options)
+
 cdef inline bint are_pairs(object old, object new) except -1:
     """Whether that is {old: new, ...}, and not one of each."""
     if PyBytes_CheckExact(old) or isinstance(old, str):
@@ -147,9 +156,9 @@ cdef inline object in_threads(str verb):
     """The function that does a verb of a search or replace kernel in blocks."""
     return look_up("fastmmap.parallel", verb)
 
-cdef inline object haystack(object buffer, Py_ssize_t start, Py_ssize_t end):
-    """The memory that it does so in."""
-    return look_up("fastmmap.parallel", "Haystack")(buffer, start, end)
+cdef inline object haystack(object buffer, Py_ssize_t start, Py_ssize_t end, object progress):
+    """The memory that it does so in, and whom it tells how far it is."""
+    return look_up("fastmmap.parallel", "Haystack")(buffer, start, end, progress)
 
 # --- kernels: one verb's needs another's for its blocks, and which one was chosen is the package's decision ---
 

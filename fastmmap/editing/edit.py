@@ -18,9 +18,9 @@ from .rewrite import Edit, Options, check_same, first_match, rewrite
 if TYPE_CHECKING:
     from ..mapped import MappedFile
     from ..paths import Path
+    from ..progress import Progress
     from ..reference.arguments import Data, Pairs
     from .preparing import Seen
-    from .rewrite import Progress
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def replace_file(
         How many threads may work, as for `find`.
     progress : callable or None, default None
         Called as progress(done, total) in the calling thread, with the bytes of the new file that are written and that
-        will be. What it raises ends the edit.
+        will be, at most ten times a second and at the end. What it raises ends the edit.
 
     Returns
     -------
@@ -274,7 +274,14 @@ class Plan:
             raise
 
 
-def plan_replace(path: Path, old: Data | Pairs, new: Data | None = None, count: SupportsIndex = -1) -> Plan:
+def plan_replace(
+    path: Path,
+    old: Data | Pairs,
+    new: Data | None = None,
+    count: SupportsIndex = -1,
+    *,
+    progress: Progress | None = None,
+) -> Plan:
     r"""Says what `replace_file` would do: how many matches, which sizes, which lines. Nothing is touched.
 
     Parameters
@@ -287,6 +294,9 @@ def plan_replace(path: Path, old: Data | Pairs, new: Data | None = None, count: 
         What by. It is left out beside a mapping.
     count : int, default -1
         How many matches at most, from the start. A negative number: all.
+    progress : callable or None, default None
+        Called as progress(done, total) in the calling thread, with the bytes that are looked through, at most ten times
+        a second and at the end.
 
     Returns
     -------
@@ -314,15 +324,15 @@ def plan_replace(path: Path, old: Data | Pairs, new: Data | None = None, count: 
     with opened(target) as original:
         threads, size = workers(None), len(original.data)
         first = first_match(original.data, edit, threads)
-        counts = _count(original.data, edit, first, threads)
+        counts = _count(original.data, edit, first, threads, progress)
         grown = edit.matching.grown(counts)
         return Plan(target, sum(counts), tuple(counts), size, size + grown, edit, original.status)
 
 
-def _count(source: MappedFile, edit: Edit, first: int, threads: int) -> list[int]:
+def _count(source: MappedFile, edit: Edit, first: int, threads: int, progress: Progress | None = None) -> list[int]:
     """How many matches each pair has, given the first of all."""
     start = len(source) if first < 0 else first
-    return edit.matching.count(source, start, edit.most, threads)
+    return edit.matching.count(source, start, edit.most, threads, progress)
 
 
 def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: Options, seen: Seen) -> Replacement:

@@ -16,6 +16,7 @@ from ..reference.arguments import END
 
 if TYPE_CHECKING:
     from ..mapped import MappedFile
+    from ..progress import Progress
 
 
 class Matching(Protocol):
@@ -35,7 +36,9 @@ class Matching(Protocol):
     def find(self, source: MappedFile, threads: int) -> int:
         """Where the first match is, or -1."""
 
-    def count(self, source: MappedFile, start: int, most: int, threads: int) -> list[int]:
+    def count(
+        self, source: MappedFile, start: int, most: int, threads: int, progress: Progress | None = None
+    ) -> list[int]:
         """How many matches each pair has from a match on: among the first `most`, if that isn't negative."""
 
     def seams(self, source: MappedFile, start: int) -> Seams | ManySeams:
@@ -75,8 +78,10 @@ class OnePair:
     def find(self, source: MappedFile, threads: int) -> int:
         return source.find(self.old, threads=threads)
 
-    def count(self, source: MappedFile, start: int, most: int, threads: int) -> list[int]:
-        number = source.count(self.old, start, threads=threads)
+    def count(
+        self, source: MappedFile, start: int, most: int, threads: int, progress: Progress | None = None
+    ) -> list[int]:
+        number = source.count(self.old, start, threads=threads, progress=progress)
         return [number if most < 0 else min(most, number)]
 
     def seams(self, source: MappedFile, start: int) -> Seams:
@@ -115,9 +120,12 @@ class ManyPairs:
     def find(self, source: MappedFile, threads: int) -> int:
         return source.find(self.pairs.needles, threads=threads)
 
-    def count(self, source: MappedFile, start: int, most: int, threads: int) -> list[int]:
+    def count(
+        self, source: MappedFile, start: int, most: int, threads: int, progress: Progress | None = None
+    ) -> list[int]:
         if most < 0:
-            return chosen.count_each(source, self.pairs.needles, start, threads=threads).tolist()  # type: ignore[no-any-return]
+            counts = chosen.count_each(source, self.pairs.needles, start, threads=threads, progress=progress)
+            return counts.tolist()  # type: ignore[no-any-return]
         return self._count(source, (start, len(source), len(source)), most)
 
     def seams(self, source: MappedFile, start: int) -> ManySeams:

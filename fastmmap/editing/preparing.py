@@ -24,7 +24,7 @@ from .rewrite import Edit, Options, Original
 
 if TYPE_CHECKING:
     from ..paths import Path
-    from .rewrite import Progress
+    from ..progress import Progress
 
     # The file as it was before an edit, once that is known: for what is said of it after an interrupt.
     Seen = list[tuple[str, os.stat_result]]

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .. import beside, parallel, system
 from .._backend import check_wanted, run
-from .._imports import get_ident
-from ..blame import call, ignoring, is_ours, ours
+from ..blame import ignoring, is_ours, ours
 from ..descriptors import Open
 from ..logs.recovering import refuse_open_log
 from ..paths import is_taken
+from ..progress import Reporter
 from .matching import Matching
 from .refusing import IN_PLACE, refuse, refuse_backup, refuse_name
 from .sparse import has_holes, write_data
 
 if TYPE_CHECKING:
     from ..mapped import MappedFile
-
-    Progress = Callable[[int, int], object]
+    from ..progress import Progress
 
 # What is assembled before it is written: large enough for one system call to cost nothing, small enough for the cache.
 BLOCK = 1 << 20
@@ -244,27 +241,15 @@ def is_same(path: str, other: str) -> bool:
 def _write(new: int, original: Original, parts: list[Part], edit: Edit, options: Options) -> None:
     """Writes each part to its place in the new file; several at once, because their places are known.
 
-    `progress` is called in the calling thread alone: with the bytes that are written, and those that will be. Other
-    threads leave word of what they have written in a queue that needs no lock: `progress` may fork.
+    `progress` is told the bytes that are written, and those that will be.
     """
-    source, threads, progress = original.data, options.threads, options.progress
-    caller = get_ident()
-    news: deque[int] = deque()
-    places, total, written = [], 0, 0
+    source, threads = original.data, options.threads
+    places, total = [], 0
     for part in parts:
         places.append((part, total))
         total += part.end - part.start + part.grown
     hole = _reserve(new, original, total)
-
-    def report(number: int) -> None:
-        nonlocal written
-        if progress is None:
-            return
-        news.append(number)
-        if get_ident() == caller:
-            while news:
-                written += news.popleft()
-            call(progress, min(written, total), total)  # in a forked child a part may be written twice
+    reporter = None if options.progress is None else Reporter(options.progress, total)
 
     def fill(view: Any, part: Part, place: int) -> None:
         at, end = place, place + part.end - part.start + part.grown
@@ -279,13 +264,14 @@ def _write(new: int, original: Original, parts: list[Part], edit: Edit, options:
                 else:
                     system.write_at(new, block[:filled], at)
                 at += filled
-                report(filled)
+                if reporter is not None:
+                    reporter.add(filled)
             if at != end or pieces.replaced != part.number:
                 raise OSError(errno.EBUSY, CHANGED)
 
     run(fill, places, threads if total >= parallel.WORTHWHILE else 1, buffer=source)
-    if progress is not None:
-        call(progress, total, total)
+    if reporter is not None:
+        reporter.end()
 
 
 def _reserve(new: int, original: Original, size: int) -> int:

@@ -191,6 +191,29 @@ def search_many(kernel: str, verb: str, *arguments: Any, **options: Any) -> Any:
     return getattr(_imports.load("fastmmap.many").verbs_of(kernel), verb)(*arguments, **options)
 
 
+def is_stream(source: Any) -> bool:
+    """Whether that is no buffer, but can be read as a binary file is."""
+    if isinstance(source, (bytes, bytearray, memoryview, str, os.PathLike, *viewed)) or not hasattr(source, "read"):
+        return False
+    try:
+        memoryview(source).release()
+    except TypeError:
+        return True
+    except (BufferError, ValueError):
+        pass
+    return False
+
+
+def in_stream(verb: str, stream: Any, needle: Any, span: tuple[Any, Any], options: dict[str, Any]) -> Any:
+    """What a search does in a stream, which stepwise.py knows: it is imported when it is needed."""
+    return _imports.load("fastmmap.stepwise").in_stream("python", verb, stream, needle, span, options)
+
+
+def in_blocks(verb: str, buffer: Any, needle: Any, span: tuple[Any, Any], options: dict[str, Any]) -> Any:
+    """The same block by block, with word of how far it is."""
+    return _imports.load("fastmmap.stepwise").in_blocks(verb, buffer, needle, span, options)
+
+
 def needles_bytes(needles: Any) -> tuple[bytes, ...]:
     """Several needles as bytes. ValueError for an empty one: it would stand everywhere."""
     if isinstance(needles, (str, bytes, bytearray, memoryview)):

@@ -16,12 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from ..progress import Progress
     from .arguments import Index, Integers, Offsets, Readable
 
     LineIndex = tuple[Any, Any]
 
 
-def line_starts(buffer: Readable, start: Index = 0, end: Index = None, *, threads: int | None = None) -> Offsets:
+def line_starts(
+    buffer: Readable,
+    start: Index = 0,
+    end: Index = None,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Offsets:
     r"""The offsets at which lines start, ascending, in an array.
 
     The first is start itself, then comes the offset after each newline that has a byte after it: a final newline
@@ -35,6 +43,8 @@ def line_starts(buffer: Readable, start: Index = 0, end: Index = None, *, thread
         Only the lines of buffer[start:end]. Offsets count from the buffer's start, in bytes.
     threads : int or None, default None
         How many threads may work at most. None: as many as pay. 1: only the calling one.
+    progress : callable or None, default None
+        Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
     Returns
     -------
@@ -56,6 +66,8 @@ def line_starts(buffer: Readable, start: Index = 0, end: Index = None, *, thread
     numpy = _imports.load("numpy")
     first, last = index_or(start, 0), index_or(end, END)
     check_threads(threads)
+    if progress is not None:
+        return _imports.load("fastmmap.stepwise").line_starts_in_blocks(buffer, (first, last), progress)  # type: ignore[no-any-return]
     with readable(buffer, first, last) as view:
         first, last = clamp(first, last, len(view))
         after = (newline + 1 for newline in matches(view, b"\n", first, last - 1))

@@ -89,8 +89,8 @@ def find_first(buffer: Readable, prepared: Prepared, span: Span) -> int:
 def find_last(buffer: Readable, prepared: Prepared, span: Span) -> int:
     """The offset at which the last one of all that stand there starts, or -1."""
     start, end, until = span
-    options = {"ignorecase": prepared.fold}
-    found = (rfind(buffer, each, start, min(end, until + len(each) - 1), **options) for each in prepared.needles)
+    fold = prepared.fold
+    found = (rfind(buffer, each, start, min(end, until + len(each) - 1), ignorecase=fold) for each in prepared.needles)
     return max(found, default=-1)
 
 

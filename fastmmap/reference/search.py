@@ -14,8 +14,9 @@ from .arguments import END, check_limit, check_threads, clamp, haystack, index_o
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from typing import SupportsIndex
+    from typing import Any, SupportsIndex
 
+    from ..progress import Progress
     from .arguments import Index, Needle, Offsets, Readable, Several
 
 # rfind looks at so many starts at first, and at twice as many each time that it has found nothing.
@@ -33,13 +34,15 @@ def find(
     *,
     ignorecase: bool = False,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> int:
     """The offset of the first match, or -1: as bytes.find in every case.
 
     Parameters
     ----------
-    buffer : bytes-like or os.PathLike
-        Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+    buffer : bytes-like, os.PathLike or file
+        Any C-contiguous buffer, taken as bytes; the path of a file; or what is read as a binary file is, such as a
+        pipe or a gzip.GzipFile, from where it stands. For a path in a str use pathlib.Path.
     needle : bytes-like, str or int; or Needles, or list or tuple of those
         What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
     start, end : int or None, default 0 and None
@@ -48,6 +51,8 @@ def find(
         Whether ASCII letters match in both cases. Other letters don't.
     threads : int or None, default None
         How many threads may work at most. None: as many as pay. 1: only the calling one.
+    progress : callable or None, default None
+        Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
     Returns
     -------
@@ -66,8 +71,12 @@ def find(
     >>> fastmmap.find(b"Hello, hello", "hello")
     7
     """
+    options: dict[str, Any] = {"ignorecase": ignorecase, "threads": threads, "progress": progress}
+    if arguments.is_stream(buffer):
+        return arguments.in_stream("find", buffer, needle, (start, end), options)  # type: ignore[no-any-return]
+    if progress is not None:
+        return arguments.in_blocks("find", buffer, needle, (start, end), options)  # type: ignore[no-any-return]
     if isinstance(needle, arguments.several):
-        options = {"ignorecase": ignorecase, "threads": threads}
         return arguments.search_many("python", "find", buffer, needle, start, end, **options)  # type: ignore[no-any-return]
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
@@ -83,6 +92,7 @@ def rfind(
     *,
     ignorecase: bool = False,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> int:
     """The offset of the last match, or -1: as bytes.rfind in every case.
 
@@ -98,6 +108,8 @@ def rfind(
         Whether ASCII letters match in both cases. Other letters don't.
     threads : int or None, default None
         How many threads may work at most. None: as many as pay. 1: only the calling one.
+    progress : callable or None, default None
+        Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
     Returns
     -------
@@ -114,8 +126,10 @@ def rfind(
     >>> fastmmap.rfind(b"hello, Hello", "hello")
     0
     """
+    options: dict[str, Any] = {"ignorecase": ignorecase, "threads": threads, "progress": progress}
+    if progress is not None:
+        return arguments.in_blocks("rfind", buffer, needle, (start, end), options)  # type: ignore[no-any-return]
     if isinstance(needle, arguments.several):
-        options = {"ignorecase": ignorecase, "threads": threads}
         return arguments.search_many("python", "rfind", buffer, needle, start, end, **options)  # type: ignore[no-any-return]
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
@@ -142,13 +156,15 @@ def count(
     overlapping: bool = False,
     ignorecase: bool = False,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> int:
     """How many matches there are: as bytes.count in every case.
 
     Parameters
     ----------
-    buffer : bytes-like or os.PathLike
-        Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+    buffer : bytes-like, os.PathLike or file
+        Any C-contiguous buffer, taken as bytes; the path of a file; or what is read as a binary file is, such as a
+        pipe or a gzip.GzipFile, from where it stands. For a path in a str use pathlib.Path.
     needle : bytes-like, str or int; or Needles, or list or tuple of those
         What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
     start, end : int or None, default 0 and None
@@ -157,6 +173,8 @@ def count(
         Whether matches that overlap the one before count, too; whether ASCII letters match in both cases.
     threads : int or None, default None
         How many threads may work at most. None: as many as pay. 1: only the calling one.
+    progress : callable or None, default None
+        Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
     Returns
     -------
@@ -175,8 +193,17 @@ def count(
     >>> fastmmap.count(b"banana", "ana"), fastmmap.count(b"banana", "ana", overlapping=True)
     (1, 2)
     """
+    options: dict[str, Any] = {
+        "overlapping": overlapping,
+        "ignorecase": ignorecase,
+        "threads": threads,
+        "progress": progress,
+    }
+    if arguments.is_stream(buffer):
+        return arguments.in_stream("count", buffer, needle, (start, end), options)  # type: ignore[no-any-return]
+    if progress is not None:
+        return arguments.in_blocks("count", buffer, needle, (start, end), options)  # type: ignore[no-any-return]
     if isinstance(needle, arguments.several):
-        options = {"overlapping": overlapping, "ignorecase": ignorecase, "threads": threads}
         return arguments.search_many("python", "count", buffer, needle, start, end, **options)  # type: ignore[no-any-return]
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     check_threads(threads)
@@ -197,6 +224,7 @@ def find_all(
     ignorecase: bool = False,
     limit: SupportsIndex | None = None,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Offsets:
     """The offsets of all matches that `count` counts, ascending, in an array.
 
@@ -214,6 +242,8 @@ def find_all(
         How many offsets at most, the first ones. None: all.
     threads : int or None, default None
         How many threads may work at most. None: as many as pay. 1: only the calling one.
+    progress : callable or None, default None
+        Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
     Returns
     -------
@@ -232,8 +262,16 @@ def find_all(
     >>> fastmmap.find_all(b"banana", "an").tolist()
     [1, 3]
     """
+    options: dict[str, Any] = {
+        "overlapping": overlapping,
+        "ignorecase": ignorecase,
+        "limit": limit,
+        "threads": threads,
+        "progress": progress,
+    }
+    if progress is not None:
+        return arguments.in_blocks("find_all", buffer, needle, (start, end), options)  # type: ignore[no-any-return]
     if isinstance(needle, arguments.several):
-        options = {"overlapping": overlapping, "ignorecase": ignorecase, "limit": limit, "threads": threads}
         return arguments.search_many("python", "find_all", buffer, needle, start, end, **options)  # type: ignore[no-any-return]
     numpy = _imports.load("numpy")
     own, first, last, most = needle_bytes(needle), index_or(start, 0), index_or(end, END), check_limit(limit)
@@ -281,8 +319,9 @@ def iter_find(
 
     Parameters
     ----------
-    buffer : bytes-like or os.PathLike
-        Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
+    buffer : bytes-like, os.PathLike or file
+        Any C-contiguous buffer, taken as bytes; the path of a file; or what is read as a binary file is, such as a
+        pipe or a gzip.GzipFile, from where it stands. For a path in a str use pathlib.Path.
     needle : bytes-like, str or int; or Needles, or list or tuple of those
         What to look for. A str is encoded as UTF-8; an int from 0 to 255 is one byte. Several: see find_each.
     start, end : int or None, default 0 and None
@@ -305,8 +344,10 @@ def iter_find(
     >>> list(fastmmap.iter_find(b"banana", "an"))
     [1, 3]
     """
+    options: dict[str, Any] = {"overlapping": overlapping, "ignorecase": ignorecase}
+    if arguments.is_stream(buffer):
+        return arguments.in_stream("iter_find", buffer, needle, (start, end), options)  # type: ignore[no-any-return]
     if isinstance(needle, arguments.several):
-        options = {"overlapping": overlapping, "ignorecase": ignorecase}
         return arguments.search_many("python", "iter_find", buffer, needle, start, end, **options)  # type: ignore[no-any-return]
     own, first, last = needle_bytes(needle), index_or(start, 0), index_or(end, END)
     view = haystack(buffer, first, last)  # now, so that a bad buffer is an error of this call, not of the first next()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastmmap import _backend
+from fastmmap import _backend, streams
 from fastmmap.cli import streaming
 
 COMMAND = [sys.executable, "-m", "fastmmap"]
@@ -52,7 +52,8 @@ def from_pipe(use, data, pieces=1):
 
 
 def stream_matches(fd, needle, options):
-    return list(itertools.chain(*streaming.matches(streaming.windows(fd, len(needle) - 1), needle, **options)))
+    pieces = streams.windows(streaming.stream(fd), len(needle) - 1)
+    return list(itertools.chain(*streams.matches(pieces, needle, **options)))
 
 
 @settings(max_examples=200, deadline=None)
@@ -64,7 +65,7 @@ def stream_matches(fd, needle, options):
 )
 def test_matches_in_pieces_are_those_of_all(data, needle, sizes, options):
     data, needle = "".join(data).encode(), needle.encode()
-    found = list(itertools.chain(*streaming.matches(blocks(data, sizes), needle, **options)))
+    found = list(itertools.chain(*streams.matches(blocks(data, sizes), needle, **options)))
     assert found == list(chosen.iter_find(data, needle, **options))
 
 
@@ -74,20 +75,20 @@ def test_matches_in_pieces_are_those_of_all(data, needle, sizes, options):
 )
 def test_pipes_beyond_a_window(monkeypatch, needle, options):
     """Windows whose bounds lie in matches; also with needles that are longer than what a window has room for."""
-    monkeypatch.setattr(streaming, "WINDOW", 1 << 16)
+    monkeypatch.setattr(streams, "WINDOW", 1 << 16)
     rng = random.Random(len(needle))
     data = bytes(rng.choices(b"abA", k=100_000)) + needle * 3 + b"ab" * 10_000 + needle
     assert from_pipe(lambda fd: stream_matches(fd, needle, options), data, 3) == list(
         chosen.iter_find(data, needle, **options)
     )
-    assert from_pipe(lambda fd: streaming.count(fd, needle, **options), data, 3) == chosen.count(
+    assert from_pipe(lambda fd: streams.count(streaming.stream(fd), needle, **options), data, 3) == chosen.count(
         data, needle, **options
     )
 
 
 def test_a_mapping_in_parts(monkeypatch, make):
     monkeypatch.setattr(streaming, "PART", 1000)
-    monkeypatch.setattr(streaming, "OFFSETS", 7)
+    monkeypatch.setattr(streams, "OFFSETS", 7)
     data = b"aaab" * 1000
     path = make(data)
     for needle, options in itertools.product((b"aa", b"ab", b"b" * 5), WAYS):
@@ -155,7 +156,10 @@ def test_all_reads_are_of_a_size_that_every_file_takes(shared):
     if not os.path.exists("/proc/self/pagemap"):
         pytest.skip("this system has no pagemap")
     with open("/proc/self/pagemap", "rb") as file:
-        ends = [offset + end for _, end, offset in itertools.islice(streaming.windows(file.fileno(), shared), 6)]
+        ends = [
+            offset + end
+            for _, end, offset in itertools.islice(streams.windows(streaming.stream(file.fileno()), shared), 6)
+        ]
     assert ends == sorted(set(ends))
 
 

@@ -125,8 +125,9 @@ def test_a_file_that_is_cut_short(make, monkeypatch):
     assert len(list(path.parent.iterdir())) == 1
 
 
-def test_as_many_matches_of_another_pair(make):
+def test_as_many_matches_of_another_pair(make, monkeypatch):
     """The file changes behind the count, and not in size or times: an error, and nothing is cut off."""
+    monkeypatch.setattr("fastmmap.progress.PAUSE", 0)
     head = b"." * (9 << 20)
     path = make(head + b"bb" + b"-" * 1000 + b"the end")
     with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as view:

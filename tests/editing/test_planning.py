@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import parallel, system
+from fastmmap import parallel, progress, system
 from fastmmap.editing import preview
 
 same = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -230,7 +230,8 @@ def test_edits_side_by_side(make, tmp_path):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_progress(make, in_blocks, threads):
+def test_progress(make, in_blocks, threads, monkeypatch):
+    monkeypatch.setattr(progress, "PAUSE", 0)
     path, said = make(b"the cat\n" * 1000), []
     fastmmap.replace_file(path, "cat", "leopard", threads=threads, progress=lambda *numbers: said.append(numbers))
     assert said == sorted(said)
@@ -250,6 +251,14 @@ def test_progress_that_raises_ends_the_edit(make, tmp_path, in_blocks):
         fastmmap.replace_file(path, "cat", "leopard", progress=raises, threads=2)
     assert path.read_bytes() == b"the cat\n" * 1000
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_progress_of_a_plan(make):
+    path = make(b"the cat\n" * 1000)
+    for pairs in ({"cat": "leopard"}, {"cat": "leopard", "the": "a"}):
+        said = []
+        assert fastmmap.plan_replace(path, pairs, progress=lambda *numbers: said.append(numbers)).count  # noqa: B023
+        assert said[-1][0] == said[-1][1] > 7900
 
 
 def test_an_interrupt_says_what_became_of_the_file(make, tmp_path):

@@ -292,3 +292,8 @@ def test_lines_that_change_meanwhile():
         text[match.end : match.end + 1] = b"\n" if number % 2 else b"x"
         assert b"line" in match.line
     assert all(b"line" in match.line for match in matches)
+
+
+def test_many_matches_in_a_last_line_without_newline():
+    assert [match.line for match in fastmmap.grep(b"a\n" + b"b" * 3000, b"b")] == [b"b" * 3000]
+    assert [match.line for match in fastmmap.grep(b"bb" * 3000, re.compile(rb"b$"))] == [b"bb" * 3000]

@@ -23,17 +23,19 @@ in_a_checkout = pytest.mark.skipif(not SOURCES.is_dir() or PACKAGE.parent != ROO
 BASE = {"blame", "descriptors", "paths", "_imports", "errors"}
 MAY_IMPORT = {
     "system": BASE,
-    "reference": BASE | {"system", "logs.layout", "needles"},  # the last for a type alone
+    "reference": BASE | {"system", "logs.layout", "needles", "progress"},  # the last two for types alone
     "beside": BASE | {"system"},
     "faults": BASE | {"system"},
     "progress": BASE | {"_backend"},
     "indexes": BASE | {"_backend", "reference", "parallel", "progress"},
     "lines": BASE | {"_backend", "reference", "indexes", "progress"},
     "patterns": set(),
-    "line_windows": BASE | {"_backend", "reference"},
+    "streams": BASE | {"_backend", "reference", "needles", "parts", "progress"},
+    "line_windows": BASE | {"_backend", "reference", "streams"},
     "finders": BASE | {"_backend", "parallel", "line_windows", "needles", "patterns"},
     "editing": BASE
-    | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "parts", "logs.recovering"},
+    | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "parts", "progress"}
+    | {"logs.recovering"},
     "logs": BASE | {"system", "reference", "beside", "_backend", "mapped"},
 }
 
