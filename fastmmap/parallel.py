@@ -157,12 +157,16 @@ def _in_an_executor() -> bool:
 
 
 class Haystack:
-    """What a call works on: [start, end) of a buffer. `progress` is told how much of it is done."""
+    """What a call works on: [start, end) of a buffer. `progress` is told how much of it is done.
 
-    __slots__ = ("_told", "buffer", "end", "start")
+    `most`: so many results are enough, the first ones. None: all.
+    """
+
+    __slots__ = ("_told", "buffer", "end", "most", "start")
 
     def __init__(self, buffer: Any, start: int, end: int, progress: Progress | None = None) -> None:
         self.buffer, self.start, self.end = buffer, start, end
+        self.most: int | None = None
         self._told = None if progress is None else (progress, end - start)
 
     def run(self, work: Any, parts: Sequence[tuple[Any, ...]], threads: int, enough: Any = None) -> list[Any]:
@@ -211,12 +215,17 @@ def count(kernel: Any, hay: Haystack, needle: bytes, overlapping: bool, ignoreca
 
 
 def find_all(kernel: Any, hay: Haystack, needle: bytes, overlapping: bool, ignorecase: bool, threads: int) -> Offsets:
-    """The offsets of all matches."""
+    """The offsets of all matches, or of the first ones: those are looked for by the calling thread alone."""
     seams = Seams(kernel.rfind, hay.buffer, needle, hay.start, hay.end, ignorecase)
     find_into = functools.partial(kernel.find_into, overlapping=overlapping, ignorecase=ignorecase)
     collector = _BlockCollector(find_into, needle, 1 if overlapping else len(needle), seams)
-    hay.run(collector.collect_block, seams.numbers(), threads)
-    return collector.all()
+    if hay.most is None:
+        hay.run(collector.collect_block, seams.numbers(), threads)
+        return collector.all()
+    most = hay.most
+    hay.run(collector.collect_block, seams.numbers(), 1, lambda _: collector.filled >= most)
+    first: Offsets = collector.all()[:most].copy()
+    return first
 
 
 def line_starts(kernel: Any, hay: Haystack, threads: int) -> Offsets:
@@ -256,7 +265,7 @@ class _Collector:
         self._spare_rooms: deque[Any] = deque()
         self._offsets = self._make_room()
         self._offsets[: len(head)] = head
-        self._filled = len(head)
+        self.filled = len(head)
         self._ready: list[list[tuple[Any, int]] | None] = [None] * parts  # not yet found, or copied already
         self._next_part = 0  # to be copied
         self._caller = get_ident()
@@ -285,14 +294,14 @@ class _Collector:
         """Copies what is ready and next in order."""
         while self._next_part < len(self._ready) and (rooms := self._ready[self._next_part]) is not None:
             self._ready[self._next_part] = None
-            needed = self._filled + sum(found for _, found in rooms)
+            needed = self.filled + sum(found for _, found in rooms)
             if needed > self._offsets.size:
                 # As many as there will be if they go on as before, with an eighth to spare.
                 expected = int(1.125 * needed * len(self._ready) / (self._next_part + 1))
                 self._offsets = enlarged(self._offsets, expected + ROOM)
             for room, found in rooms:
-                self._offsets[self._filled : self._filled + found] = room[:found]
-                self._filled += found
+                self._offsets[self.filled : self.filled + found] = room[:found]
+                self.filled += found
                 self._spare_rooms.append(room)
             self._next_part += 1
 
@@ -300,7 +309,7 @@ class _Collector:
         """The array, when all parts are done."""
         self._store()
         offsets: Offsets = self._offsets
-        offsets.resize(self._filled, refcheck=False)
+        offsets.resize(self.filled, refcheck=False)
         return offsets
 
 

@@ -7,7 +7,7 @@ import os
 from . import _imports, parallel
 from .line_windows import size_of
 from .many import verbs_of
-from .reference.arguments import END, buffer_within, check_threads, clamp, index_or, needle_bytes, several
+from .reference.arguments import END, buffer_within, check_limit, check_threads, clamp, index_or, needle_bytes, several
 from .streams import StreamSearch
 
 TYPE_CHECKING = False
@@ -35,6 +35,7 @@ def in_blocks(verb: str, buffer: Any, needle: Any, span: tuple[Any, Any], option
     own, start, end = needle_bytes(needle), index_or(span[0], 0), index_or(span[1], END)
     check_threads(options.pop("threads"))
     progress, limit = options.pop("progress"), options.pop("limit", None)
+    most = None if limit is None else check_limit(limit)
     if isinstance(buffer, (str, os.PathLike)):
         buffer = buffer_within(buffer, start, end)
     kernel = _imports.load("fastmmap.reference.search")
@@ -43,8 +44,9 @@ def in_blocks(verb: str, buffer: Any, needle: Any, span: tuple[Any, Any], option
         found = getattr(kernel, verb)(buffer, own, start, end, **options)
     else:
         hay = parallel.Haystack(buffer, start, end, progress)
+        hay.most = most
         found = getattr(parallel, verb)(kernel, hay, own, *map(bool, options.values()), 1)
-    return found if limit is None else found[:limit].copy()
+    return found if most is None else found[:most].copy()
 
 
 def line_starts_in_blocks(buffer: Any, span: tuple[int, int], progress: Any) -> Any:

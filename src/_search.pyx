@@ -301,8 +301,8 @@ cdef class Kernel:
                 return numpy.arange(first, last + 1 if last - first < most else first + most, dtype=numpy.int64)
             if number > 1 and limit is None or in_danger(contested, &view) or progress is not None:
                 hay = haystack(buffer, first, last, progress)
-                offsets = self.share("find_all", &view, hay, (own, overlap, fold, number))
-                return offsets if limit is None else offsets[:most].copy()
+                hay.most = None if limit is None else most
+                return self.share("find_all", &view, hay, (own, overlap, fold, number))
             begin(&walk, self.kernel, own, fold, overlap)
             if not over(&walk, &view, first, last):
                 most = 0

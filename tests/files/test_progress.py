@@ -54,6 +54,8 @@ def test_it_is_told(big, name, threads, monkeypatch):
         callers.add(threading.get_ident())
 
     assert CALLS[name](big, threads=threads, progress=tell) == CALLS[name](big, threads=threads)
+    if name in EARLY and not told:
+        return
     assert callers == {threading.get_ident()}
     assert told == sorted(told)
     assert len({total for _, total in told}) == 1
@@ -79,8 +81,8 @@ def test_of_little(name):
 
 @pytest.mark.parametrize("name", CALLS)
 def test_what_it_raises_ends_the_call(big, name, monkeypatch):
-    if fastmmap.kernel == "python":
-        pytest.skip("the reference takes too long")
+    if fastmmap.kernel == "python" or name in EARLY:
+        pytest.skip("it takes too long, or has found what it looks for before it tells anything")
     monkeypatch.setattr(progress, "PAUSE", 0)
 
     def fail(done, total):
