@@ -26,6 +26,11 @@ PRINTS = {
     "shared": "the other process wrote b'hello'\n",
     "processes": "100000 errors in 4 ranges\n",
     "threads": "INFO 100000\nERROR 100000\nFATAL 0\n",
+    "many_files": ("220 errors in 20 files; [19780, 220] of each word\n97 [b'INFO 96 is well'] b'ERROR 97 is not'\n"),
+    "cluster": (
+        "110 errors in 10 files; [9890, 110] of each word\n"
+        "2200 errors in 8 ranges of one file; the last: (3377490, b'ERROR 970 is not')\n"
+    ),
     "tasks": "INFO 100000\nERROR 100000\nFATAL 0\n",
 }
 
@@ -35,7 +40,9 @@ def test_example(name):
     script = EXAMPLES / f"{name}.py"
     if not script.exists():
         pytest.skip("the examples aren't here")
-    if sys.version_info < (3, 12) and not _backend.NATIVE and name == "processes":
+    if name == "cluster":
+        pytest.importorskip("distributed")
+    if sys.version_info < (3, 12) and not _backend.NATIVE and name in ("processes", "cluster"):
         pytest.skip("without extensions, a pickled mapping works from 3.12 on")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr, done.returncode) == (PRINTS[name], "", 0)
