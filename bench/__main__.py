@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from . import charts, corpora, needles, notes, report, run, together
+from . import charts, corpora, lines, needles, notes, report, run, together
 from .engines import Engine, engines
 from .measure import WrongAnswer
 
@@ -23,6 +23,7 @@ PARTS = {
     "notes": "those of the notes",
     "needles": "many needles, one by one",
     "many": "many needles at once",
+    "lines": "lines, records and patterns",
 }
 
 
@@ -125,6 +126,8 @@ def chosen_rows(chosen: argparse.Namespace, known: list[Engine]) -> Iterator[dic
         yield from needles.run_all(chosen.data, chosen.size, known, chosen.budget)
     if chosen.only in (None, "many"):
         yield from together.run_all(chosen.data, chosen.size, chosen.budget)
+    if chosen.only in (None, "lines"):
+        yield from lines.run_all(chosen.data, chosen.size, chosen.budget)
     if chosen.only not in PARTS:
         yield from run.run_all(chosen.data, chosen.size, chosen.only, known, chosen.budget)
 

@@ -63,6 +63,7 @@ FUNCTIONS = {
         "line_spans",
         "line_numbers",
         "lines_around",
+        "lines_confirmed",
         "lines_hit",
         "iter_lines",
     ),

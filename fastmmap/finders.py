@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import chain, islice
 from typing import Any, Protocol
 
@@ -23,9 +24,9 @@ FIRST_BLOCK, MOST_BLOCK = 1 << 13, 1 << 16
 # So many bytes before and behind the midst of a window are looked at for which literals are rare.
 SAMPLE = 1 << 13
 
-# Where more lines than these hold what a pattern needs, looking for it saves nothing: `re` is given each line, for so
-# many windows. Then the text may be another.
-COMMON, PATIENCE = 0.5, 16
+# Where more of the lines than these hold what a pattern needs, looking for it saves little, and another way is quicker:
+# literals that are all it needs, or `re` for each line. It is gone for so many windows: then the text may be another.
+COMMON, NEARLY_ALL, PATIENCE = 0.25, 0.8, 16
 
 
 class Finder(Protocol):
@@ -78,8 +79,7 @@ class Confirmed:
     def __init__(self, pattern: re.Pattern[bytes], sets: list[Literals], threads: int | None) -> None:
         self._pattern = pattern
         self._choice = [Plain(literals, threads) for literals in sets]
-        spelled = spelled_out(pattern)
-        self._where_common = EveryLine(pattern, threads) if spelled is None else Plain(spelled, threads)
+        self._threads = threads
         self._patience = 0
 
     def lines(self, window: Window) -> Iterator[Match]:
@@ -95,22 +95,22 @@ class Confirmed:
         rarest = (
             min(self._choice, key=lambda plain: plain.count(window, *span)) if self._choice[1:] else self._choice[0]
         )
-        number = 0
+        number, begin = 0, rarest.literals.begin
         for lines in rarest.some_lines(window):
             number += len(lines)
-            yield from self._confirmed(lines, rarest.literals.begin)
-        if number and number > COMMON * chosen.count(window.buffer, b"\n", window.start, window.end):
-            self._patience = PATIENCE
+            yield from chosen.lines_confirmed(lines, self._pattern.search, begin)
+        all_lines = chosen.count(window.buffer, b"\n", window.start, window.end) if number else 0
+        if number > COMMON * all_lines:
+            spelled, every = self._others
+            # `re` finds a match that begins with a literal in less time than it takes for a whole line.
+            if spelled is not None or (number > NEARLY_ALL * all_lines and not begin):
+                self._where_common, self._patience = spelled or every, PATIENCE
 
-    def _confirmed(self, lines: list[Match], begin: bool) -> list[Match]:
-        """Those in which the pattern is found. If it begins with a literal, it does so nowhere before the first."""
-        search = self._pattern.search
-        found = []
-        for each in lines:
-            line, place = each.line, each.offset - each.start
-            if hit := search(line, place if begin else 0):
-                found.append(each if hit.start() == place else each._at(hit.start()))
-        return found
+    @cached_property
+    def _others(self) -> tuple[Plain | None, EveryLine]:
+        """What finds lines where the literals are everywhere."""
+        spelled = spelled_out(self._pattern)
+        return None if spelled is None else Plain(spelled, self._threads), EveryLine(self._pattern, self._threads)
 
 
 class EveryLine:

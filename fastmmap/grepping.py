@@ -117,7 +117,7 @@ def _finder(pattern: Any, ignorecase: bool, threads: int | None) -> Finder:
         if isinstance(pattern.pattern, str):
             raise TypeError(f"a pattern must be one of bytes, as re.compile(rb'...') makes it, not {pattern!r}")
         if ignorecase:
-            pattern = re.compile(pattern.pattern, pattern.flags | re.IGNORECASE)
+            pattern = re.compile(pattern.pattern, (pattern.flags | re.IGNORECASE) & ~re.DEBUG)
         sets = literals_of(pattern)
         if sets and sets[0].are_all:
             return Plain(sets[0], threads)

@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     Strings: TypeAlias = frozenset[bytes]
 
 # How many literals there may be, and how long they get: longer ones say no more.
-MOST_LITERALS, LONGEST = 64, 64
+MOST_LITERALS, LONGEST = 1024, 64
+
+# How many of them are as quick to look for where they are everywhere.
+MOST_SPELLED = 64
+
+# Longer patterns than these take tenths of a second to read.
+MOST_READ = 1 << 14
 
 # How many sets of literals are told, each of which every match holds one of.
 MOST_SETS = 4
@@ -37,7 +43,12 @@ MOST_SETS = 4
 # A character class of more letters than these isn't spelled out.
 MOST_LETTERS = 4
 
+_IGNORECASE, _LOCALE = int(re.IGNORECASE), int(re.LOCALE)
+
 _NOTHING: Strings = frozenset((b"",))
+
+# A character class that could be a set of sets, some day.
+_WARNED_OF = re.compile(rb"\[[^\]]*(?:\[|--|&&|~~|\|\|)")
 
 _CLASSES = {
     codes.CATEGORY_DIGIT: b"0123456789",
@@ -77,19 +88,21 @@ def literals_of(pattern: re.Pattern[bytes]) -> list[Literals]:
 
 def spelled_out(pattern: re.Pattern[bytes]) -> Literals | None:
     r"""Literals at each of which a match begins, and nowhere else, if they are few enough: of `id=\d+` id=0 to id=9."""
-    whole = _read(pattern, _Reader(MOST_LITERALS, least=True))
+    whole = _read(pattern, _Reader(MOST_SPELLED, least=True))
     if whole is None or not whole.is_plain or whole.folds is None or not _useful(whole.exact):
         return None
     needles = sorted(string for string in whole.exact or () if b"\n" not in string)
-    return Literals(needles, whole.folds, True, True) if needles else None
+    return Literals(needles, whole.folds, True, True) if 0 < len(needles) <= MOST_SPELLED else None
 
 
 def _read(pattern: re.Pattern[bytes], reader: _Reader) -> _Part | None:
-    if pattern.flags & re.LOCALE:
+    text, flags = bytes(pattern.pattern), int(pattern.flags)
+    # What the parser warns of it has warned of already, when the pattern was compiled.
+    if flags & _LOCALE or len(text) > MOST_READ or _WARNED_OF.search(text):
         return None
     try:
-        return reader.sequence(parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG), pattern.flags, True)
-    except (re.error, ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        return reader.sequence(parser.parse(text, flags & ~int(re.DEBUG)), flags, True)
+    except (re.error, ValueError, TypeError, AttributeError, LookupError, RecursionError, Warning):
         return None  # another Python's tree
 
 
@@ -130,6 +143,8 @@ def _useful(*sets: Strings | None) -> list[Strings]:
 
 def _shortest(strings: Strings) -> Strings:
     """Those that hold none of the others."""
+    if len(strings) > MOST_SPELLED:
+        return strings
     return frozenset(each for each in strings if not any(other != each and other in each for other in strings))
 
 
@@ -191,7 +206,7 @@ class _Reader:
 
     def part(self, code: Any, value: Any, flags: int, is_last: bool) -> _Part:
         """One item of a sequence."""
-        folds = bool(flags & re.IGNORECASE)
+        folds = flags & _IGNORECASE != 0
         if code is codes.LITERAL:
             return _Part(frozenset((bytes((value,)),)), folds=folds)
         if code is codes.IN:
@@ -200,7 +215,7 @@ class _Reader:
             return self.either([self.sequence(items, flags, is_last) for items in value[1]])
         if code is codes.SUBPATTERN:
             _, added, removed, items = value
-            if added & re.LOCALE:
+            if added & _LOCALE:
                 return _Part(None, is_plain=False)
             return self.sequence(items, (flags | added) & ~removed, is_last)
         if code in (codes.MAX_REPEAT, codes.MIN_REPEAT):
@@ -257,6 +272,8 @@ class _Reader:
             longer = _joined(times, part.exact)
             if longer is None:
                 return part.but(exact=None, ends=(times, times))
+            if longer == times:  # nothing, so often it may be
+                break
             times = longer
         return part.but(exact=times if least == most else None, ends=(times, times))
 

@@ -297,6 +297,12 @@ cdef class Kernel:
         finally:
             PyBuffer_Release(&view)
 
+    def lines_confirmed(self, list matches, search, bint from_offset):
+        """Those of some Match in which search(line) finds something, with where it does. `from_offset`: it finds nothing
+        before their offsets.
+        """
+        return confirmed_lines(matches, search, from_offset)
+
     def lines_hit(self, list lines, list hits, tuple place):
         """A Match for each of some lines that follow each other in which something was found: where `hits` has a re.Match.
 

@@ -56,10 +56,6 @@ cdef class Match:
             self.around = [], []
         return self.around
 
-    def _at(self, Py_ssize_t place):
-        """The same line, where the match begins at a place in it."""
-        return make_match(self.start + place, self.start, self.line, self.counter)
-
     def __eq__(self, other):
         if not isinstance(other, Match):
             return NotImplemented
@@ -140,3 +136,17 @@ cdef list hit_lines(list lines, list hits, Py_ssize_t start, object counter):
             matches.append(make_match(start + <Py_ssize_t> hit.start(), start, line, counter))
         start += len(<bytes> line) + 1
     return matches
+
+cdef list confirmed_lines(list matches, object search, bint from_offset):
+    cdef Match match
+    cdef Py_ssize_t place
+    found = []
+    for each in matches:
+        match = each
+        hit = search(match.line, match.offset - match.start) if from_offset else search(match.line)
+        if hit is not None:
+            place = hit.start()
+            if match.offset != match.start + place:
+                match = make_match(match.start + place, match.start, match.line, match.counter)
+            found.append(match)
+    return found

@@ -59,16 +59,24 @@ cdef struct Index:
     const uint8_t *hay
     Py_ssize_t size
 
+@cython.cdivision(True)
 cdef inline Py_ssize_t entry_of(const Index *index, int64_t number, int64_t *left) noexcept nogil:
     """The KiB in which the newline stands that ends so many lines: the last before which are fewer; how many are left."""
-    cdef Py_ssize_t low = 0, high = index.totals - 1, middle, first
+    cdef Py_ssize_t low = 0, high = index.totals - 1, middle, first, reach = 1
     cdef uint16_t rest
+    # It is near where it would be if all lines were of one length. Each look there is may be a cache's miss.
+    middle = <Py_ssize_t> (<double> number / (max(index.before[high], <int64_t> 0) + 1) * high)
     while high - low > 1:
-        middle = low + (high - low) // 2
+        middle = min(max(middle, low + 1), high - 1)
         if index.before[middle] < number:
             low = middle
+            middle += reach
         else:
             high = middle
+            middle -= reach
+        reach *= 2
+        if reach > (high - low) // 2:
+            middle = low + (high - low) // 2
     rest = <uint16_t> min(number - index.before[low], <int64_t> 0xffff)
     first = low = low * IN_TOTAL
     high = min(first + IN_TOTAL, index.entries)
@@ -81,15 +89,10 @@ cdef inline Py_ssize_t entry_of(const Index *index, int64_t number, int64_t *lef
     left[0] = rest - index.inside[low]
     return low
 
-cdef inline Py_ssize_t start_of(const Index *index, int64_t number) noexcept nogil:
-    """Where a line begins."""
-    cdef Py_ssize_t entry, at, end
-    cdef int64_t left
+cdef inline Py_ssize_t start_in(const Index *index, Py_ssize_t entry, int64_t left) noexcept nogil:
+    """Where a line begins: behind the newline number `left` from a KiB's start on."""
+    cdef Py_ssize_t at = entry * SAMPLED, end = min((entry + 1) * SAMPLED, index.size)
     cdef const void *newline
-    if number == 0:
-        return 0
-    entry = entry_of(index, number, &left)
-    at, end = entry * SAMPLED, min((entry + 1) * SAMPLED, index.size)
     while left > 0 and at < end:
         newline = memchr(index.hay + at, 10, end - at)
         if newline == NULL:
@@ -98,49 +101,77 @@ cdef inline Py_ssize_t start_of(const Index *index, int64_t number) noexcept nog
         left -= 1
     return min(at, index.size)
 
+# A line's text is asked for so many lines before it is looked at.
+cdef enum:
+    ASKED_AHEAD = 8
+
+cdef struct Place:
+    Py_ssize_t entry
+    int64_t left
+
 cdef struct Locate:
     Index index
     const int64_t *numbers
     int64_t *starts
     int64_t *ends           # NULL where they aren't wanted
-    Py_ssize_t left
+    Py_ssize_t number, at, asked    # how many lines there are, are found, and are asked for
+    Place[ASKED_AHEAD] places       # of those that are asked for
     Py_ssize_t looking      # from where on the end of the line at hand is looked for, -1 if none is
-    int64_t last            # the line that was found last, and its end
-    Py_ssize_t last_end
 
 cdef inline void begin_locating(Locate *job, const Index *index, const int64_t *numbers, Py_ssize_t number,
                                 int64_t *starts, int64_t *ends) noexcept nogil:
-    job.index, job.numbers, job.left = index[0], numbers, number
-    job.starts, job.ends, job.looking, job.last = starts, ends, -1, -2
+    job.index, job.numbers, job.number, job.at, job.asked = index[0], numbers, number, 0, 0
+    job.starts, job.ends, job.looking = starts, ends, -1
+
+cdef inline bint follows(const Locate *job, Py_ssize_t at) noexcept nogil:
+    """Whether a line begins where the one before it in the list has ended."""
+    return job.ends != NULL and at > 0 and job.numbers[at] == job.numbers[at - 1] + 1
+
+cdef inline void ask_ahead(Locate *job) noexcept nogil:
+    """Lines that are far apart are each waited for otherwise."""
+    cdef Place *place
+    cdef const uint8_t *text
+    cdef Py_ssize_t until = min(job.at + ASKED_AHEAD, job.number)
+    while job.asked < until:
+        if not follows(job, job.asked):
+            place = &job.places[job.asked % ASKED_AHEAD]
+            if job.numbers[job.asked] == 0:
+                place.entry = place.left = 0
+            else:
+                place.entry = entry_of(&job.index, job.numbers[job.asked], &place.left)
+            if job.number > 1:
+                text = job.index.hay + place.entry * SAMPLED
+                fm_ask_for(<const char *> text)
+                fm_ask_for(<const char *> text + LINE_BYTES)
+                fm_ask_for(<const char *> text + 2 * LINE_BYTES)
+        job.asked += 1
 
 cdef int locate_step(void *context) noexcept nogil:
     """Finds some of the lines, or looks at some of a long one. One that follows upon the one before begins where that ended."""
     cdef Locate *job = <Locate *> context
+    cdef Place *place
     cdef Py_ssize_t looked_up = 0, start, until
     cdef const void *newline
-    while job.left and looked_up < LOOKED_UP:
+    while job.at < job.number and looked_up < LOOKED_UP:
         if job.looking < 0:
-            if job.ends != NULL and job.numbers[0] == job.last + 1:
-                start = min(job.last_end + 1, job.index.size)
+            ask_ahead(job)
+            if follows(job, job.at):
+                start = min(<Py_ssize_t> job.ends[job.at - 1] + 1, job.index.size)
             else:
-                start = start_of(&job.index, job.numbers[0])
-            job.starts[0] = job.looking = start
+                place = &job.places[job.at % ASKED_AHEAD]
+                start = start_in(&job.index, place.entry, place.left)
+            job.starts[job.at] = job.looking = start
         if job.ends != NULL:
             until = min(job.looking + STEP_BYTES, job.index.size)
             newline = memchr(job.index.hay + job.looking, 10, until - job.looking)
             if newline == NULL and until < job.index.size:
                 job.looking = until
                 return MORE
-            job.last = job.numbers[0]
-            job.last_end = <const uint8_t *> newline - job.index.hay if newline != NULL else until
-            job.ends[0] = job.last_end
-            job.ends += 1
+            job.ends[job.at] = <const uint8_t *> newline - job.index.hay if newline != NULL else until
         job.looking = -1
-        job.starts += 1
-        job.numbers += 1
-        job.left -= 1
+        job.at += 1
         looked_up += 1
-    return MORE if job.left else DONE
+    return MORE if job.at < job.number else DONE
 
 cdef Py_ssize_t work_of(const Index *index, Py_ssize_t number) noexcept:
     """About how many bytes are looked at for so many lines."""

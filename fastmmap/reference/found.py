@@ -58,10 +58,6 @@ class Match:
         number: int = self._counter
         return number
 
-    def _at(self, place: int) -> Match:
-        """The same line, where the match begins at a place in it."""
-        return Match(self.start + place, self.start, self.line, self._counter)
-
     def _facts(self) -> tuple[int, int, bytes]:
         return self.offset, self.start, self.line
 

@@ -214,6 +214,17 @@ def found_lines(buffer: Any, offsets: Any, start: int, end: int) -> list[tuple[i
     return lines
 
 
+def lines_confirmed(matches: list[Match], search: Any, from_offset: bool) -> list[Match]:
+    """Those of some Match in which search(line) finds something, with where it does. `from_offset`: it finds nothing
+    before their offsets.
+    """
+    found = []
+    for match in matches:
+        if (hit := search(match.line, match.offset - match.start if from_offset else 0)) is not None:
+            found.append(Match(match.start + hit.start(), match.start, match.line, match._counter))
+    return found
+
+
 def lines_hit(lines: list[bytes], hits: list[Any], place: tuple[int, Any]) -> list[Match]:
     """A Match for each of some lines that follow each other in which something was found: where `hits` has a re.Match.
 

@@ -297,3 +297,37 @@ def test_lines_that_change_meanwhile():
 def test_many_matches_in_a_last_line_without_newline():
     assert [match.line for match in fastmmap.grep(b"a\n" + b"b" * 3000, b"b")] == [b"b" * 3000]
     assert [match.line for match in fastmmap.grep(b"bb" * 3000, re.compile(rb"b$"))] == [b"bb" * 3000]
+
+
+@pytest.mark.parametrize(
+    "pattern", [rb"x(){4000000}", rb"x(?:\b){400000000}y", rb"(?:a{0}){9}x", rb"((a{1000}){1000}){9}"]
+)
+def test_repeats_of_nothing_take_no_time(pattern):
+    assert [match.line for match in fastmmap.grep(b"x\nz\n", re.compile(pattern))] == [
+        line for line in (b"x", b"z") if re.search(pattern, line)
+    ]
+
+
+def test_many_alternatives():
+    words = [b"word%d" % number for number in range(0, 700, 7)]
+    pattern = re.compile(b"|".join(words) + rb"|(?:one|two)\d")
+    text = b"".join(b"a word%d here\n" % number for number in range(1000)) + b"two3\n"
+    assert facts(fastmmap.grep(text, pattern)) == expected(text, pattern.search)
+
+
+def test_no_warning_comes_twice(recwarn, capsys):
+    with pytest.warns(FutureWarning, match="nested set"):
+        pattern = re.compile(rb"[[a]bc")
+    assert [match.line for match in fastmmap.grep(b"abc\nx\n", pattern)] == [b"abc"]
+    pattern = re.compile(b"ab", re.DEBUG)
+    capsys.readouterr()
+    assert len(list(fastmmap.grep(b"AB\n", pattern, ignorecase=True))) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_a_text_that_loses_its_newlines_meanwhile():
+    text = bytearray(b"abq\nxx\n" * 100_000)
+    matches = fastmmap.grep(text, b"ab")
+    assert next(matches).line == b"abq"
+    text[:] = b"ab" * (len(text) // 2)
+    assert len(list(matches)) >= 1
