@@ -101,9 +101,10 @@ cdef inline Py_ssize_t start_in(const Index *index, Py_ssize_t entry, int64_t le
         left -= 1
     return min(at, index.size)
 
-# A line's text is asked for so many lines before it is looked at.
+# A line's text is asked for so many lines before it is looked at: so much of its KiB, in which newlines are counted.
 cdef enum:
-    ASKED_AHEAD = 8
+    ASKED_AHEAD = 16
+    ASKED_LINES = 10
 
 cdef struct Place:
     Py_ssize_t entry
@@ -131,7 +132,7 @@ cdef inline void ask_ahead(Locate *job) noexcept nogil:
     """Lines that are far apart are each waited for otherwise."""
     cdef Place *place
     cdef const uint8_t *text
-    cdef Py_ssize_t until = min(job.at + ASKED_AHEAD, job.number)
+    cdef Py_ssize_t until = min(job.at + ASKED_AHEAD, job.number), i
     while job.asked < until:
         if not follows(job, job.asked):
             place = &job.places[job.asked % ASKED_AHEAD]
@@ -141,9 +142,8 @@ cdef inline void ask_ahead(Locate *job) noexcept nogil:
                 place.entry = entry_of(&job.index, job.numbers[job.asked], &place.left)
             if job.number > 1:
                 text = job.index.hay + place.entry * SAMPLED
-                fm_ask_for(<const char *> text)
-                fm_ask_for(<const char *> text + LINE_BYTES)
-                fm_ask_for(<const char *> text + 2 * LINE_BYTES)
+                for i in range(ASKED_LINES):
+                    fm_ask_for(<const char *> text + i * LINE_BYTES)
         job.asked += 1
 
 cdef int locate_step(void *context) noexcept nogil:
