@@ -7,6 +7,7 @@ import gc
 import mmap
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -126,6 +127,16 @@ def test_what_lies_before_the_end_can_be_read(kernel, path):
         lambda m: m.read(),
         lambda m: m.lines[0],
         lambda m: list(m.lines),
+        lambda m: m.lines.prepare(),
+        lambda m: m.lines.gather([0]),
+        lambda m: m.lines.bisect(None, b"y"),
+        lambda m: m.lines.save(os.devnull),
+        lambda m: list(fastmmap.grep(m, b"never")),
+        lambda m: list(fastmmap.grep(m, b"x", after=1)),
+        lambda m: list(fastmmap.grep(m, re.compile(rb"xx\d"), invert=True)),
+        lambda m: list(fastmmap.grep(m, re.compile(rb"\d"))),
+        lambda m: m.count(b"never", progress=print),
+        lambda m: m.find_all([b"never", b"ever"], progress=print),
         lambda m: b"never" in m,
         lambda m: m.line_at(0),
         lambda m: m.ranges(3),
