@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 NATIVE = _extensions.load()
 
 if TYPE_CHECKING or not NATIVE:
-    from .reference.found import Match
     from .reference.mapping import Mapping
     from .reference.parallel import check_wanted, run
 else:
-    from ._lines import Match
     from ._mapping import KernelMethod, Mapping
     from ._parallel import check_wanted, run
 
@@ -155,6 +153,11 @@ def _choose() -> SimpleNamespace:
 
 
 chosen = _choose()
+
+if TYPE_CHECKING or chosen.name == "python":
+    from .reference.found import Match
+else:
+    from ._lines import Match
 
 
 def home(verb: str) -> Any:

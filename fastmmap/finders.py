@@ -21,6 +21,9 @@ GROWTH, TOGETHER = 8, 512
 # Lines that are copied and split, or given to `re`, together: few bytes at first, then as many as a cache holds.
 FIRST_BLOCK, MOST_BLOCK = 1 << 13, 1 << 16
 
+# Where more than one in so many bytes is a match's first.
+DENSE = 32
+
 # So many bytes before and behind the midst of a window are looked at for which literals are rare.
 SAMPLE = 1 << 13
 
@@ -57,6 +60,7 @@ class Plain:
         buffer, start, end = window.buffer, window.start, window.end
         options: Any = {"ignorecase": self.literals.ignorecase, "threads": self._threads}
         offsets = chosen.find_all(buffer, self._needles, start, end, **options)
+        window.is_dense = len(offsets) * DENSE > end - start
         done, room, place = 0, 1, (window.offset, window.numbers)
         while done < len(offsets):
             lines = chosen.lines_around(buffer, offsets[done : done + room], start, end, place)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 # How much of a stream is read at a time.
 STREAMED = 1 << 18
 
-# The first window has so many bytes, the next GROWTH times as many, up to MOST: large enough for all threads, small
-# enough for the offsets of all that stands in one to fit in memory.
+# The first window has so many bytes, the next GROWTH times as many, up to MOST, which is enough for all threads. Behind
+# a dense one they get smaller again, so that the offsets of all that is found in one fit in memory.
 FIRST, GROWTH, MOST = 1 << 16, 8, 1 << 25
 
 
@@ -24,13 +24,15 @@ class Window:
     """Lines: [start, end) of a buffer, of which byte 0 is the text's byte `offset`.
 
     `numbers` counts the text's lines. `passes`: the buffer is there for this window alone, and numbers with it.
+    `is_dense` is set by who finds much in it.
     """
 
-    __slots__ = ("buffer", "end", "numbers", "offset", "passes", "start")
+    __slots__ = ("buffer", "end", "is_dense", "numbers", "offset", "passes", "start")
 
     def __init__(self, buffer: Any, start: int, end: int, numbers: Numbers, passes: bool = False) -> None:
         self.buffer, self.start, self.end = buffer, start, end
         self.numbers, self.offset, self.passes = numbers, numbers.offset, passes
+        self.is_dense = False
 
 
 class Numbers:
@@ -66,8 +68,9 @@ def windows_of(buffer: Any, size: int) -> Iterator[Window]:
     start, step = 0, FIRST
     while start < size:
         end = line_end(buffer, min(start + step, size), size)
-        yield Window(buffer, start, end, numbers)
-        start, step = end, min(step * GROWTH, MOST)
+        window = Window(buffer, start, end, numbers)
+        yield window
+        start, step = end, max(step // GROWTH, FIRST) if window.is_dense else min(step * GROWTH, MOST)
 
 
 def windows_in_stream(fill: Fill, before: int) -> Iterator[Window]:

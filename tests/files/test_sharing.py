@@ -72,7 +72,8 @@ from concurrent.futures import ThreadPoolExecutor as ProcessPoolExecutor
 from functools import partial
 import fastmmap as fm
 path = pathlib.Path("big.log")
-text = b"".join(b"2026-11-29 1%d:00:00 ERROR session opened for bob %d\\n" % (i // 250_000, i) for i in range(1_000_001))
+line = b"2026-11-29 1%d:00:00 %s session opened for bob %d\\n"
+text = b"".join(line % (i // 250_000, b"INFO" if i % 99_999 else b"ERROR", i) for i in range(1_000_001))
 path.write_bytes(text)
 paths = [path]
 pathlib.Path("words").write_text("some words")
