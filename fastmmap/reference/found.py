@@ -33,12 +33,16 @@ class Match:
     [(1, b'two'), (2, b'three')]
     """
 
-    __slots__ = ("_around", "_counter", "end", "line", "offset", "start")
+    __slots__ = ("_around", "_counter", "_facts")
 
     def __init__(self, offset: int, start: int, line: bytes, counter: Any) -> None:
-        self.offset, self.start, self.end = offset, start, start + len(line)
-        self.line, self._counter = line, counter
+        self._facts, self._counter = (offset, start, line), counter
         self._around: tuple[list[bytes], list[bytes]] = [], []
+
+    offset = property(lambda self: self._facts[0], doc="Where the first match begins, in bytes.")
+    start = property(lambda self: self._facts[1], doc="Where the line begins, in bytes.")
+    end = property(lambda self: self._facts[1] + len(self._facts[2]), doc="Where it ends, without its newline.")
+    line = property(lambda self: self._facts[2], doc="The line, as bytes.")
 
     @property
     def before(self) -> list[bytes]:
@@ -58,19 +62,16 @@ class Match:
         number: int = self._counter
         return number
 
-    def _facts(self) -> tuple[int, int, bytes]:
-        return self.offset, self.start, self.line
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Match):
             return NotImplemented
-        return self._facts() == other._facts() and self._around == other._around
+        return self._facts == other._facts and self._around == other._around
 
     def __hash__(self) -> int:
-        return hash(self._facts())
+        return hash(self._facts)
 
     def __reduce__(self) -> Any:
-        return _imports.load("fastmmap._backend").match_again, (*self._facts(), self.number, self.before, self.after)
+        return _imports.load("fastmmap._backend").match_again, (*self._facts, self.number, self.before, self.after)
 
     def __repr__(self) -> str:
         return f"<fastmmap.Match at {self.offset}: {self.line!r}>"
