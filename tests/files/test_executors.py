@@ -17,6 +17,8 @@ import pytest
 import fastmmap
 from fastmmap import _backend
 
+pytestmark = pytest.mark.any_kernel
+
 LINES = [b"INFO %d is well" % number if number % 89 else b"ERROR %d is not" % number for number in range(2000)]
 NEEDLES = fastmmap.Needles([b"INFO", b"ERROR"])
 LOSS = Path(__file__).parents[1] / "support" / "cluster_loss.py"

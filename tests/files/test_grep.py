@@ -14,6 +14,8 @@ from support.patterns import LOG, PATTERNS, SINCE_3_11
 import fastmmap
 from fastmmap import finders, line_windows
 
+pytestmark = pytest.mark.any_kernel
+
 LINES = LOG.splitlines()
 ENOUGH = [pytest.param(pattern, id=repr(pattern)) for pattern in PATTERNS]
 

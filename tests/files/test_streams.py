@@ -21,7 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastmmap
-from fastmmap import line_windows, streams
+from fastmmap import _backend, line_windows, streams
+
+pytestmark = pytest.mark.any_kernel
 
 TEXT = b"".join(b"%d: error %d of a line\n" % (number, number % 7) for number in range(20_000))
 
@@ -181,7 +183,7 @@ def test_small_windows(text, sizes, data):
 def test_long_needles():
     """Longer than what a window has room for."""
     rng = random.Random(2)
-    needle = bytes(rng.choices(b"ab", k=3_000_000))
+    needle = bytes(rng.choices(b"ab", k=3_000_000 if _backend.NATIVE else 700_000))
     text = b"c" * 999 + needle + b"d" * 5 + needle
     assert fastmmap.count(io.BytesIO(text), needle) == 2
     assert list(fastmmap.iter_find(io.BytesIO(text), [needle, b"cd"])) == [999, 999 + len(needle) + 5]
@@ -205,11 +207,11 @@ def test_what_is_known_comes_before_a_read_that_blocks():
 
 
 def test_constant_memory():
-    """Of 30 MB, of which no line is in memory but for those of a window."""
+    """Of 20 MB, of which no line is in memory but for those of a window."""
     code = """if True:
         import re, resource, fastmmap
         class Long:
-            left = 300_000
+            left = 200_000
             def read(self, size=-1):
                 self.left -= size // 100
                 return (b"x" * 99 + b"\\n") * (size // 100) if self.left > 0 else b""
@@ -219,7 +221,7 @@ def test_constant_memory():
         assert fastmmap.find(Long(), [b"ab", b"cd"]) == -1
         assert sum(1 for _ in fastmmap.grep(Long(), re.compile(rb"x\\b"))) > 10**5
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        assert grown < 12_000, grown
+        assert grown < 10_000, grown
     """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
