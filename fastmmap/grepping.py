@@ -141,7 +141,7 @@ def _matches(windows: Iterator[Window], finder: Finder, around: tuple[int, int])
         return
     for window in windows:
         lines = finder.lines(window)
-        yield from _numbered(lines) if window.passes else lines
+        yield from lines if window.earlier is None else _numbered(lines)
 
 
 def _with_lines_around(windows: Iterator[Window], finder: Finder, before: int, after: int) -> Iterator[Match]:
@@ -151,7 +151,7 @@ def _with_lines_around(windows: Iterator[Window], finder: Finder, before: int, a
     given = 0  # what is before this byte is somebody's
     for window in windows:
         lines = finder.lines(window)
-        for found in _numbered(lines) if window.passes else lines:
+        for found in lines if window.earlier is None else _numbered(lines):
             if last is not None:
                 behind, given = first_lines(window, given, found.start, missing)
                 last.after.extend(behind)

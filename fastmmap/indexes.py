@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # By which a text is known again: so many pieces of it, each of so many bytes.
 SAMPLES, SAMPLE_BYTES = 32, 256
 
+# How often a buffer is counted that changes meanwhile. What comes of the last time isn't kept then.
+TRIES = 3
+
 
 class Counted:
     """How many newlines stand before each KiB of a buffer, and what that buffer was when they were counted.
@@ -64,41 +67,67 @@ class LineIndex:
     """
 
     def __init__(self) -> None:
-        self._lock = RLock()
+        self._lock, self._process = RLock(), os.getpid()
         self.made: Index | None = None
         self._counted: Counted | None = None  # what was made; or before that, what the buffer begins with
+        self._changes = 0  # how often the buffer has changed
 
     def of(self, buffer: Any, threads: int | None = None, progress: Progress | None = None) -> Index:
         """What the kernels find lines by, and how many lines there are."""
         made = self.made
         if made is None:
-            with self._lock:
-                made = self.made
-                if made is None:
-                    known = self._counted
-                    if known is not None and not known.begins(buffer):
-                        known = None
-                    self._counted = _count(buffer, known, threads, progress)
-                    made = self.made = _index(buffer, self._counted)
+            with self._alone():
+                made = self.made or self._make(buffer, threads, progress)
+        return made
+
+    def _alone(self) -> Any:
+        """The lock. A child that was forked meanwhile has another one: nobody gives back its parent's."""
+        if self._process != os.getpid():
+            self._lock, self._process = RLock(), os.getpid()
+        return self._lock
+
+    def _make(self, buffer: Any, threads: int | None, progress: Progress | None) -> Index:
+        """Counts, and once more if the buffer changes meanwhile, by another thread or by `progress`."""
+        for left in reversed(range(TRIES)):
+            changes, known = self._changes, self._counted
+            try:
+                if known is not None and not known.begins(buffer):
+                    known = None
+                counted = _count(buffer, known, threads, progress)
+                made = _index(buffer, counted)
+            except (IndexError, ValueError):  # it has become shorter
+                if changes == self._changes or not left:
+                    raise
+                continue
+            if changes == self._changes:
+                self._counted, self.made = counted, made
+                break
         return made
 
     def counted(self) -> Counted | None:
         """What was made, if it was."""
-        with self._lock:
+        with self._alone():
             return self._counted if self.made is not None else None
 
     def forget(self) -> None:
         """What the buffer holds has changed, or will."""
+        self._changes += 1
         self._counted = self.made = None
 
     def extend(self) -> None:
         """The buffer has grown. If it begins as it did, only what is new is looked through."""
+        self._changes += 1
         self.made = None
 
     def take(self, counted: Counted) -> None:
         """What was counted elsewhere, of a buffer that this one begins with: that is looked at again."""
-        with self._lock:
-            self._counted, self.made = counted, None
+        self._changes += 1
+        self._counted, self.made = counted, None
+
+    def is_dated(self, state: State | None) -> bool:
+        """Whether the file's state is another than when it was counted, as far as that is known."""
+        counted = self._counted
+        return counted is not None and None not in (counted.state, state) and counted.state != state
 
 
 def _count(buffer: Any, known: Counted | None, threads: int | None, progress: Progress | None) -> Counted:
@@ -110,7 +139,7 @@ def _count(buffer: Any, known: Counted | None, threads: int | None, progress: Pr
     ratio, done = TOTALLED // SAMPLED, 0
     if known is not None:
         done = min(max(known.before.size - 2, 0), size // TOTALLED)  # the last one may have been shorter
-        before[: done + 1], inside[: done * ratio] = known.before[: done + 1], known.inside[: done * ratio]
+        before[1 : done + 1], inside[: done * ratio] = known.before[1 : done + 1], known.inside[: done * ratio]
 
     def count(view: Any, low: int, high: int) -> None:
         index = before[low + 1 : high + 1], inside[low * ratio : high * ratio]

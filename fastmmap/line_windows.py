@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from ._backend import chosen
 from .reference.arguments import readable
 
@@ -23,15 +25,15 @@ FIRST, GROWTH, MOST = 1 << 16, 8, 1 << 25
 class Window:
     """Lines: [start, end) of a buffer, of which byte 0 is the text's byte `offset`.
 
-    `numbers` counts the text's lines. `passes`: the buffer is there for this window alone, and numbers with it.
-    `is_dense` is set by who finds much in it.
+    `numbers` counts the text's lines. `earlier` is None where the buffer is the whole text. Else the buffer, and what
+    counts in it, is there for this window alone. `is_dense` is set by who finds much in it.
     """
 
-    __slots__ = ("buffer", "end", "is_dense", "numbers", "offset", "passes", "start")
+    __slots__ = ("buffer", "earlier", "end", "is_dense", "numbers", "offset", "start")
 
-    def __init__(self, buffer: Any, start: int, end: int, numbers: Numbers, passes: bool = False) -> None:
+    def __init__(self, buffer: Any, start: int, end: int, numbers: Numbers, earlier: Earlier | None = None) -> None:
         self.buffer, self.start, self.end = buffer, start, end
-        self.numbers, self.offset, self.passes = numbers, numbers.offset, passes
+        self.numbers, self.offset, self.earlier = numbers, numbers.offset, earlier
         self.is_dense = False
 
 
@@ -74,9 +76,9 @@ def windows_of(buffer: Any, size: int) -> Iterator[Window]:
 
 
 def windows_in_stream(fill: Fill, before: int) -> Iterator[Window]:
-    """What a stream gives, each window as soon as it has whole lines. So many lines before it stay in its buffer."""
+    """What a stream gives, each window as soon as it has whole lines. So many lines before it are at hand."""
     room = memoryview(bytearray(STREAMED))
-    context, begun = b"", [b""]  # lines that were in the window before; a line that hasn't ended yet
+    earlier, begun = Earlier(before), [b""]  # lines that were in windows before; a line that hasn't ended yet
     offset = first = 0
     while number := fill(room):
         block = bytes(room[:number])
@@ -84,24 +86,43 @@ def windows_in_stream(fill: Fill, before: int) -> Iterator[Window]:
         if not cut:
             begun.append(block)
             continue
-        buffer = b"".join([context, *begun, block[:cut]])
-        yield Window(buffer, len(context), len(buffer), Numbers(buffer, offset, first), True)
-        kept = _start_of_last(buffer, before)
-        first += buffer.count(b"\n", 0, kept)
-        offset, context, begun = offset + kept, buffer[kept:], [block[cut:]]
-    buffer = b"".join([context, *begun])
-    if len(buffer) > len(context):
-        yield Window(buffer, len(context), len(buffer), Numbers(buffer, offset, first), True)
+        buffer = b"".join([*begun, block[:cut]])
+        yield Window(buffer, 0, len(buffer), Numbers(buffer, offset, first), earlier)
+        lines = buffer.count(b"\n")
+        earlier.add(buffer, lines)
+        first, offset, begun = first + lines, offset + len(buffer), [block[cut:]]
+    buffer = b"".join(begun)
+    if buffer:
+        yield Window(buffer, 0, len(buffer), Numbers(buffer, offset, first), earlier)
 
 
-def _start_of_last(text: bytes, lines: int) -> int:
-    """Where so many lines begin, the last ones of a text that ends with a newline."""
-    start = len(text)
-    for _ in range(lines):
-        if start == 0:
-            break
-        start = text.rfind(b"\n", 0, start - 1) + 1
-    return start
+class Earlier:
+    """The last lines of windows that have passed: `most` of them, and some more."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lines = most, 0
+        self._texts: deque[tuple[bytes, int]] = deque()
+
+    def add(self, text: bytes, lines: int) -> None:
+        """A window has passed."""
+        self._texts.append((text, lines))
+        self._lines += lines
+        while self._texts and self._lines - self._texts[0][1] >= self._most:
+            self._lines -= self._texts.popleft()[1]
+
+    def last(self, size: int, most: int) -> list[bytes]:
+        """The last lines of all, at most so many, within the last `size` bytes, which begin with a line."""
+        lines: list[bytes] = []
+        for text, _ in reversed(self._texts):
+            low, end = max(len(text) - size, 0), len(text)
+            while len(lines) < most and low < end:
+                start = text.rfind(b"\n", low, end - 1) + 1 or low
+                lines.append(text[start : end - 1])
+                end = start
+            size -= len(text)
+            if size <= 0 or len(lines) == most:
+                break
+        return lines[::-1]
 
 
 def line_end(buffer: Any, place: int, size: int) -> int:
@@ -122,14 +143,17 @@ def first_lines(window: Window, start: int, end: int, most: int) -> tuple[list[b
 
 
 def last_lines(window: Window, start: int, end: int, most: int) -> list[bytes]:
-    """The last lines of [start, end) of a window's text, which is behind a newline, as far as the buffer has them."""
+    """The last lines of [start, end) of a window's text, which is behind a newline, as far as they are at hand."""
     buffer, low, high = window.buffer, max(start - window.offset, 0), end - window.offset
     lines: list[bytes] = []
     while len(lines) < most and low < high:
         first = max(chosen.rfind(buffer, b"\n", low, high - 1) + 1, low)
         lines.append(copy_of(buffer, first, high - 1))
         high = first
-    return lines[::-1]
+    lines.reverse()
+    if window.earlier is not None and len(lines) < most and start < window.offset:
+        lines = window.earlier.last(window.offset - start, most - len(lines)) + lines
+    return lines
 
 
 def copy_of(buffer: Any, start: int, end: int) -> bytes:

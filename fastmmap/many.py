@@ -43,7 +43,7 @@ class ManyVerbs:
         """The offset at which the first match starts, or -1."""
         search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
         search.progress = progress
-        near = min(search.start + NEAR, search.end)
+        near = min(search.start + NEAR, search.end) if progress is None else search.start
         found: int = self.kernel.find_first(search.buffer, search.prepared, (search.start, search.end, near))
         if found >= 0 or near == search.end:
             return found
@@ -57,7 +57,7 @@ class ManyVerbs:
         """The offset at which the last one of all that stand there starts, or -1."""
         search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
         search.progress = progress
-        near = max(search.end - NEAR, search.start)
+        near = max(search.end - NEAR, search.start) if progress is None else search.end
         found: int = self.kernel.find_last(search.buffer, search.prepared, (near, search.end, search.end))
         if found >= 0 or near == search.start:
             return found

@@ -9,6 +9,7 @@ from . import growing, system
 from ._backend import chosen
 from .blame import ignoring, is_ours
 from .errors import naming
+from .indexes import state_of
 from .reference.arguments import export_data
 
 TYPE_CHECKING = False
@@ -213,6 +214,8 @@ class Resizing:
             if self.descriptor < 0:
                 raise ValueError(f"no descriptor of {self.name!r} was kept, as hardly any were left: open it again")
             if os.fstat(self.descriptor).st_size - self.offset == before:
+                if self._index.is_dated(state_of(self)):  # written to, or cut and written anew
+                    self._index.forget()
                 return before
             self._index.extend()  # before, lest others look with it at what is mapped next, and behind, as above
             try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
+import zlib
 
 import numpy
 
@@ -18,6 +20,21 @@ if TYPE_CHECKING:
 
 # What a saved index begins with: another number means another layout.
 LAYOUT = 1
+
+# What numpy and zipfile make of bytes that aren't whole. No file is read any more by then.
+_BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def save(path: Path, counted: Counted) -> None:
@@ -45,16 +62,23 @@ def load(path: Path) -> Counted:
     """What save has kept. ValueError for a file that isn't that."""
     name = os.fsdecode(path)
     with open(name, "rb") as file:
-        try:
-            with numpy.load(file, allow_pickle=False) as arrays:
-                layout, sampled, totalled, offset, size, sample, inode, file_size, changed = arrays["facts"].tolist()
-                before, inside = arrays["before"], arrays["inside"]
-        except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile):
-            raise ValueError(f"{name!r} is no index of lines, or isn't whole") from None
+        content = io.BytesIO(file.read())
+    try:
+        with numpy.load(content, allow_pickle=False) as arrays:
+            facts, before, inside = (arrays[each] for each in ("facts", "before", "inside"))
+        layout, sampled, totalled, offset, size, sample, inode, file_size, changed = facts.tolist()
+        is_whole = (
+            (facts.dtype.kind, before.dtype.kind, inside.dtype.kind) == ("u", "i", "u")
+            and (before.shape, inside.shape) == ((-(-size // totalled) + 1,), (-(-size // sampled),))
+            and before[0] == 0
+            and bool((before[1:] >= before[:-1]).all())
+        )
+    except _BROKEN:
+        is_whole = False
+    if not is_whole:
+        raise ValueError(f"{name!r} is no index of lines, or isn't whole")
     if (layout, sampled, totalled) != (LAYOUT, SAMPLED, TOTALLED):
         raise ValueError(f"{name!r} is an index of another version of fastmmap")
-    if before.shape != (-(-size // TOTALLED) + 1,) or inside.shape != (-(-size // SAMPLED),):
-        raise ValueError(f"{name!r} is no index of {size} bytes")
-    arrays = before.astype(numpy.int64), inside.astype(numpy.uint16)
     changed -= 2**64 * (changed >= 2**63)
-    return Counted(arrays, size, sample, offset, (inode, file_size, changed))
+    state = inode, file_size, changed
+    return Counted((before.astype(numpy.int64), inside.astype(numpy.uint16)), size, sample, offset, state)

@@ -264,10 +264,12 @@ cdef class Kernel:
                 if what != NUMBERS:
                     locate(&opened, job.offsets, job.left, job.numbers, job.numbers + job.left if what == SPANS else NULL)
                 elif job.left:
-                    job.index, job.kernel = opened.index, self.kernel
+                    job.index, job.kernel, job.is_outside = opened.index, self.kernel, False
                     set_newline(&job.newline)
                     watch_view(&watching, &opened.view)
                     drive(guarded, number_step, &job, SAMPLED * min(job.left, <Py_ssize_t> TOGETHER), &watching)
+                    if job.is_outside:
+                        raise IndexError(f"offset {job.offsets[0]} is outside of {opened.index.size} bytes")
             finally:
                 PyBuffer_Release(&room)
                 PyBuffer_Release(&given)

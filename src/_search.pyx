@@ -81,7 +81,9 @@ cdef class Kernel:
             options = {"ignorecase": ignorecase, "threads": threads, "progress": progress}
             return in_stream(self.name, "find", buffer, needle, (start, end), options)
         if are_several(needle):
-            few = find_few(guarded, contested, self.kernel, buffer, needle, start, end) if not ignorecase else None
+            few = None
+            if not ignorecase and progress is None:
+                few = find_few(guarded, contested, self.kernel, buffer, needle, start, end)
             if few is not None:
                 check_threads(threads)
                 return few
@@ -105,8 +107,8 @@ cdef class Kernel:
             if not over(&walk, &view, first, last):
                 return -1
             danger = in_danger(contested, &view)
-            looked_at = 0 if danger else search_near(guarded, &walk, &view, False)
-            if danger or looked_at:
+            looked_at = 0 if danger or progress is not None else search_near(guarded, &walk, &view, False)
+            if danger or looked_at or progress is not None:
                 number = workers(threads, &view, walk.position, last)
                 if number > 1 or danger or progress is not None:
                     hay = haystack(buffer, walk.position, last, progress)
@@ -170,8 +172,8 @@ cdef class Kernel:
             if not over_backward(&walk, &view, first, last):
                 return -1
             danger = in_danger(contested, &view)
-            looked_at = 0 if danger else search_near(guarded, &walk, &view, True)
-            if danger or looked_at:
+            looked_at = 0 if danger or progress is not None else search_near(guarded, &walk, &view, True)
+            if danger or looked_at or progress is not None:
                 last = min(last, walk.position + len(own) - 1)
                 number = workers(threads, &view, first, last)
                 if number > 1 or danger or progress is not None:

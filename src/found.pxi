@@ -1,7 +1,6 @@
 # Included by _lines.pyx: the lines in which something was found. Match's definition is fastmmap/reference/found.py.
 
 @cython.freelist(256)
-@cython.no_gc  # it refers to bytes, and to what counts lines, which knows none
 cdef class Match:
     r"""A line in which grep has found what it looks for.
 
@@ -47,14 +46,20 @@ cdef class Match:
     @property
     def number(self):
         """The number of the line, an int from 0."""
-        if not isinstance(self.counter, int):
-            self.counter = self.counter.of(self.start)
-        return self.counter
+        with cython.critical_section(self):
+            counter = self.counter
+        if isinstance(counter, int):
+            return counter
+        number = counter.of(self.start)
+        with cython.critical_section(self):
+            self.counter = number
+        return number
 
     cdef tuple lines_around(self):
-        if self.around is None:
-            self.around = [], []
-        return self.around
+        with cython.critical_section(self):
+            if self.around is None:
+                self.around = [], []
+            return self.around
 
     def __eq__(self, other):
         if not isinstance(other, Match):

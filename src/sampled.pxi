@@ -65,7 +65,7 @@ cdef inline Py_ssize_t entry_of(const Index *index, int64_t number, int64_t *lef
     cdef Py_ssize_t low = 0, high = index.totals - 1, middle, first, reach = 1
     cdef uint16_t rest
     # It is near where it would be if all lines were of one length. Each look there is may be a cache's miss.
-    middle = <Py_ssize_t> (<double> number / (max(index.before[high], <int64_t> 0) + 1) * high)
+    middle = <Py_ssize_t> (<double> number / (<double> max(index.before[high], number)) * high)
     while high - low > 1:
         middle = min(max(middle, low + 1), high - 1)
         if index.before[middle] < number:
@@ -74,9 +74,10 @@ cdef inline Py_ssize_t entry_of(const Index *index, int64_t number, int64_t *lef
         else:
             high = middle
             middle -= reach
-        reach *= 2
         if reach > (high - low) // 2:
             middle = low + (high - low) // 2
+        else:
+            reach *= 2
     rest = <uint16_t> min(number - index.before[low], <int64_t> 0xffff)
     first = low = low * IN_TOTAL
     high = min(first + IN_TOTAL, index.entries)
@@ -136,7 +137,7 @@ cdef inline void ask_ahead(Locate *job) noexcept nogil:
     while job.asked < until:
         if not follows(job, job.asked):
             place = &job.places[job.asked % ASKED_AHEAD]
-            if job.numbers[job.asked] == 0:
+            if job.numbers[job.asked] == 0 or job.index.entries == 0:
                 place.entry = place.left = 0
             else:
                 place.entry = entry_of(&job.index, job.numbers[job.asked], &place.left)
@@ -175,7 +176,7 @@ cdef int locate_step(void *context) noexcept nogil:
 
 cdef Py_ssize_t work_of(const Index *index, Py_ssize_t number) noexcept:
     """About how many bytes are looked at for so many lines."""
-    cdef Py_ssize_t lines = index.before[index.totals - 1] + 1
+    cdef Py_ssize_t lines = max(<Py_ssize_t> index.before[index.totals - 1], <Py_ssize_t> 1)
     return min(number, <Py_ssize_t> TOGETHER) * max(index.size // lines, <Py_ssize_t> SAMPLED)
 
 cdef struct NumberLines:
@@ -185,6 +186,7 @@ cdef struct NumberLines:
     const int64_t *offsets
     int64_t *numbers
     Py_ssize_t left
+    bint is_outside         # one of the offsets is: what was checked before may have changed its size since
 
 cdef int number_step(void *context) noexcept nogil:
     """Finds the numbers of some of the lines that hold the bytes at offsets."""
@@ -192,6 +194,9 @@ cdef int number_step(void *context) noexcept nogil:
     cdef fm_progress progress
     cdef Py_ssize_t looked_up = 0, entry, inside
     while job.left and looked_up < LOOKED_UP:
+        if not 0 <= job.offsets[0] < job.index.size:
+            job.is_outside = True
+            return DONE
         entry, inside = job.offsets[0] // SAMPLED, job.offsets[0] % SAMPLED
         job.numbers[0] = job.index.before[entry // IN_TOTAL] + job.index.inside[entry]
         if inside:

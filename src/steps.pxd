@@ -41,8 +41,9 @@ cdef inline int drive(fm_guard guarded, fm_step step, void *context, Py_ssize_t 
     cdef int answer = MORE
     cdef const char *witness = NULL
     if size < RELEASE_BYTES:
-        while answer == MORE:
-            answer = guarded(step, context, &watching.memory) if watching.memory.ranges else step(context)
+        answer = guarded(step, context, &watching.memory) if watching.memory.ranges else step(context)
+        if answer == MORE:  # it is more than was thought, as a long line among short ones
+            answer = drive_released(guarded, step, context, watching)
     elif size < STATUS_BYTES or watching.memory.ranges == 0:
         answer = drive_released(guarded, step, context, watching)
     else:

@@ -184,6 +184,8 @@ def line_numbers(index: LineIndex, buffer: Any, offsets: Any) -> Offsets:
     numbers = []
     with readable(buffer) as view:
         for offset in offsets.tolist():
+            if not 0 <= offset < len(view):
+                raise IndexError(f"offset {offset} is outside of {len(view)} bytes")
             entry = offset // SAMPLED
             here = bytes(view[entry * SAMPLED : offset]).count(b"\n")
             numbers.append(int(before[offset // TOTALLED]) + int(inside[entry]) + here)
@@ -252,15 +254,19 @@ def iter_lines(view: memoryview) -> Iterator[memoryview]:
 def _start_of(index: LineIndex, view: Any, number: int) -> int:
     """Where a line begins: in the last KiB before which fewer lines have ended, where one more has."""
     before, inside = index
-    if number == 0:
+    if number == 0 or not len(inside):
         return 0
-    total = bisect_left(before, number, hi=len(before) - 1) - 1
+    # An index of another text leads to other places in this one, never outside.
+    total = max(bisect_left(before, number, hi=len(before) - 1) - 1, 0)
     first = total * (TOTALLED // SAMPLED)
-    rest = number - int(before[total])
-    entry = bisect_left(inside, rest, first, min(first + TOTALLED // SAMPLED, len(inside))) - 1
+    rest = min(number - int(before[total]), TOTALLED)
+    entry = max(bisect_left(inside, rest, first, min(first + TOTALLED // SAMPLED, len(inside))) - 1, first)
     part, at = bytes(view[entry * SAMPLED : (entry + 1) * SAMPLED]), -1
     for _ in range(rest - int(inside[entry])):
-        at = part.find(b"\n", at + 1)
+        newline = part.find(b"\n", at + 1)
+        if newline < 0:
+            break
+        at = newline
     return entry * SAMPLED + at + 1
 
 

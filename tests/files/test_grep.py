@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import pickle
 import re
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -335,3 +337,13 @@ def test_a_text_that_loses_its_newlines_meanwhile():
     assert next(matches).line == b"abq"
     text[:] = b"ab" * (len(text) // 2)
     assert len(list(matches)) >= 1
+
+
+def test_matches_that_keep_their_own_mapping(make):
+    """A circle is collected."""
+    m = fastmmap.open(make(LOG))
+    m.hits = list(fastmmap.grep(m, b"error"))
+    gone = weakref.ref(m)
+    del m
+    gc.collect()
+    assert gone() is None

@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
+import random
+import signal
 import warnings
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fastmmap
-from fastmmap import indexes
+from fastmmap import _backend, indexes, saved_index
 
 pytestmark = pytest.mark.any_kernel
 
@@ -270,3 +273,128 @@ def test_prepare_tells_how_far_it_is(log):
         assert told[-1] == (len(TEXT), len(TEXT))
         with pytest.raises(ValueError, match="threads"):
             m.lines.prepare(threads=0)
+
+
+# --- indexes of another text than the one that is looked at ---
+
+
+def garbage(size, seed):
+    """Arrays of the right shapes, of anything."""
+    rng = random.Random(seed)
+    values = [0, 1, 2, size, -1, -(2**63), 2**63 - 1, 2**62, 7]
+    before = numpy.array([rng.choice(values) for _ in range(-(-size // indexes.TOTALLED) + 1)], numpy.int64)
+    inside = numpy.array([rng.choice([0, 1, 9, 65535, 500]) for _ in range(-(-size // indexes.SAMPLED))], numpy.uint16)
+    return memoryview(before), memoryview(inside)
+
+
+@pytest.mark.parametrize("size", [0, 1, 1023, 1024, 40_000, 100_000])
+def test_arrays_of_anything_lead_nowhere_else(size):
+    """Of every kernel: to other places of the text, never outside, and soon."""
+    text = (b"a line\n" * (size // 7 + 1))[:size]
+    numbers = numpy.array([0, 1, 2, 5, 6, 1000, 2**31, 2**61, 2**63 - 2], numpy.int64)
+    for seed in range(30):
+        arrays = garbage(size, seed)
+        for name in fastmmap.kernels():
+            kernel = _backend.load(name)
+            assert all(0 <= offset <= size for offset in kernel.line_offsets(arrays, text, numbers).tolist())
+            starts, ends = kernel.line_spans(arrays, text, numbers).tolist()
+            assert all(0 <= start <= end <= size for start, end in zip(starts, ends))
+            assert len(kernel.lines_at(arrays, text, numbers)) == numbers.size
+            assert isinstance(kernel.line(arrays, text, 5), bytes)
+            for outside in (-1, size, size + 5, 2**62):
+                with pytest.raises(IndexError, match="is outside of"):
+                    kernel.line_numbers(arrays, text, numpy.array([outside], numpy.int64))
+
+
+def kept(path, m, before, inside, **facts):
+    counted = indexes.Counted((before, inside), len(m), indexes.sample_of(m, len(m)), 0, indexes.state_of(m))
+    for name, value in facts.items():
+        setattr(counted, name, value)
+    saved_index.save(path, counted)
+
+
+def test_a_file_that_was_made_up(log):
+    """Of the right shapes, and wrong in what it says."""
+    index, other = log.with_name("index"), log.with_name("index.npz")
+    with fastmmap.open(log) as m:
+        before = numpy.zeros(-(-len(m) // indexes.TOTALLED) + 1, numpy.int64)
+        inside = numpy.zeros(-(-len(m) // indexes.SAMPLED), numpy.uint16)
+        for wrong in (
+            lambda: kept(index, m, before + 5, inside),
+            lambda: kept(index, m, before - numpy.arange(before.size), inside),
+            lambda: kept(index, m, before.astype(float), inside),
+            lambda: kept(index, m, before, inside.astype("U4")),
+            lambda: kept(index, m, before[:-1], inside),
+            lambda: kept(index, m, before, inside[None]),
+            lambda: numpy.savez(other, facts=before.astype(complex), before=before, inside=inside),
+            lambda: numpy.savez(other, before=before),
+            lambda: index.write_bytes(pickle.dumps(before)),
+        ):
+            wrong()
+            if other.exists():
+                other.rename(index)
+            with pytest.raises(ValueError, match="index' is no index of lines, or isn't whole"):
+                fastmmap.open(log, index=index)
+
+
+def test_a_mapping_that_shrinks_behind_the_look_at_its_size(log):
+    with fastmmap.open(None, size=len(TEXT)) as m:
+        m[:] = TEXT
+        lines = m.lines
+        of = lines._index.of
+
+        def shrink(*arguments):
+            lines._index.of = of
+            m.resize(10)
+            return of(*arguments)
+
+        lines._index.of = shrink
+        with pytest.raises(IndexError, match="offset 99999 is outside of 10 bytes"):
+            lines.number([5, 99_999])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.append(b"zzz\n" * 1000),
+        lambda m: m.append(b"z\n"),
+        lambda m: m.replace(b"e\n", b"ee"),
+        lambda m: m.resize(500),
+    ],
+)
+def test_a_change_while_lines_are_counted(log, change):
+    with fastmmap.open(log, "r+") as m:
+        done = []
+
+        def once(*told):
+            if not done:
+                done.append(change(m))
+
+        m.lines.prepare(progress=once)
+        assert m.lines[:] == m[:].removesuffix(b"\n").split(b"\n")
+
+
+def test_a_change_at_each_count(log):
+    """It ends, and what the last count says isn't kept."""
+    with fastmmap.open(log, "r+") as m:
+        m.lines.prepare(progress=lambda *told: m.append(b"more\n"))
+        assert m.lines[-1] == b"more"
+
+
+def test_a_file_that_is_written_anew_in_its_size(log):
+    with fastmmap.open(log) as m:
+        assert m.lines[0] == LINES[0]
+        log.write_bytes(TEXT[5:] + b"x\ny\n\n")
+        os.utime(log, ns=(0, 0))
+        m.refresh()
+        assert m.lines[-3:] == [b"x", b"y", b""]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_fork_while_lines_are_counted(log):
+    with fastmmap.open(log) as m, m.lines._index._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            os._exit(len(m.lines) != len(LINES))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -121,3 +121,12 @@ def test_where_the_answer_is_known_before_the_end(big):
     done, total = told[-1]
     assert 0 < done < total
     assert total - done <= len(TEXT) - at + parallel.BLOCK
+
+
+def test_what_is_found_at_once_is_told_as_well():
+    told = []
+    text = b"needle" + bytes(100)
+    for find in (fastmmap.find, fastmmap.rfind):
+        assert find(text, b"needle", progress=lambda *numbers: told.append(numbers)) == 0
+        assert find(text, [b"needle", b"pin"], progress=lambda *numbers: told.append(numbers)) == 0
+    assert len(told) == 4
