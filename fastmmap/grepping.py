@@ -19,12 +19,12 @@ from .streams import reader_of
 
 if TYPE_CHECKING:
     from .progress import Progress
-    from .reference.arguments import Readable, Several
+    from .reference.arguments import Needle, Readable, Several, Stream
 
 
 def grep(
-    source: Readable,
-    pattern: Several | re.Pattern[bytes] | Any,
+    source: Readable | Stream,
+    pattern: Needle | Several | re.Pattern[bytes],
     *,
     before: SupportsIndex = 0,
     after: SupportsIndex = 0,

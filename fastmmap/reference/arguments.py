@@ -19,12 +19,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
-    from typing import Any, SupportsIndex, TypeAlias
+    from typing import Any, Protocol, SupportsIndex, TypeAlias
 
     import numpy
     from typing_extensions import Buffer
 
     from ..needles import Needles
+
+    class Stream(Protocol):
+        """What is read as a binary file is. It may have readinto or read1 besides."""
+
+        def read(self, size: int = ..., /) -> bytes | None: ...
 
     Offsets: TypeAlias = numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]
     Index: TypeAlias = SupportsIndex | None

@@ -39,10 +39,25 @@ class Match:
         self._facts, self._counter = (offset, start, line), counter
         self._around: tuple[list[bytes], list[bytes]] = [], []
 
-    offset = property(lambda self: self._facts[0], doc="Where the first match begins, in bytes.")
-    start = property(lambda self: self._facts[1], doc="Where the line begins, in bytes.")
-    end = property(lambda self: self._facts[1] + len(self._facts[2]), doc="Where it ends, without its newline.")
-    line = property(lambda self: self._facts[2], doc="The line, as bytes.")
+    @property
+    def offset(self) -> int:
+        """Where the first match begins, in bytes."""
+        return self._facts[0]
+
+    @property
+    def start(self) -> int:
+        """Where the line begins, in bytes."""
+        return self._facts[1]
+
+    @property
+    def end(self) -> int:
+        """Where the line ends, in bytes, without its newline."""
+        return self._facts[1] + len(self._facts[2])
+
+    @property
+    def line(self) -> bytes:
+        """The line, as bytes."""
+        return self._facts[2]
 
     @property
     def before(self) -> list[bytes]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, SupportsIndex
 
     from ..progress import Progress
-    from .arguments import Index, Needle, Offsets, Readable, Several
+    from .arguments import Index, Needle, Offsets, Readable, Several, Stream
 
 # rfind looks at so many starts at first, and at twice as many each time that it has found nothing.
 WINDOW = 1 << 12
@@ -27,7 +27,7 @@ FIRST_PIECE, LARGEST_PIECE = 1 << 14, 1 << 20
 
 
 def find(
-    buffer: Readable,
+    buffer: Readable | Stream,
     needle: Needle | Several,
     start: Index = 0,
     end: Index = None,
@@ -148,7 +148,7 @@ def rfind(
 
 
 def count(
-    buffer: Readable,
+    buffer: Readable | Stream,
     needle: Needle | Several,
     start: Index = 0,
     end: Index = None,
@@ -307,7 +307,7 @@ def find_into(
 
 
 def iter_find(
-    buffer: Readable,
+    buffer: Readable | Stream,
     needle: Needle | Several,
     start: Index = 0,
     end: Index = None,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import pathlib
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 
 import numpy
@@ -35,6 +38,32 @@ def search_for_many(path: pathlib.Path, data: bytes) -> None:
     offsets, which = fm.find_each(path, needles, limit=5)
     assert_type(offsets, Offsets)
     print(which.tolist(), needles[0], len(needles), list(needles))
+
+
+def search_by_lines(path: pathlib.Path, data: bytes) -> None:
+    def told(done: int, total: int | None) -> None:
+        print(done, total)
+
+    for match in fm.grep(path, re.compile(rb"a+"), before=1, after=2, limit=5, progress=told):
+        assert_type(match, fm.Match)
+        assert_type(match.line, bytes)
+        assert_type(match.number + match.offset + match.start + match.end, int)
+        assert_type(match.before + match.after, list[bytes])
+    list(fm.grep(data, "a", invert=True))
+    list(fm.grep(data, [b"a", "b"], ignorecase=True))
+    list(fm.grep(data, fm.Needles(["a"])))
+    with gzip.open(path) as file:
+        assert_type(fm.count(file, b"a", progress=told), int)
+    with open(path, "rb") as stream:
+        assert_type(fm.find(stream, [b"a", b"b"]), int)
+        assert_type(fm.iter_find(stream, "a"), Iterator[int])
+        list(fm.grep(stream, b"a"))
+    list(fm.grep(sys.stdin.buffer, b"a"))
+    with fm.open(path, index="lines.index") as m:
+        m.lines.prepare(progress=told)
+        m.lines.save(path.with_suffix(".index"))
+        assert_type(m.lines.bisect(lambda line: line[:10], b"2026-01-01"), int)
+        assert_type(m.lines.bisect(lambda line: int(line) if line.isdigit() else None, 5), int)
 
 
 def change(data: bytearray) -> None:
