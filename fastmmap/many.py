@@ -38,7 +38,7 @@ class ManyVerbs:
         return verbs_of if kind is ManyVerbs else kind, arguments
 
     def find(
-        self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any, progress: Any
+        self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any, progress: Any = None
     ) -> int:
         """The offset at which the first match starts, or -1."""
         search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
@@ -52,7 +52,7 @@ class ManyVerbs:
         return results[-1] if results else -1
 
     def rfind(
-        self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any, progress: Any
+        self, buffer: Any, needles: Any, start: Any, end: Any, *, ignorecase: bool, threads: Any, progress: Any = None
     ) -> int:
         """The offset at which the last one of all that stand there starts, or -1."""
         search = self._search(buffer, needles, (start, end), ignorecase=ignorecase, threads=threads)
@@ -75,7 +75,7 @@ class ManyVerbs:
         overlapping: bool,
         ignorecase: bool,
         threads: Any,
-        progress: Any,
+        progress: Any = None,
     ) -> int:
         """How many matches there are."""
         search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
@@ -93,7 +93,7 @@ class ManyVerbs:
         ignorecase: bool,
         limit: Any,
         threads: Any,
-        progress: Any,
+        progress: Any = None,
     ) -> Offsets:
         """The offsets of all matches that `count` counts, ascending."""
         search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
@@ -107,7 +107,9 @@ class ManyVerbs:
         """An iterator over the offsets that find_all returns."""
         return iterate(self._search(buffer, needles, (start, end), overlapping, ignorecase, 1), False)
 
-    def replace(self, buffer: Any, pairs: Any, count: Any, start: Any, end: Any, *, threads: Any) -> int:
+    def replace(
+        self, buffer: Any, pairs: Any, count: Any, start: Any, end: Any, *, threads: Any, progress: Any = None
+    ) -> int:
         """Replaces each needle by what is as long, in place, and returns how many."""
         own, most = Pairs(pairs), min(max(index_or(count, -1), -1), END)
         own.check_lengths()
@@ -115,6 +117,7 @@ class ManyVerbs:
         check_threads(threads)
         check_writable(buffer)
         search = Search(self.kernel, buffer, own.prepared(self.kernel).prepared, span, False, threads)
+        search.progress = progress
         return replace_in(search, own, most) if most else 0
 
     def find_each(

@@ -7,7 +7,17 @@ import os
 from . import _imports, parallel
 from .line_windows import size_of
 from .many import verbs_of
-from .reference.arguments import END, buffer_within, check_limit, check_threads, clamp, index_or, needle_bytes, several
+from .reference.arguments import (
+    END,
+    buffer_within,
+    check_limit,
+    check_threads,
+    clamp,
+    index_or,
+    needle_bytes,
+    several,
+    storage,
+)
 from .streams import StreamSearch
 
 TYPE_CHECKING = False
@@ -58,3 +68,11 @@ def line_starts_in_blocks(buffer: Any, span: tuple[int, int], progress: Any) -> 
     if start >= end:
         return kernel.find_all(b"", b"x")
     return parallel.line_starts(kernel, parallel.Haystack(buffer, start, end, progress), 1)
+
+
+def replace_in_blocks(buffer: Any, old: bytes, new: bytes, span: tuple[int, int], progress: Any) -> int:
+    """replace by the reference in a buffer, block by block."""
+    storage(buffer, "replace").release()  # what can't be written to is refused as ever
+    replacing = _imports.load("fastmmap.reference.replace")
+    hay = parallel.Haystack(buffer, *clamp(*span, size_of(buffer)), progress)
+    return parallel.replace(replacing, hay, _imports.load("fastmmap.reference.search").rfind, old, new, 1)

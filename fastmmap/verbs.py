@@ -285,6 +285,7 @@ class Verbs:
         start: Index = 0,
         end: Index = None,
         threads: int | None = None,
+        progress: Progress | None = None,
     ) -> int:
         """Replaces `old` by `new`, which is as long, in place. Nothing but the matches is written.
 
@@ -303,6 +304,8 @@ class Verbs:
             Only matches in m[start:end].
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -333,7 +336,8 @@ class Verbs:
             raise BufferError(f"{self.name!r} is mapped read-only: open it with mode 'r+' or 'c' to replace in it")
         self._index.forget()
         try:
-            replaced: int = chosen.replace(self, old, new, count, start=start, end=end, threads=threads)
+            options = {"start": start, "end": end, "threads": threads, "progress": progress}
+            replaced: int = chosen.replace(self, old, new, count, **options)
         finally:
             self._index.forget()
         return replaced

@@ -41,7 +41,8 @@ cdef class Kernel:
     def __reduce__(self):
         return reduce_kernel(self, "replace", self.name)
 
-    def replace(self, buffer, old, new=None, count=-1, *, start=0, end=None, threads=None):
+    def replace(self, buffer, old, new=None, count=-1, *, start=0, end=None, threads=None,
+                progress=None):
         """Replaces `old` by `new`, which is as long, in a buffer, in place. Nothing but the matches is written.
 
         Matches are taken from left to right and don't overlap, as in bytes.replace; those of several pairs are what
@@ -61,6 +62,8 @@ cdef class Kernel:
             Only matches in buffer[start:end].
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
         Returns
         -------
@@ -97,7 +100,7 @@ cdef class Kernel:
         cdef Py_ssize_t most, number, first, last
         cdef Watch watching
         if are_pairs(old, new):
-            return in_many(self.name).replace(buffer, old, count, start, end, threads=threads)
+            return in_many(self.name).replace(buffer, old, count, start, end, threads=threads, progress=progress)
         own_old, own_new = private_bytes(guarded, old, "old"), private_bytes(guarded, new, "new")
         most, first, last = index_or(count, -1), index_or(start, 0), index_or(end, PY_SSIZE_T_MAX)
         batch.offsets = NULL
@@ -106,9 +109,9 @@ cdef class Kernel:
         try:
             clamp(&first, &last, view.len)
             number = workers(threads, &view, first, last)
-            if number > 1 and most < 0 and own_old != own_new:
-                rfind = search_kernel(self.name).rfind
-                return in_threads("replace")(self, haystack(buffer, first, last, None), rfind, own_old, own_new, number)
+            if (number > 1 or progress is not None) and most < 0 and own_old != own_new:
+                rfind, hay = search_kernel(self.name).rfind, haystack(buffer, first, last, progress)
+                return in_threads("replace")(self, hay, rfind, own_old, own_new, number)
             begin(&walk, self.kernel, own_old, False, False)
             batch.left = PY_SSIZE_T_MAX if most < 0 else most
             if batch.left == 0 or not over(&walk, &view, first, last):

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import fastmmap
-from fastmmap import _backend, many, parallel
+from fastmmap import _backend, indexes, many, parallel
 
 LINE = b"the cat and the other cat, the dog \n"
 TEXT = LINE * 1000
 NEW = TEXT.replace(b"cat", b"horse")
 PAIRS = {b"cat": b"horse", b"and": b"&", b"dog": b"cat", b"absent": b"there"}
 NEW_BY_PAIRS = re.sub(b"|".join(PAIRS), lambda match: PAIRS[match.group()], TEXT)
+DOG = re.compile(rb"do[g]\b")
+STARTS = list(range(0, len(TEXT), len(LINE)))
 THREADS = 4
 USER = 4321
 
@@ -56,6 +58,10 @@ class InParts:
         return THREADS
 
 
+def check_told(done: int, total: int) -> None:
+    check(0 <= done <= total == len(TEXT), "a wrong word of how far a call is")
+
+
 def searches() -> dict[str, Callable[[bytearray], object]]:
     """Calls in several threads, by name: each answers True where its answer is right."""
     kernel, end = _backend.chosen, len(TEXT)
@@ -76,6 +82,13 @@ def searches() -> dict[str, Callable[[bytearray], object]]:
         "line_starts": lambda b: (
             parallel.line_starts(kernel, hay(b), THREADS).tolist() == list(range(0, end, len(LINE)))
         ),
+        "count with progress": lambda b: (
+            parallel.count(kernel, parallel.Haystack(b, 0, end, lambda *told: None), b"cat", False, False, THREADS)
+            == 2000
+        ),
+        "the index of lines": lambda b: indexes.LineIndex().of(b, THREADS)[1] == TEXT.count(b"\n"),
+        "grep": lambda b: [match.start for match in fastmmap.grep(b, DOG, threads=THREADS)] == STARTS,
+        "grep, what doesn't match": lambda b: not list(fastmmap.grep(b, DOG, invert=True, threads=THREADS)),
         "find many": lambda b: several.find(b, [b"absent", b"cot"], 0, end, **single) == -1,
         "rfind many": lambda b: several.rfind(b, needles, 0, end, **single) == TEXT.rfind(b"dog"),
         "count_each": lambda b: several.count_each(b, needles, threads=THREADS).tolist() == [0, 0, 1000],

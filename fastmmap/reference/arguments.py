@@ -219,6 +219,11 @@ def in_blocks(verb: str, buffer: Any, needle: Any, span: tuple[Any, Any], option
     return _imports.load("fastmmap.stepwise").in_blocks(verb, buffer, needle, span, options)
 
 
+def replace_in_blocks(buffer: Any, old: bytes, new: bytes, span: tuple[int, int], progress: Any) -> int:
+    """The reference's replace, likewise."""
+    return _imports.load("fastmmap.stepwise").replace_in_blocks(buffer, old, new, span, progress)  # type: ignore[no-any-return]
+
+
 def needles_bytes(needles: Any) -> tuple[bytes, ...]:
     """Several needles as bytes. ValueError for an empty one: it would stand everywhere."""
     if isinstance(needles, (str, bytes, bytearray, memoryview)):

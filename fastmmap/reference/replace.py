@@ -14,6 +14,7 @@ from .arguments import (
     data_bytes,
     haystack,
     index_or,
+    replace_in_blocks,
     search_many,
     writable,
 )
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from ..progress import Progress
     from .arguments import Data, Index, Pairs, Readable
 
 
@@ -38,6 +40,7 @@ def replace(
     start: Index = 0,
     end: Index = None,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> int:
     """Replaces `old` by `new`, which is as long, in a buffer, in place. Nothing but the matches is written.
 
@@ -58,6 +61,8 @@ def replace(
         Only matches in buffer[start:end].
     threads : int or None, default None
         How many threads may work at most. None: as many as pay. 1: only the calling one.
+    progress : callable or None, default None
+        Called as progress(done, total) in the calling thread, in bytes, at most ten times a second and at the end.
 
     Returns
     -------
@@ -86,12 +91,16 @@ def replace(
     bytearray(b'two ONE two')
     """
     if are_pairs(old, new):
-        replaced: int = search_many("python", "replace", buffer, old, count, start, end, threads=threads)
+        replaced: int = search_many(
+            "python", "replace", buffer, old, count, start, end, threads=threads, progress=progress
+        )
         return replaced
     own_old, own_new = data_bytes(old, "old"), data_bytes(new, "new")  # type: ignore[arg-type]
     most, first, last = index_or(count, -1), index_or(start, 0), index_or(end, END)
     check_threads(threads)
     check_same_length(own_old, own_new)
+    if progress is not None and most < 0 and own_old != own_new:
+        return replace_in_blocks(buffer, own_old, own_new, (first, last), progress)
     replaced = 0
     with writable(buffer, "replace") as view:
         first, last = clamp(first, last, len(view))

@@ -32,6 +32,13 @@ CALLS = {
     "line_starts": lambda m, **options: m.line_starts(**options).tolist(),
     "grep": lambda m, **options: list(fastmmap.grep(m, re.compile(b"absent"), **options)),
 }
+CHANGES = {
+    "replace": (lambda m, **options: m.replace(b"needle", b"NEEDLE", **options)),
+    "replace back": (lambda m, **options: fastmmap.replace(m, b"NEEDLE", b"needle", **options)),
+    "replace pairs": (lambda m, **options: m.replace({b"needle": b"NEEDLE", b"pin": b"PIN"}, **options)),
+    "replace them back": (lambda m, **options: m.replace({b"NEEDLE": b"needle", b"PIN": b"pin"}, **options)),
+}
+
 # Which end before they have looked at all.
 EARLY = {"find_all limit", "find_each limit"}
 
@@ -115,7 +122,7 @@ def test_where_the_answer_is_known_before_the_end(big):
     at = 18 << 20
     big[at : at + 6] = b"absent"
     try:
-        assert big.find(b"absent", progress=lambda *numbers: told.append(numbers)) == at
+        assert big.find(b"absent", threads=1, progress=lambda *numbers: told.append(numbers)) == at
     finally:
         big[at : at + 6] = TEXT[at : at + 6]
     done, total = told[-1]
@@ -130,3 +137,21 @@ def test_what_is_found_at_once_is_told_as_well():
         assert find(text, b"needle", progress=lambda *numbers: told.append(numbers)) == 0
         assert find(text, [b"needle", b"pin"], progress=lambda *numbers: told.append(numbers)) == 0
     assert len(told) == 4
+
+
+@pytest.mark.parametrize("threads", [None, 1, 3])
+def test_replacing(big, threads, monkeypatch):
+    monkeypatch.setattr(progress, "PAUSE", 0)
+    for name, change in CHANGES.items():
+        told = []
+        number = change(big, threads=threads, progress=lambda *numbers: told.append(numbers))  # noqa: B023
+        assert number == 1_000_000 * (2 if "pairs" in name or "them" in name else 1)
+        assert told == sorted(told)
+        assert told[-1] == (len(TEXT), len(TEXT))
+        if threads == 1:
+            assert len(told) > 2
+    assert big[:] == TEXT
+    with pytest.raises(ValueError, match="same length"):
+        big.replace(b"a", b"bb", progress=print)
+    with pytest.raises((TypeError, BufferError)):
+        fastmmap.replace(b"text", b"t", b"x", progress=print)
