@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from functools import cached_property
 from itertools import chain, islice
 from typing import Any, Protocol
 
@@ -84,6 +83,7 @@ class Confirmed:
         self._pattern = pattern
         self._choice = [Plain(literals, threads) for literals in sets]
         self._threads = threads
+        self._made: tuple[Plain | None, EveryLine] | None = None
         self._patience = 0
 
     def lines(self, window: Window) -> Iterator[Match]:
@@ -105,16 +105,18 @@ class Confirmed:
             yield from chosen.lines_confirmed(lines, self._pattern.search, begin)
         all_lines = chosen.count(window.buffer, b"\n", window.start, window.end) if number else 0
         if number > COMMON * all_lines:
-            spelled, every = self._others
+            spelled, every = self._others()
             # `re` finds a match that begins with a literal in less time than it takes for a whole line.
             if spelled is not None or (number > NEARLY_ALL * all_lines and not begin):
                 self._where_common, self._patience = spelled or every, PATIENCE
 
-    @cached_property
     def _others(self) -> tuple[Plain | None, EveryLine]:
-        """What finds lines where the literals are everywhere."""
-        spelled = spelled_out(self._pattern)
-        return None if spelled is None else Plain(spelled, self._threads), EveryLine(self._pattern, self._threads)
+        """What finds lines where the literals are everywhere. No cached_property, whose lock a fork may leave held."""
+        if self._made is None:
+            spelled = spelled_out(self._pattern)
+            plain = None if spelled is None else Plain(spelled, self._threads)
+            self._made = plain, EveryLine(self._pattern, self._threads)
+        return self._made
 
 
 class EveryLine:
