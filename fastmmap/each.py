@@ -1,15 +1,19 @@
-"""The verbs for several needles as methods of a mapping: m.find_each(needles) is fastmmap.find_each(m, needles)."""
+"""The verbs for several needles, and grep, as methods of a mapping: m.grep(pattern) is fastmmap.grep(m, pattern)."""
 
 from __future__ import annotations
 
+from . import _imports
 from ._backend import chosen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterator
     from typing import Any, SupportsIndex
 
+    from ._backend import Match
     from .progress import Progress
-    from .reference.arguments import Index, Offsets, Several
+    from .reference.arguments import Index, Needle, Offsets, Several
 
 
 class EachVerbs:
@@ -116,3 +120,70 @@ class EachVerbs:
         options = {"overlapping": overlapping, "ignorecase": ignorecase, "threads": threads}
         counts: Offsets = chosen.count_each(self, needles, start, end, progress=progress, **options)
         return counts
+
+    def grep(
+        self,
+        pattern: Needle | Several | re.Pattern[bytes],
+        *,
+        before: SupportsIndex = 0,
+        after: SupportsIndex = 0,
+        ignorecase: bool = False,
+        invert: bool = False,
+        limit: SupportsIndex | None = None,
+        threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Match]:
+        r"""The lines in which a needle, one of several, or a regular expression is found.
+
+        They come one by one, the first at once. A line has no newline, so what holds one is found nowhere.
+
+        Parameters
+        ----------
+        pattern : bytes-like, str or int; or Needles, or list or tuple of those; or re.Pattern of bytes
+            What to look for. A str is encoded as UTF-8. A pattern that `re` has compiled matches where
+            `pattern.search(line)` finds something.
+        before, after : int, default 0
+            How many lines before and behind each match are wanted, too.
+        ignorecase : bool, default False
+            Whether ASCII letters match in both cases.
+        invert : bool, default False
+            Whether the lines are wanted that do not match.
+        limit : int or None, default None
+            How many lines at most, the first ones. None: all. Lines behind the last are around it even if they match.
+        threads : int or None, default None
+            How many threads may work at most. None: as many as pay. 1: only the calling one.
+        progress : callable or None, default None
+            Called as progress(done, total) in the thread that asks for matches, in bytes, at most ten times a second
+            and, if no limit comes before, at the end.
+
+        Returns
+        -------
+        iterator of Match
+            One for each line, from the first to the last.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument has the wrong type; a number is negative; one of several needles is empty; the mapping is
+            closed.
+        MappedFileError
+            The file was truncated meanwhile.
+
+        Notes
+        -----
+        What is found is copied: it stays when the file changes or is closed. Only `number` needs the mapping: ask for
+        it before. A str is a needle: for a regular expression use re.compile(rb"...").
+        The literals that a regular expression needs are looked for first, and `re` sees only the lines that hold one. A
+        pattern without literals, such as rb"\d\d\d", is as fast as `re` is.
+
+        Examples
+        --------
+        >>> import fastmmap, pathlib, re
+        >>> size = pathlib.Path("log").write_bytes(b"1 ok\n2 error: disk\n3 ok\n4 error: net\n")
+        >>> with fastmmap.open("log") as m:
+        ...     [(match.number, match.line) for match in m.grep(re.compile(rb"error: \w+"), limit=1)]
+        [(1, b'2 error: disk')]
+        """
+        options: dict[str, Any] = {"before": before, "after": after, "ignorecase": ignorecase, "invert": invert}
+        options |= {"limit": limit, "threads": threads, "progress": progress}
+        return _imports.load("fastmmap.grepping").grep(self, pattern, **options)  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any, Protocol
 
-from . import parallel
+from . import _imports, parallel
 from ._backend import Match, chosen, run
 from .line_windows import Window, copy_of, line_end
 from .needles import Needles
@@ -60,13 +60,7 @@ class Plain:
         options: Any = {"ignorecase": self.literals.ignorecase, "threads": self._threads}
         offsets = chosen.find_all(buffer, self._needles, start, end, **options)
         window.is_dense = len(offsets) * DENSE > end - start
-        done, room, place = 0, 1, (window.offset, window.numbers)
-        while done < len(offsets):
-            lines = chosen.lines_around(buffer, offsets[done : done + room], start, end, place)
-            done, room = done + room, min(room * GROWTH, TOGETHER)
-            if lines:
-                start = min(lines[-1].end + 1 - window.offset, end)
-                yield lines
+        return lines_of(window, offsets)
 
     def lines(self, window: Window) -> Iterator[Match]:
         """The lines of a window in which something is found, from the first to the last."""
@@ -145,21 +139,30 @@ class EveryLine:
 class Without:
     """Finds the lines that another finder doesn't find."""
 
-    def __init__(self, finder: Finder) -> None:
-        self._finder = finder
+    def __init__(self, finder: Finder, threads: int | None) -> None:
+        self._finder, self._threads = finder, threads
 
     def lines(self, window: Window) -> Iterator[Match]:
         """The lines of a window in which nothing is found, from the first to the last."""
-        start = window.start
-        for found in self._finder.lines(window):
-            yield from self._between(window, start, found.start - window.offset)
-            start = found.end + 1 - window.offset
-        yield from self._between(window, start, window.end)
+        numpy = _imports.load("numpy")
+        found = numpy.fromiter((match.start for match in self._finder.lines(window)), numpy.int64) - window.offset
+        starts = chosen.line_starts(window.buffer, window.start, window.end, threads=self._threads)
+        places = numpy.searchsorted(starts, found)
+        others = numpy.ones(len(starts), bool)
+        others[places[places < len(starts)]] = False  # some may be beyond, where the text has changed meanwhile
+        return chain.from_iterable(lines_of(window, starts[others]))
 
-    def _between(self, window: Window, start: int, end: int) -> Iterator[Match]:
-        for block, at in blocks_of(window.buffer, start, end):
-            starts = chosen.line_starts(block, threads=1)
-            yield from chosen.lines_around(block, starts, 0, len(block), (at + window.offset, window.numbers))
+
+def lines_of(window: Window, offsets: Any) -> Iterator[list[Match]]:
+    """The lines of a window that hold the bytes at some offsets, some at a time: one at first."""
+    start, end, place = window.start, window.end, (window.offset, window.numbers)
+    done, room = 0, 1
+    while done < len(offsets):
+        lines = chosen.lines_around(window.buffer, offsets[done : done + room], start, end, place)
+        done, room = done + room, min(room * GROWTH, TOGETHER)
+        if lines:
+            start = min(lines[-1].end + 1 - window.offset, end)
+            yield lines
 
 
 def blocks_of(buffer: Any, start: int, end: int) -> Iterator[tuple[bytes, int]]:

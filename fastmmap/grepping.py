@@ -13,7 +13,7 @@ from ._backend import Match
 from .finders import Confirmed, EveryLine, Finder, Plain, Without
 from .line_windows import Window, first_lines, last_lines, size_of, windows_in_stream, windows_of
 from .patterns import Literals, literals_of
-from .progress import Reporter
+from .progress import Reporter, check_progress
 from .reference.arguments import as_buffer, check_limit, check_threads, is_stream, needle_bytes, needles_bytes, several
 from .streams import reader_of
 
@@ -53,12 +53,12 @@ def grep(
     invert : bool, default False
         Whether the lines are wanted that do not match.
     limit : int or None, default None
-        How many lines at most, the first ones. None: all.
+        How many lines at most, the first ones. None: all. Lines behind the last are around it even if they match.
     threads : int or None, default None
         How many threads may work at most. None: as many as pay. 1: only the calling one.
     progress : callable or None, default None
-        Called as progress(done, total) in the thread that asks for matches, in bytes, at most ten times a second and at
-        the end. `total` is None for a stream.
+        Called as progress(done, total) in the thread that asks for matches, in bytes, at most ten times a second and,
+        if no limit comes before, at the end. `total` is None for a stream.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def grep(
     Notes
     -----
     What is found is copied: it stays when the file changes or is closed. Only `number` needs the source, if that isn't
-    a stream.
+    a stream: ask for it before. A str is a needle: for a regular expression use re.compile(rb"...").
     The literals that a regular expression needs are looked for first, and `re` sees only the lines that hold one. A
     pattern without literals, such as rb"\d\d\d", is as fast as `re` is.
 
@@ -90,9 +90,10 @@ def grep(
     """
     most, around = check_limit(limit), (_lines(before, "before"), _lines(after, "after"))
     check_threads(threads)
+    check_progress(progress)
     finder = _finder(pattern, bool(ignorecase), threads)
     if invert:
-        finder = Without(finder)
+        finder = Without(finder, threads)
     size = None
     if is_stream(source):
         windows = windows_in_stream(reader_of(source)[0], around[0])
@@ -102,10 +103,14 @@ def grep(
         windows = windows_of(buffer, size)
     if progress is not None:
         windows = _reported(windows, progress, size)
-    return islice(_matches(windows, finder, around), most)
+    if around == (0, 0):
+        return islice(_matches(windows, finder), most)
+    return _with_lines_around(windows, finder, around, most)
 
 
 def _lines(number: SupportsIndex, name: str) -> int:
+    if not hasattr(type(number), "__index__"):
+        raise TypeError(f"{name} must be an integer, not {type(number).__name__!r}")
     lines = operator.index(number)
     if lines < 0:
         raise ValueError(f"{name} must not be negative: {lines}")
@@ -135,33 +140,40 @@ def _finder(pattern: Any, ignorecase: bool, threads: int | None) -> Finder:
     return Plain(Literals(needles, ignorecase, are_all=True, begin=True), threads)
 
 
-def _matches(windows: Iterator[Window], finder: Finder, around: tuple[int, int]) -> Iterator[Match]:
-    if around != (0, 0):
-        yield from _with_lines_around(windows, finder, *around)
-        return
+def _matches(windows: Iterator[Window], finder: Finder) -> Iterator[Match]:
     for window in windows:
-        lines = finder.lines(window)
-        yield from lines if window.earlier is None else _numbered(lines)
+        yield from _in_window(window, finder)
 
 
-def _with_lines_around(windows: Iterator[Window], finder: Finder, before: int, after: int) -> Iterator[Match]:
+def _in_window(window: Window, finder: Finder) -> Iterator[Match]:
+    lines = finder.lines(window)
+    return lines if window.earlier is None else _numbered(lines)
+
+
+def _with_lines_around(
+    windows: Iterator[Window], finder: Finder, around: tuple[int, int], most: int
+) -> Iterator[Match]:
     """A match is handed out when the lines behind it are known: not later than the window that has them."""
+    before, after = around
+    if not most:
+        return
     last: Match | None = None  # whose lines behind it aren't all known yet
     missing = 0  # how many of those
     given = 0  # what is before this byte is somebody's
     for window in windows:
-        lines = finder.lines(window)
-        for found in lines if window.earlier is None else _numbered(lines):
+        for found in _in_window(window, finder) if most else ():
             if last is not None:
                 behind, given = first_lines(window, given, found.start, missing)
                 last.after.extend(behind)
                 yield last
-            last, missing = found, after
+            last, missing, most = found, after, most - 1
             last.before.extend(last_lines(window, given, found.start, before))
             given = found.end + 1
             if not after:
                 yield last
                 last = None
+            if not most:
+                break
         if last is not None:
             behind, given = first_lines(window, given, window.offset + window.end, missing)
             last.after.extend(behind)
@@ -169,6 +181,8 @@ def _with_lines_around(windows: Iterator[Window], finder: Finder, before: int, a
             if not missing:
                 yield last
                 last = None
+        if last is None and not most:
+            return
     if last is not None:
         yield last
 

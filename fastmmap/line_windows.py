@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from ._backend import chosen
+from ._backend import Mapping, chosen
 from .reference.arguments import readable
 
 TYPE_CHECKING = False
@@ -20,6 +20,13 @@ STREAMED = 1 << 18
 # The first window has so many bytes, the next GROWTH times as many, up to MOST, which is enough for all threads. Behind
 # a dense one they get smaller again, so that the offsets of all that is found in one fit in memory.
 FIRST, GROWTH, MOST = 1 << 16, 8, 1 << 25
+
+
+# About how many bytes a line has, of those around a match: they are copied together.
+GUESS = 160
+
+# From how far back lines are counted again, at most, whichever is asked for.
+COUNTED = 1 << 22
 
 
 class Window:
@@ -38,24 +45,36 @@ class Window:
 
 
 class Numbers:
-    """The numbers of lines, counted on from the last one that was asked for, or from the first in the buffer.
+    """The numbers of lines, counted on from the nearest place before that is known.
 
     Byte 0 of the buffer is the text's byte `offset`, where line `first` begins.
     """
 
     def __init__(self, buffer: Any, offset: int = 0, first: int = 0) -> None:
-        self._buffer, self.offset, self._first = buffer, offset, first
+        self._buffer, self.offset = buffer, offset
         self._last = 0, first
+        self._known = {0: first}  # numbers at multiples of COUNTED, as far as lines were counted
 
     def of(self, start: int) -> int:
         """The number of the line that begins at a byte of the text."""
         place = start - self.offset
-        before, number = self._last
-        if place < before:
-            before, number = 0, self._first
-        number += int(chosen.count(self._buffer, b"\n", before, place))
+        at, number = self._last
+        if not 0 <= place - at <= COUNTED:
+            step = place // COUNTED
+            while step not in self._known:
+                step -= 1
+            at, number = step * COUNTED, self._known[step]
+            while place - at > COUNTED:
+                number += self._between(at, at + COUNTED)
+                at += COUNTED
+                self._known[at // COUNTED] = number
+        number += self._between(at, place)
         self._last = place, number
         return number
+
+    def _between(self, start: int, end: int) -> int:
+        newlines: int = chosen.count(self._buffer, b"\n", start, end)
+        return newlines
 
 
 def size_of(buffer: Any) -> int:
@@ -133,24 +152,33 @@ def line_end(buffer: Any, place: int, size: int) -> int:
 
 def first_lines(window: Window, start: int, end: int, most: int) -> tuple[list[bytes], int]:
     """The first lines of [start, end) of a window's text, and where the next one begins."""
-    buffer, low, high = window.buffer, start - window.offset, end - window.offset
-    lines: list[bytes] = []
-    while len(lines) < most and low < high:
-        behind = line_end(buffer, low + 1, high)
-        lines.append(copy_of(buffer, low, behind).removesuffix(b"\n"))
-        low = behind
-    return lines, low + window.offset
+    low, high = start - window.offset, end - window.offset
+    if most == 0 or low >= high:
+        return [], start
+    size = min(most, high - low) * GUESS
+    while True:
+        text = copy_of(window.buffer, low, min(low + size, high))
+        lines = text.split(b"\n", most)
+        if len(lines) > most or low + size >= high:
+            break
+        size *= GROWTH
+    if len(lines) > most or not lines[-1]:  # what follows the last newline
+        lines.pop()
+    return lines, min(start + sum(map(len, lines)) + len(lines), end)
 
 
 def last_lines(window: Window, start: int, end: int, most: int) -> list[bytes]:
     """The last lines of [start, end) of a window's text, which is behind a newline, as far as they are at hand."""
-    buffer, low, high = window.buffer, max(start - window.offset, 0), end - window.offset
+    low, high = max(start - window.offset, 0), end - window.offset
     lines: list[bytes] = []
-    while len(lines) < most and low < high:
-        first = max(chosen.rfind(buffer, b"\n", low, high - 1) + 1, low)
-        lines.append(copy_of(buffer, first, high - 1))
-        high = first
-    lines.reverse()
+    if most and low < high:
+        size = min(most, high - low) * GUESS
+        while True:
+            lines = copy_of(window.buffer, max(high - size, low), high - 1).rsplit(b"\n", most)
+            if len(lines) > most or high - size <= low:
+                break
+            size *= GROWTH
+        del lines[:-most]
     if window.earlier is not None and len(lines) < most and start < window.offset:
         lines = window.earlier.last(window.offset - start, most - len(lines)) + lines
     return lines
@@ -158,5 +186,7 @@ def last_lines(window: Window, start: int, end: int, most: int) -> list[bytes]:
 
 def copy_of(buffer: Any, start: int, end: int) -> bytes:
     """A part of a buffer, as bytes."""
+    if isinstance(buffer, (bytes, Mapping)):
+        return bytes(buffer[start:end])
     with readable(buffer) as view:
         return bytes(view[start:end])

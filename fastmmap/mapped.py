@@ -72,10 +72,10 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
     Raises
     ------
     OSError
-        The file can't be opened or mapped, or there is no space to grow it. It has the file's name.
+        The file, or the index, can't be opened or mapped, or there is no space to grow it. It has the file's name.
     ValueError
-        The mode is unknown, `size` or `offset` is negative, the range is past the end of the file in modes "r" and "c",
-        or an argument doesn't go with the others.
+        The index isn't one, or isn't whole; the mode is unknown, `size` or `offset` is negative, the range is past the
+        end of the file in modes "r" and "c", or an argument doesn't go with the others.
 
     Notes
     -----
@@ -338,10 +338,10 @@ def open(
     Raises
     ------
     OSError
-        The file can't be opened or mapped, or there is no space to grow it. It has the file's name.
+        The file, or the index, can't be opened or mapped, or there is no space to grow it. It has the file's name.
     ValueError
-        The mode is unknown, `size` or `offset` is negative, the range is past the end of the file in modes "r" and "c",
-        or an argument doesn't go with the others.
+        The index isn't one, or isn't whole; the mode is unknown, `size` or `offset` is negative, the range is past the
+        end of the file in modes "r" and "c", or an argument doesn't go with the others.
 
     Examples
     --------

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 PAUSE = 0.1
 
 
+def check_progress(progress: Any) -> None:
+    """TypeError for what can't be called."""
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be callable, as progress(done, total), not {type(progress).__name__!r}")
+
+
 class Reporter:
     """Tells how many of `total` bytes are done; None if that isn't known. The calling thread alone does so.
 
@@ -28,6 +34,7 @@ class Reporter:
     """
 
     def __init__(self, progress: Progress, total: int | None) -> None:
+        check_progress(progress)
         self._progress, self._total = progress, total
         self._caller = get_ident()
         self._news: deque[int] = deque()

@@ -99,6 +99,9 @@ def _read_by(stream: Any) -> Fill:
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if isinstance(block, str):
             raise TypeError(f"a stream of bytes is needed, not one of text: {stream!r}")
+        if not isinstance(block, (bytes, bytearray, memoryview)):
+            getattr(block, "close", int)()  # a coroutine, which would warn that nobody has waited for it
+            raise TypeError(f"a stream's read returns bytes, not {type(block).__name__!r}: {stream!r}")
         view[: len(block)] = block
         return len(block)
 

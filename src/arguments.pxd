@@ -113,7 +113,7 @@ cdef inline bytes needle_bytes(fm_guard guarded, object needle):
             raise ValueError("byte must be in range(0, 256)")
         return bytes((byte,))
     if not PyObject_CheckBuffer(needle) and not isinstance(needle, str):
-        raise TypeError(f"needle must be bytes-like, str or an integer in range(256), not {type(needle).__name__!r}")
+        refuse_needle(needle)
     return private_bytes(guarded, needle, "needle")
 
 # --- numbers ---

@@ -94,6 +94,11 @@ cdef inline Py_ssize_t limit_or_all(object limit) except -1:
         return PY_SSIZE_T_MAX
     return look_up("fastmmap.reference.arguments", "check_limit")(limit)
 
+cdef inline int refuse_needle(object needle) except -1:
+    """Raises the TypeError for what is none."""
+    look_up("fastmmap.reference.arguments", "refuse_needle")(needle)
+    return 0
+
 cdef inline bint are_several(object needle) except -1:
     """Whether that is more than one needle."""
     if PyBytes_CheckExact(needle) or isinstance(needle, str):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, SupportsIndex
 from ..errors import naming
 from ..logs.recovering import refuse_open_log
 from ..parallel import workers
+from ..progress import Reporter
 from .preparing import edit_of, note, opened, options_of, target_of
 from .preview import Change, changes
 from .rewrite import Edit, Options, check_same, first_match, rewrite
@@ -351,4 +352,6 @@ def _replace(target: str, edit: Edit, expected: os.stat_result | None, options: 
         else:
             strategy = "none"
             count = sum(_count(original.data, edit, first, options.threads))
+            if options.progress is not None:
+                Reporter(options.progress, size).end()
     return Replacement(target, count, size, new_size, strategy, time.perf_counter() - began)

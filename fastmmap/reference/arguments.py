@@ -59,7 +59,8 @@ def as_buffer(source: Any, end: int = END) -> Any:
         raise TypeError("a buffer or an os.PathLike is needed, not 'str': use pathlib.Path or fastmmap.open")
     if isinstance(source, os.PathLike):
         return open_path(source, end)
-    raise TypeError(f"a buffer or an os.PathLike is needed, not {type(source).__name__!r}")
+    hint = ": what is read is searched by count, find, iter_find and grep" if hasattr(source, "read") else ""
+    raise TypeError(f"a buffer or an os.PathLike is needed, not {type(source).__name__!r}{hint}")
 
 
 def buffer_within(source: Any, start: int, end: int) -> Any:
@@ -172,19 +173,32 @@ def data_bytes(data: Data, name: str) -> bytes:
         return bytes(view)
 
 
+# What those may have meant who give something else as a needle.
+_HINTS = {
+    "Pattern": ": fastmmap.grep takes patterns",
+    **dict.fromkeys(("set", "frozenset", "dict", "generator"), ": several needles are a list or a tuple"),
+    **dict.fromkeys(("PosixPath", "WindowsPath", "MappedFile"), ": what is searched in comes first"),
+}
+
+
 def needle_bytes(needle: Needle | Several) -> bytes:
     """A needle as bytes: bytes-like, str as UTF-8, or one byte as an integer, as bytes.find takes it."""
     try:
         return data_bytes(needle, "needle")  # type: ignore[arg-type]
     except TypeError:
         if not hasattr(type(needle), "__index__"):
-            raise TypeError(
-                f"needle must be bytes-like, str or an integer in range(256), not {type(needle).__name__!r}"
-            ) from None
+            refuse_needle(needle)
     byte = operator.index(needle)  # type: ignore[arg-type]
     if not 0 <= byte <= 255:
         raise ValueError("byte must be in range(0, 256)")
     return bytes((byte,))
+
+
+def refuse_needle(needle: Any) -> None:
+    """The TypeError for what is no needle, with a guess at what was meant."""
+    name = type(needle).__name__
+    text = f"needle must be bytes-like, str or an integer in range(256), not {name!r}{_HINTS.get(name, '')}"
+    raise TypeError(text) from None
 
 
 # The types of more than one needle. needles.py adds its own.

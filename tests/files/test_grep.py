@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import io
 import itertools
+import pathlib
 import pickle
+import random
 import re
 import weakref
 
@@ -223,7 +226,8 @@ def test_giant_lines():
         ((b"x", [re.compile(b"x")]), {}, TypeError, "needle must be"),
         ((b"x", b"x"), {"before": -1}, ValueError, "before must not be negative: -1"),
         ((b"x", b"x"), {"after": -2}, ValueError, "after must not be negative"),
-        ((b"x", b"x"), {"after": 1.5}, TypeError, "float"),
+        ((b"x", b"x"), {"after": 1.5}, TypeError, "after must be an integer, not 'float'"),
+        ((b"x", b"x"), {"progress": True}, TypeError, "progress must be callable"),
         ((b"x", b"x"), {"limit": -1}, ValueError, "limit"),
         ((b"x", b"x"), {"threads": 0}, ValueError, "threads"),
         ((memoryview(b"xxxx")[::2], b"x"), {}, BufferError, "contiguous"),
@@ -347,3 +351,48 @@ def test_matches_that_keep_their_own_mapping(make):
     del m
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.usefixtures("_windows")
+@pytest.mark.parametrize("limit", [0, 1, 2, 5, 100])
+@pytest.mark.parametrize("around", [(0, 2), (1, 0), (2, 3), (0, 1000)])
+def test_a_limit_among_lines_around(limit, around):
+    """As grep -m does: what is behind the last line is around it, whether it matches or not."""
+    hits = [number for number, line in enumerate(LINES) if b"e" in line][:limit]
+    for source in (LOG, io.BytesIO(LOG)):
+        matches = list(fastmmap.grep(source, b"e", limit=limit, before=around[0], after=around[1]))
+        assert [match.number for match in matches] == hits
+        assert printed(matches) == printed_by_walk(LINES, hits, *around)
+
+
+def test_a_method(make):
+    with fastmmap.open(make(LOG)) as m:
+        assert list(m.grep(re.compile(rb"err\w+"), before=1)) == list(
+            fastmmap.grep(LOG, re.compile(rb"err\w+"), before=1)
+        )
+        with pytest.raises(ValueError, match="before"):
+            m.grep(b"x", before=-1)
+
+
+def test_numbers_far_apart_and_back(make, monkeypatch):
+    monkeypatch.setattr(line_windows, "COUNTED", 1000)
+    text = b"".join(b"line %d\n" % number for number in range(5000))
+    matches = list(fastmmap.grep(text, b"7"))
+    order = random.Random(5).sample(matches, len(matches))
+    assert [match.number for match in order] == [int(match.line[5:]) for match in order]
+    assert matches[-1].number == 4997
+
+
+@pytest.mark.parametrize(
+    ("needle", "hint"),
+    [
+        (re.compile(b"x"), "fastmmap.grep takes patterns"),
+        ({b"x"}, "several needles are a list or a tuple"),
+        ((each for each in [b"x"]), "several needles are a list or a tuple"),
+        (pathlib.Path("x"), "what is searched in comes first"),
+    ],
+)
+def test_what_may_have_been_meant(needle, hint):
+    for search in (fastmmap.count, fastmmap.find, fastmmap.find_all):
+        with pytest.raises(TypeError, match=hint):
+            search(b"text", needle)

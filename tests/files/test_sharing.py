@@ -76,7 +76,10 @@ line = b"2026-11-29 1%d:00:00 %s session opened for bob %d\\n"
 text = b"".join(line % (i // 250_000, b"INFO" if i % 99_999 else b"ERROR", i) for i in range(1_000_001))
 path.write_bytes(text)
 paths = [path]
+pathlib.Path("logs").mkdir()
 pathlib.Path("words").write_text("some words")
+gzip.open("logs/a.gz", "wb").write(text[:1000])
+pathlib.Path("logs/b.log").write_bytes(text[:1000])
 gzip.open("old.log.gz", "wb").write(text[:100_000])
 sys.stdin = open("old.log.gz")
 """
