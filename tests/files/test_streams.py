@@ -25,7 +25,8 @@ from fastmmap import _backend, line_windows, streams
 
 pytestmark = pytest.mark.any_kernel
 
-TEXT = b"".join(b"%d: error %d of a line\n" % (number, number % 7) for number in range(20_000))
+LINES = 20_000 if _backend.NATIVE else 3_000
+TEXT = b"".join(b"%d: error %d of a line\n" % (number, number % 7) for number in range(LINES))
 
 
 class Trickle(io.RawIOBase):
@@ -208,19 +209,19 @@ def test_what_is_known_comes_before_a_read_that_blocks():
 
 
 def test_constant_memory():
-    """Of 20 MB, of which no line is in memory but for those of a window."""
+    """Of megabytes, of which no line is in memory but for those of a window."""
     code = """if True:
         import re, resource, fastmmap
         class Long:
-            left = 200_000
+            left = 200_000 if fastmmap.kernel != "python" else 40_000
             def read(self, size=-1):
                 self.left -= size // 100
                 return (b"x" * 99 + b"\\n") * (size // 100) if self.left > 0 else b""
         fastmmap.count(b"", b"x"); list(fastmmap.grep(b"a\\n" * 999999, re.compile(rb"b")))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        assert fastmmap.count(Long(), b"xxxx") > 10**6
+        assert fastmmap.count(Long(), b"xxxx") > 10**5
         assert fastmmap.find(Long(), [b"ab", b"cd"]) == -1
-        assert sum(1 for _ in fastmmap.grep(Long(), re.compile(rb"x\\b"))) > 10**5
+        assert sum(1 for _ in fastmmap.grep(Long(), re.compile(rb"x\\b"))) > 10**4
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         assert grown < 10_000, grown
     """
@@ -291,7 +292,7 @@ def test_where_there_must_be_a_buffer():
 
 def test_progress():
     told = []
-    assert fastmmap.count(io.BytesIO(TEXT), b"error", progress=lambda *numbers: told.append(numbers)) == 20_000
+    assert fastmmap.count(io.BytesIO(TEXT), b"error", progress=lambda *numbers: told.append(numbers)) == LINES
     assert told[-1] == (len(TEXT), None)
     told.clear()
     list(fastmmap.grep(io.BytesIO(TEXT), b"error", progress=lambda *numbers: told.append(numbers)))
@@ -301,5 +302,5 @@ def test_progress():
 def test_mappings_are_no_streams(make):
     with fastmmap.open(make(TEXT)) as m:
         m.read(100)
-        assert fastmmap.count(m, b"error") == 20_000
+        assert fastmmap.count(m, b"error") == LINES
         assert m.tell() == 100
