@@ -14,7 +14,16 @@ from .finders import Confirmed, EveryLine, Finder, Plain, Without
 from .line_windows import Window, first_lines, last_lines, size_of, windows_in_stream, windows_of
 from .patterns import Literals, literals_of
 from .progress import Reporter, check_progress
-from .reference.arguments import as_buffer, check_limit, check_threads, is_stream, needle_bytes, needles_bytes, several
+from .reference.arguments import (
+    END,
+    as_buffer,
+    check_limit,
+    check_threads,
+    is_stream,
+    needle_bytes,
+    needles_bytes,
+    several,
+)
 from .streams import reader_of
 
 if TYPE_CHECKING:
@@ -114,7 +123,7 @@ def _lines(number: SupportsIndex, name: str) -> int:
     lines = operator.index(number)
     if lines < 0:
         raise ValueError(f"{name} must not be negative: {lines}")
-    return lines
+    return min(lines, END)
 
 
 def _finder(pattern: Any, ignorecase: bool, threads: int | None) -> Finder:

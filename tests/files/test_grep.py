@@ -124,7 +124,7 @@ def printed_by_walk(lines, hits, before, after):
 
 
 @pytest.mark.usefixtures("_windows")
-@pytest.mark.parametrize("around", [(0, 1), (1, 0), (1, 1), (2, 3), (100, 0), (0, 100), (7, 7)])
+@pytest.mark.parametrize("around", [(0, 1), (1, 0), (1, 1), (2, 3), (100, 0), (0, 100), (7, 7), (10**20, 10**20)])
 @pytest.mark.parametrize("pattern", [rb"error", rb"^$", rb"nothing", rb".", rb"\d{9}", rb"kernel|sshd"])
 def test_lines_around(pattern, around):
     before, after = around
