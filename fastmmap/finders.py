@@ -78,6 +78,7 @@ class Confirmed:
         self._choice = [Plain(literals, threads) for literals in sets]
         self._threads = threads
         self._made: tuple[Plain | None, EveryLine] | None = None
+        self._where_common: Plain | EveryLine  # for as many windows as there is patience
         self._patience = 0
 
     def lines(self, window: Window) -> Iterator[Match]:

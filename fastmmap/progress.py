@@ -80,8 +80,9 @@ def run(
     if told is None:
         results: list[Any] = _backend.run(work, parts, threads, enough, buffer)
         return results
-    reporter = Reporter(*told)
-    work = reporting(work, reporter, told[1] // max(len(parts), 1))
+    progress, total = told[0], max(told[1], 0)  # a range may begin behind its end
+    reporter = Reporter(progress, total)
+    work = reporting(work, reporter, total // max(len(parts), 1))
     results = _backend.run(work, parts, threads, enough, buffer)
     reporter.end(whole=len(results) == len(parts) and not (enough and results and enough(results[-1])))
     return results

@@ -16,7 +16,7 @@ cdef class Match:
         Lines around it, as many as were asked for. One that stands between two matches is with one of them alone, so
         that all together are what grep prints.
     number : int
-        The number of the line, from 0. It is counted when it is asked for, on from the last one that was.
+        The number of the line, from 0. It is counted when it is asked for, in the source.
 
     Examples
     --------

@@ -13,7 +13,6 @@ import os
 from .. import _imports
 from ..blame import ours
 from .files import (
-    is_ready,
     read_at,
     read_some,
     truncate,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVICE", "acts_as_owner", "advice", "allocate", "allows", "append_some", "attributes", "birth", "boot", "cpus",
-    "device_size", "exchange", "give_to_group", "is_local", "is_path_of", "is_ready", "is_scarce",
+    "device_size", "exchange", "give_to_group", "is_local", "is_path_of", "is_scarce",
     "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_durable", "make_names_durable", "mapped_at",
     "memory_file", "name_file", "native", "open_directory", "open_directory_into", "open_into", "open_shared",
     "open_unnamed_into", "path_of", "read_at", "read_some", "remove", "remove_shared", "rename", "reserve", "room",

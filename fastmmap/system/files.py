@@ -86,18 +86,8 @@ def read_some(fd: int, size: int) -> bytes:
 def wait(fd: int, writes: bool = False) -> None:
     """Returns when a descriptor can be read from, or written to."""
     if hasattr(select, "poll"):
-        _polled(fd, select.POLLOUT if writes else select.POLLIN).poll()
+        polled = select.poll()
+        polled.register(fd, select.POLLOUT if writes else select.POLLIN)
+        polled.poll()
     else:
         select.select([] if writes else [fd], [fd] if writes else [], [])
-
-
-def is_ready(fd: int) -> bool:
-    """Whether a descriptor can be read from without waiting, as far as that can be known."""
-    return bool(_polled(fd, select.POLLIN).poll(0)) if hasattr(select, "poll") else False
-
-
-def _polled(fd: int, event: int) -> Any:
-    """What waits for an event of a descriptor's, or says whether it is there."""
-    polled = select.poll()
-    polled.register(fd, event)
-    return polled

@@ -157,3 +157,12 @@ def test_replacing(big, threads, monkeypatch):
         big.replace(b"a", b"bb", progress=print)
     with pytest.raises((TypeError, BufferError)):
         fastmmap.replace(b"text", b"t", b"x", progress=print)
+
+
+@pytest.mark.parametrize("span", [(10, None), (2, 1), (3, 3)])
+@pytest.mark.parametrize("needle", [b"x", [b"x", b"y"]])
+def test_a_range_of_nothing(needle, span):
+    told = []
+    for search in (fastmmap.count, fastmmap.find, fastmmap.rfind, fastmmap.find_all):
+        search(b"abc", needle, *span, progress=lambda *numbers: told.append(numbers))
+    assert {*told} <= {(0, 0)}
