@@ -24,13 +24,14 @@ with _starting.Answering():
         from typing import Any
 
         from ._backend import Match
-        from .editing.edit import Plan, Replacement, plan_replace, replace_file
+        from .editing.edit import Replacement, replace_file
+        from .editing.planning import Plan, plan_replace
         from .editing.preview import Change
         from .grepping import grep
         from .logs.appender import Appender
-        from .logs.recovering import recover
         from .many import ManyVerbs
         from .needles import Needles
+        from .recovering import recover
         from .reference.append import append
         from .reference.lines import gather, line_starts
         from .reference.replace import replace
@@ -58,12 +59,12 @@ _WINGS = {
     "Change": "editing.preview",
     "Match": "_backend",
     "Needles": "needles",
-    "Plan": "editing.edit",
+    "Plan": "editing.planning",
     "Replacement": "editing.edit",
     "grep": "grepping",
     "open_shared": "shared",
-    "plan_replace": "editing.edit",
-    "recover": "logs.recovering",
+    "plan_replace": "editing.planning",
+    "recover": "recovering",
     "replace_file": "editing.edit",
 }
 

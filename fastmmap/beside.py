@@ -13,10 +13,20 @@ import stat
 from . import system
 from .blame import ignoring, ours
 from .descriptors import Held
+from .errors import warn
 from .paths import is_taken
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # What their names begin with. With a dot, so that no `app.log*` sees them.
 PREFIX = ".fastmmap-"
+
+# What the names of journals end with, and the extended attribute of a file that names its journal, where that isn't
+# beside it.
+JOURNAL = ".journal"
+MARK = "fastmmap.journal"
 
 
 class Untrusted(OSError):
@@ -76,35 +86,69 @@ def _open(path: str, mode: int | None = None) -> int:
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
 
 
-def check_trust(fd: int, path: str, log: os.stat_result) -> None:
-    """Raises Untrusted unless a file beside a log is as private as the log, and belongs to its owner or to us.
+def check_trust(fd: int, path: str, file: os.stat_result) -> None:
+    """Raises Untrusted unless a file of ours is as private as the one that it is for, and belongs to its owner or to us.
 
-    Otherwise somebody who may not write to the log could have us do so.
+    Otherwise somebody who may not write to that file could have us do so.
     """
     status = os.fstat(fd)
     if status.st_nlink > 1:
         raise Untrusted(path, "it has several hard links")
-    if status.st_uid not in (os.geteuid(), log.st_uid):
+    if status.st_uid not in (os.geteuid(), file.st_uid):
         raise Untrusted(path, f"it belongs to user {status.st_uid}")
-    if status.st_mode & ~log.st_mode & 0o022 or (status.st_mode & 0o020 and status.st_gid != log.st_gid):
-        raise Untrusted(path, "users who may not write to the log may write to it")
+    if status.st_mode & ~file.st_mode & 0o022 or (status.st_mode & 0o020 and status.st_gid != file.st_gid):
+        raise Untrusted(path, "users who may not write to the file may write to it")
 
 
-def adapt(fd: int, log: os.stat_result) -> None:
-    """Gives a file beside a log the log's owner and group, where we may, and to those who may use the log rights."""
+def journal_of(path: str, status: os.stat_result) -> str:
+    """Where the journal of an edit in place of a file is, if it is beside the file."""
+    return os.path.join(os.path.dirname(path), f"{PREFIX}{status.st_ino:x}{JOURNAL}")
+
+
+def unfinished_edit(path: str, status: os.stat_result, say: Callable[[str], None] = warn) -> Held | None:
+    """The journal, open, of an edit in place of a file that hasn't come to its end: the file is neither old nor new.
+
+    What has a journal's name and can't be trusted is not one, and is warned of.
+    """
+    named = system.mark_of(path, MARK)
+    for name in (journal_of(path, status), *([os.fsdecode(named)] if named else [])):
+        try:
+            file = adopt(name)
+            check_trust(file.fd, name, status)
+        except ours(FileNotFoundError, NotADirectoryError):
+            continue
+        except ours(Untrusted) as error:
+            say(str(error.strerror))
+            continue
+        file.names = name
+        return file
+    return None
+
+
+def refuse_unfinished_edit(path: str, status: os.stat_result, say: Callable[[str], None] = warn) -> None:
+    """Raises OSError (EBUSY) for a file that is being edited in place, or that was left half edited."""
+    journal = unfinished_edit(path, status, say)
+    if journal is not None:
+        journal.close()
+        text = f"An edit in place of the file isn't finished (journal {os.path.basename(journal.names)}). If it was killed,"
+        raise OSError(errno.EBUSY, f"{text} fastmmap.recover (fastmmap recover) finishes it", path)
+
+
+def adapt(fd: int, file: os.stat_result) -> None:
+    """Gives a file of ours the owner and group of the one it is for, where we may, and to those who may use that rights."""
     with ignoring(OSError):
-        system.keep_owner(fd, log)
-    if os.fstat(fd).st_gid != log.st_gid:
+        system.keep_owner(fd, file)
+    if os.fstat(fd).st_gid != file.st_gid:
         with ignoring(OSError):
-            system.give_to_group(fd, log.st_gid)
-    mode = permissions(log)
-    system.set_mode(fd, mode if os.fstat(fd).st_gid == log.st_gid else mode & ~0o070)
+            system.give_to_group(fd, file.st_gid)
+    mode = permissions(file)
+    system.set_mode(fd, mode if os.fstat(fd).st_gid == file.st_gid else mode & ~0o070)
 
 
-def permissions(log: os.stat_result) -> int:
+def permissions(file: os.stat_result) -> int:
     """The mode of a file beside a log: to read and write for those who may do both to the log.
 
     Who may only read the log could lock the file, and so hold writers up; who may only write to it could read records.
     """
-    both = log.st_mode & log.st_mode >> 1 & 0o222
+    both = file.st_mode & file.st_mode >> 1 & 0o222
     return both | both << 1 | 0o600

@@ -95,6 +95,11 @@ def add_name(error: OSError, name: Any, always: bool = False) -> None:
             del error.filename2
 
 
+def add_note(error: BaseException, text: str) -> None:
+    """BaseException.add_note, which there is from Python 3.11 on."""
+    vars(error)["__notes__"] = [*getattr(error, "__notes__", []), text]
+
+
 class reading:
     """A system call that reads memory of a caller's. Where that has lost its file, the error names it, not ours."""
 

@@ -43,13 +43,13 @@ def grow(fd: int, new_size: int, body: Body = lambda lengthen: None) -> None:
     if new_size <= size:
         body(_nothing)
         return
-    _check_room(fd, size, new_size)
+    check_room(fd, size, new_size)
     try:
         system.allocate(fd, size, new_size)  # where that can't be had, moving the end does it
         if not NATIVE:  # the mmap module maps nothing beyond the end
-            _lengthen(fd, new_size)
-        body(lambda: _lengthen(fd, new_size))
-        _lengthen(fd, new_size)
+            lengthen(fd, new_size)
+        body(lambda: lengthen(fd, new_size))
+        lengthen(fd, new_size)
     except BaseException:
         take_back(fd, size, size)  # the blocks behind the end
         raise
@@ -57,7 +57,7 @@ def grow(fd: int, new_size: int, body: Body = lambda lengthen: None) -> None:
 
 def empty(fd: int, new_size: int, body: Body) -> None:
     """Empties a file and makes it `new_size` bytes long: `grow`, with what can be found out before it is emptied."""
-    _check_room(fd, 0, new_size)
+    check_room(fd, 0, new_size)
     if NATIVE:
         body(_nothing)
         system.truncate(fd, 0)
@@ -71,7 +71,7 @@ def _nothing() -> None:
     """What moves the end of a file that is long enough."""
 
 
-def _lengthen(fd: int, new_size: int) -> None:
+def lengthen(fd: int, new_size: int) -> None:
     """Moves the end, unless others have moved it as far meanwhile."""
     size = os.fstat(fd).st_size
     if size >= new_size or system.lengthen(fd, size, new_size):
@@ -85,7 +85,7 @@ def _lengthen(fd: int, new_size: int) -> None:
         raise
 
 
-def _check_room(fd: int, size: int, new_size: int) -> None:
+def check_room(fd: int, size: int, new_size: int) -> None:
     """OSError where a file can't become so large: a try would fill the disk before it fails."""
     if sys.platform == "win32":
         return

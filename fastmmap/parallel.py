@@ -61,13 +61,13 @@ def number_of_ranges(size: int, parts: int) -> int:
     return max(min(operator.index(parts), size), 1)
 
 
-def blocks(start: int, end: int) -> list[tuple[int, int]]:
-    """[start, end) in blocks."""
-    return ranges(start, end, _number(start, end))
+def blocks(start: int, end: int, block: int | None = None) -> list[tuple[int, int]]:
+    """[start, end) in blocks of about so many bytes; of BLOCK, if that isn't said."""
+    return ranges(start, end, _number(start, end, block or BLOCK))
 
 
-def _number(start: int, end: int) -> int:
-    return max(1, -(-(end - start) // BLOCK))
+def _number(start: int, end: int, block: int) -> int:
+    return max(1, -(-(end - start) // block))
 
 
 class Seams(Sequence[tuple[int, int]]):
@@ -81,12 +81,13 @@ class Seams(Sequence[tuple[int, int]]):
     """
 
     def __init__(
-        self, rfind: Callable[..., int], buffer: Any, needle: bytes, start: int, end: int, ignorecase: bool = False
+        self, rfind: Callable[..., int], buffer: Any, needle: bytes, start: int, end: int, block: int | None = None
     ) -> None:
-        self._find_last = functools.partial(rfind, ignorecase=ignorecase, threads=1)
+        self._find_last = functools.partial(rfind, threads=1)
         self._buffer, self._needle = buffer, needle
         self._start, self._end = start, end
-        self._blocks = _number(start, end)
+        self._far = (block or BLOCK) // 2
+        self._blocks = _number(start, end, block or BLOCK)
         self._bounds: dict[int, int | None] = {0: start, self._blocks: end}
 
     def __len__(self) -> int:
@@ -124,7 +125,7 @@ class Seams(Sequence[tuple[int, int]]):
             if across < 0:
                 return high
             high = across + len(self._needle)
-            if high - bound > BLOCK // 2:
+            if high - bound > self._far:
                 break
         return None
 
@@ -204,7 +205,7 @@ def _is_found(offset: int) -> bool:
 
 def count(kernel: Any, hay: Haystack, needle: bytes, overlapping: bool, ignorecase: bool, threads: int) -> int:
     """How many matches there are."""
-    seams = Seams(kernel.rfind, hay.buffer, needle, hay.start, hay.end, ignorecase)
+    seams = Seams(functools.partial(kernel.rfind, ignorecase=ignorecase), hay.buffer, needle, hay.start, hay.end)
 
     def work(view: Any, block: int) -> int:
         low, high = seams.within(view, block)
@@ -216,7 +217,7 @@ def count(kernel: Any, hay: Haystack, needle: bytes, overlapping: bool, ignoreca
 
 def find_all(kernel: Any, hay: Haystack, needle: bytes, overlapping: bool, ignorecase: bool, threads: int) -> Offsets:
     """The offsets of all matches, or of the first ones: those are looked for by the calling thread alone."""
-    seams = Seams(kernel.rfind, hay.buffer, needle, hay.start, hay.end, ignorecase)
+    seams = Seams(functools.partial(kernel.rfind, ignorecase=ignorecase), hay.buffer, needle, hay.start, hay.end)
     find_into = functools.partial(kernel.find_into, overlapping=overlapping, ignorecase=ignorecase)
     collector = _BlockCollector(find_into, needle, 1 if overlapping else len(needle), seams)
     if hay.most is None:

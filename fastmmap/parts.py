@@ -134,8 +134,8 @@ class Search:
 class ManySeams:
     """Bounds of blocks across which no match lies, overlapping ones included: see parallel.Seams."""
 
-    def __init__(self, search: Search) -> None:
-        self._search, self._blocks = search, blocks(search.start, search.until)
+    def __init__(self, search: Search, block: int | None = None) -> None:
+        self._search, self._blocks = search, blocks(search.start, search.until, block)
         self._bounds: dict[int, int | None] = {0: search.start, len(self._blocks): search.until}
 
     def numbers(self) -> list[tuple[int]]:

@@ -7,6 +7,7 @@ the speed and less, but a truncated file is a MappedFileError still.
 from __future__ import annotations
 
 import operator
+from functools import partial
 
 from . import _imports
 from ._guarded import read  # type: ignore[import-not-found]
@@ -45,7 +46,7 @@ class Sheltered:
 
     def iter_find(self, buffer: Any, needle: bytes, start: int, end: int, **options: Any) -> Iterator[int]:
         """The offsets of the matches, a block at a time."""
-        for low, high in Seams(self.rfind, buffer, needle, start, end, options["ignorecase"]):
+        for low, high in Seams(partial(self.rfind, ignorecase=options["ignorecase"]), buffer, needle, start, end):
             for found in self._kernel.iter_find(read(buffer, low, high), needle, **options):
                 yield found + low
 

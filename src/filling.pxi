@@ -29,6 +29,11 @@ cdef class Filling:
         """How many replacements have been read."""
         return self.job.replaced
 
+    @property
+    def consumed(self):
+        """How far the buffer is read: what was read so far is made of the bytes before this offset."""
+        return self.job.copied
+
     def readinto(self, block):
         """Fills `block` from its start. Returns how many bytes it filled: 0 at the end, else at least one.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..logs.recovering import recover
+from ..recovering import recover
 from .files import on_each_file, prefix
 from .options import plain
 from .status import ERROR, FOUND

@@ -6,7 +6,8 @@ import argparse
 import os
 from typing import Any
 
-from ..editing.edit import plan_replace, replace_file
+from ..editing.edit import replace_file
+from ..editing.planning import plan_replace
 from .files import on_each_file, prefix
 from .options import Parser, literal, plain, whole
 from .output import out

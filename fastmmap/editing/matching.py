@@ -10,7 +10,7 @@ from .. import _imports
 from .._backend import chosen
 from ..many import verbs_of
 from ..pairs import Pairs
-from ..parallel import Seams
+from ..parallel import ROOM, Seams
 from ..parts import ManySeams, Search
 from ..reference.arguments import END
 
@@ -23,8 +23,16 @@ class Matching(Protocol):
     """What is asked of either. Numbers of pairs are those of the mapping that was given; one alone is number 0."""
 
     @property
+    def all_pairs(self) -> list[tuple[bytes, bytes]]:
+        """What is replaced by what, in the order of the mapping."""
+
+    @property
     def changes(self) -> bool:
         """Whether any match is replaced by something else."""
+
+    @property
+    def keeps_lengths(self) -> bool:
+        """Whether each replacement is as long as what it replaces."""
 
     @property
     def longest_new(self) -> int:
@@ -41,17 +49,26 @@ class Matching(Protocol):
     ) -> list[int]:
         """How many matches each pair has from a match on: among the first `most`, if that isn't negative."""
 
-    def seams(self, source: MappedFile, start: int) -> Seams | ManySeams:
-        """Blocks from a match on, across whose bounds no match lies."""
+    def seams(self, source: MappedFile, start: int, block: int) -> Seams | ManySeams:
+        """Blocks from a place on, of about so many bytes, across whose bounds no match lies."""
 
-    def count_block(self, view: Any, start: int, end: int) -> list[int]:
+    def count_block(self, view: Any, start: int, end: int, most: int) -> list[int]:
         """`count` for such a block, by the calling thread alone."""
 
     def grown(self, counts: list[int]) -> int:
         """By how many bytes so many replacements make a file longer."""
 
+    def peak(self, view: Any, span: tuple[int, int], counts: list[int], most: int) -> int:
+        """By how many bytes at most the first of a block's replacements make it longer, however many those are."""
+
     def matches(self, source: MappedFile) -> Iterator[tuple[int, int]]:
         """Where matches are, and which pair's."""
+
+    def found(self, view: Any, start: int, end: int, most: int) -> Iterator[tuple[Any, Any]]:
+        """The first matches in a block: arrays of their offsets and of their pairs' numbers; None where there is one.
+
+        The arrays are overwritten by the next ones.
+        """
 
     def substitution(self, view: Any, start: int, end: int, most: int) -> Any:
         """The bytes of a part with the first `most` matches replaced."""
@@ -65,8 +82,16 @@ class OnePair:
     new: bytes
 
     @property
+    def all_pairs(self) -> list[tuple[bytes, bytes]]:
+        return [(self.old, self.new)]
+
+    @property
     def changes(self) -> bool:
         return self.old != self.new
+
+    @property
+    def keeps_lengths(self) -> bool:
+        return len(self.old) == len(self.new)
 
     @property
     def longest_new(self) -> int:
@@ -84,14 +109,29 @@ class OnePair:
         number = source.count(self.old, start, threads=threads, progress=progress)
         return [number if most < 0 else min(most, number)]
 
-    def seams(self, source: MappedFile, start: int) -> Seams:
-        return Seams(chosen.rfind, source, self.old, start, len(source))
+    def seams(self, source: MappedFile, start: int, block: int) -> Seams:
+        return Seams(chosen.rfind, source, self.old, start, len(source), block)
 
-    def count_block(self, view: Any, start: int, end: int) -> list[int]:
-        return [chosen.count(view, self.old, start, end, threads=1)]
+    def count_block(self, view: Any, start: int, end: int, most: int) -> list[int]:
+        number = chosen.count(view, self.old, start, end, threads=1)
+        return [number if most < 0 else min(most, number)]
 
     def grown(self, counts: list[int]) -> int:
         return counts[0] * (len(self.new) - len(self.old))
+
+    def peak(self, view: Any, span: tuple[int, int], counts: list[int], most: int) -> int:
+        return max(self.grown(counts), 0)
+
+    def found(self, view: Any, start: int, end: int, most: int) -> Iterator[tuple[Any, Any]]:
+        offsets = _imports.load("numpy").empty(ROOM, dtype="int64")
+        number = ROOM
+        while most and number == ROOM:
+            number = chosen.find_into(offsets, view, self.old, start, end)
+            taken = min(number, most)
+            if taken:
+                yield offsets[:taken], None
+                start = int(offsets[taken - 1]) + len(self.old)
+            most -= taken
 
     def matches(self, source: MappedFile) -> Iterator[tuple[int, int]]:
         return ((offset, 0) for offset in chosen.iter_find(source, self.old))
@@ -107,8 +147,16 @@ class ManyPairs:
     pairs: Pairs
 
     @property
+    def all_pairs(self) -> list[tuple[bytes, bytes]]:
+        return list(zip(self.pairs.needles, self.pairs.news, strict=True))
+
+    @property
+    def keeps_lengths(self) -> bool:
+        return not any(self._growths())
+
+    @property
     def changes(self) -> bool:
-        return any(old != new for old, new in zip(self.pairs.needles, self.pairs.news, strict=True))
+        return any(old != new for old, new in self.all_pairs)
 
     @property
     def longest_new(self) -> int:
@@ -128,16 +176,47 @@ class ManyPairs:
             return counts.tolist()  # type: ignore[no-any-return]
         return self._count(source, (start, len(source), len(source)), most)
 
-    def seams(self, source: MappedFile, start: int) -> ManySeams:
+    def seams(self, source: MappedFile, start: int, block: int) -> ManySeams:
         search = Search(self._kernel, source, self._prepared.prepared, (start, END), False, None)
-        return ManySeams(search)
+        return ManySeams(search, block)
 
-    def count_block(self, view: Any, start: int, end: int) -> list[int]:
-        return self._count(view, (start, end, end), END)
+    def count_block(self, view: Any, start: int, end: int, most: int) -> list[int]:
+        return self._count(view, (start, end, end), END if most < 0 else most)
 
     def grown(self, counts: list[int]) -> int:
-        lengths = zip(self.pairs.needles, self.pairs.news, strict=True)
-        return sum(number * (len(new) - len(old)) for number, (old, new) in zip(counts, lengths, strict=True) if number)
+        return sum(number * growth for number, growth in zip(counts, self._growths(), strict=True))
+
+    def peak(self, view: Any, span: tuple[int, int], counts: list[int], most: int) -> int:
+        growths = self._growths()
+        present = [growth for number, growth in zip(counts, growths, strict=True) if number]
+        if min(present, default=0) >= 0 or max(present) <= 0:
+            return max(self.grown(counts), 0)
+        numpy = _imports.load("numpy")
+        each = numpy.array(growths, dtype=numpy.int64)
+        grown = peak = 0
+        for _, which in self.found(view, *span, sum(counts)):
+            reached = each[which].cumsum() + grown
+            grown, peak = int(reached[-1]), max(peak, int(reached.max()))
+        return peak
+
+    def found(self, view: Any, start: int, end: int, most: int) -> Iterator[tuple[Any, Any]]:
+        numpy = _imports.load("numpy")
+        offsets, which = numpy.empty(ROOM, dtype=numpy.int64), numpy.empty(ROOM, dtype=numpy.int32)
+        scan = self._kernel.scan(view, self._prepared.prepared, (start, end, end), False)
+        try:
+            number = ROOM
+            while most and number == ROOM:
+                number = scan.find_into(offsets, which)
+                taken = min(number, most)
+                most -= taken
+                if taken:
+                    yield offsets[:taken], which[:taken]
+        finally:
+            scan.release()
+
+    def _growths(self) -> list[int]:
+        """By how many bytes each pair's replacement is longer."""
+        return [len(new) - len(old) for old, new in self.all_pairs]
 
     def matches(self, source: MappedFile) -> Iterator[tuple[int, int]]:
         search = Search(self._kernel, source, self._prepared.prepared, (0, END), False, 1)

@@ -7,20 +7,24 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from .. import system
+from ..beside import unfinished_edit
 from ..blame import ours
 from ..descriptors import Open
-from ..errors import naming
+from ..errors import add_note, naming
 from ..mapped import MappedFile
 from ..pairs import Pairs
 from ..parallel import workers
 from ..paths import resolved
+from ..progress import check_progress
 from ..reference.arguments import END, are_pairs, check_old, data_bytes, index_or
 from .matching import Matching, OnePair, matching_of
+from .model import Edit, Options, Original
+from .new_file import is_same
 from .refusing import refuse_backup
-from .rewrite import Edit, Options, Original
 
 if TYPE_CHECKING:
     from ..paths import Path
@@ -63,20 +67,23 @@ def opened(target: str) -> Iterator[Original]:
 
 
 def note(interrupt: KeyboardInterrupt, path: Path, seen: Seen) -> None:
-    """Says what became of a file, as BaseException.add_note does, which there is from Python 3.11 on."""
+    """Says what became of a file."""
     became = "unchanged"
     for path, before in seen:
         became = _became(path, before)
-    text = f"{os.fsdecode(path) if isinstance(path, bytes) else path} is {became}"
-    vars(interrupt)["__notes__"] = [*getattr(interrupt, "__notes__", []), text]
+    add_note(interrupt, f"{os.fsdecode(path) if isinstance(path, bytes) else path} is {became}")
 
 
 def _became(path: str, before: os.stat_result) -> str:
     """What became of a file. It is asked, because an interrupt may come right behind the call that replaced it."""
     try:
         now = os.stat(path)
+        journal = unfinished_edit(path, now, say=lambda text: None)
     except ours(OSError) as error:
         return f"not accessible: {error.strerror}"
+    if journal is not None:
+        journal.close()
+        return "half edited: fastmmap.recover, or the same edit again, goes on"
     if not os.path.samestat(now, before):
         return "replaced"
     if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
@@ -84,13 +91,37 @@ def _became(path: str, before: os.stat_result) -> str:
     return "unchanged"
 
 
-def options_of(
-    target: str, durable: bool | None, backup: str | None, threads: int | None, progress: Progress | None, force: bool
-) -> Options:
-    return Options(durable is not False, _backup_path(target, backup), workers(threads), progress, bool(force))
+@dataclass(frozen=True)
+class Asked:
+    """The options of replace_file, as its caller has given them."""
+
+    in_place: bool
+    durable: bool | None
+    backup: str | None
+    journal: Path | None
+    force: bool
+    threads: int | None
+    progress: Progress | None
 
 
-def _backup_path(target: str, backup: str | None) -> str | None:
+def options_of(target: str, asked: Asked) -> Options:
+    """What they mean for a file."""
+    check_progress(asked.progress)
+    if asked.in_place and asked.backup is not None:
+        raise ValueError("an edit in place keeps no backup, because there is one file alone: copy it before")
+    if not asked.in_place and asked.journal is not None:
+        raise ValueError("journal is for in_place=True: a rewrite has none")
+    journal = None
+    if asked.journal is not None:
+        journal = resolved(os.fsdecode(asked.journal))
+        if journal == target:
+            raise ValueError("the journal can't be the file itself")
+    durable = not asked.in_place if asked.durable is None else bool(asked.durable)
+    backup, force = _backup_path(target, asked.backup, bool(asked.force)), bool(asked.force)
+    return Options(bool(asked.in_place), durable, backup, journal, force, workers(asked.threads), asked.progress)
+
+
+def _backup_path(target: str, backup: str | None, force: bool) -> str | None:
     if backup is None:
         return None
     if not isinstance(backup, str):
@@ -98,5 +129,5 @@ def _backup_path(target: str, backup: str | None) -> str | None:
     if not backup or "/" in backup or "\0" in backup:
         raise ValueError(f"backup is added to the file's name, as in '.orig', so it can't be {backup!r}")
     path = target + backup
-    refuse_backup(path)
+    refuse_backup(path, force or is_same(path, target))
     return path

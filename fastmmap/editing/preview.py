@@ -11,7 +11,7 @@ from ..reference.arguments import END
 
 if TYPE_CHECKING:
     from ..mapped import MappedFile
-    from .rewrite import Edit
+    from .model import Edit
 
 # Of a line that is longer, so many bytes are shown before the first match in it, and as many after.
 LONGEST = 1 << 12

@@ -15,7 +15,7 @@ from ..system import attributes
 IMMUTABLE, APPEND_ONLY, MOUNT_POINT = "immutable", "append-only", "a mount point"
 
 # The way out where a rewrite is refused.
-IN_PLACE = "To edit it in place, if old and new have the same length, use fastmmap.open(path, 'r+').replace"
+IN_PLACE = "in_place=True (--in-place) edits the file itself"
 
 # What takes an attribute away.
 _WAY_OUT = {IMMUTABLE: "chattr -i removes that attribute", APPEND_ONLY: "chattr -a removes that attribute"}
@@ -23,14 +23,10 @@ _WAY_OUT = {IMMUTABLE: "chattr -i removes that attribute", APPEND_ONLY: "chattr 
 
 def refuse(path: str, status: os.stat_result, links: int, force: bool) -> None:
     """Raises OSError where a file must not be replaced, or can't be."""
-    if _is_on_read_only_filesystem(path):
-        text = "The filesystem is read-only: mount -o remount,rw makes it writable"
-        raise OSError(errno.EROFS, text, path)
-    found = attributes(path)
+    found = _refuse_both(path)
     if MOUNT_POINT in found:
         text = f"The file is a mount point, which can't be replaced. {IN_PLACE}"
         raise OSError(errno.EBUSY, text, path)
-    _refuse_attributes("The file", found, path)
     folder = os.path.dirname(path)
     _refuse_attributes(f"The folder {folder!r}", attributes(folder), path)
     if links > 1:
@@ -40,8 +36,31 @@ def refuse(path: str, status: os.stat_result, links: int, force: bool) -> None:
         _refuse_read_only(path, status)
 
 
-def refuse_backup(path: str) -> None:
-    """Raises OSError where the old file couldn't be kept under a name."""
+def refuse_in_place(path: str, status: os.stat_result, force: bool) -> None:
+    """Raises OSError where a file must not be written to, or can't be."""
+    _refuse_both(path)
+    if not force:
+        _refuse_read_only(path, status)
+    try:
+        with Open() as file:
+            system.open_into(file, path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
+    except ours(OSError) as error:
+        way = "a rewrite replaces it" if error.errno == errno.ETXTBSY else "chmod u+w allows changes"
+        raise OSError(error.errno, f"The file can't be written to ({error.strerror}): {way}", path) from None
+
+
+def _refuse_both(path: str) -> set[str]:
+    """Raises what both kinds of edit are refused with. Returns what `system.attributes` says of the file."""
+    if _is_on_read_only_filesystem(path):
+        text = "The filesystem is read-only: mount -o remount,rw makes it writable"
+        raise OSError(errno.EROFS, text, path)
+    found = attributes(path)
+    _refuse_attributes("The file", found, path)
+    return found
+
+
+def refuse_backup(path: str, force: bool) -> None:
+    """Raises OSError where the old file couldn't be kept under a name, or would replace an older one without `force`."""
     refuse_name(path, "The backup")
     try:
         status = os.lstat(path)
@@ -60,6 +79,9 @@ def refuse_backup(path: str) -> None:
     if folder.st_mode & stat.S_ISVTX and not _may_replace(status, folder):
         text = f"The older backup is user {status.st_uid}'s, so it can't be replaced in a sticky folder"
         raise PermissionError(errno.EPERM, f"{text}: choose another name", path)
+    if not force:
+        text = "An older backup is there: choose another name, or replace it by force=True (--force)"
+        raise FileExistsError(errno.EEXIST, text, path)
     found = attributes(path)
     if MOUNT_POINT in found:
         raise OSError(errno.EBUSY, "The older backup is a mount point: choose another name", path)

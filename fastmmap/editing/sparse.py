@@ -13,24 +13,25 @@ def has_holes(status: os.stat_result) -> bool:
     return getattr(status, "st_blocks", status.st_size) * 512 < status.st_size
 
 
-def write_data(fd: int, data: Any, offset: int, block: int) -> None:
-    """Writes to a file that has only zeros there what isn't a whole block of them, or what there is of a block."""
+def write_data(fd: int, data: Any, offset: int, block: int, *, clears: bool = False) -> None:
+    """Writes what isn't a whole block of zeros, or what there is of a block.
+
+    For such blocks nothing is done, as in a file that has only zeros there; or they are made a hole, with `clears`.
+    """
     with memoryview(data) as view:
         copy = bytes(view)
         zeros = bytes(len(copy))
-        if copy == zeros:
-            return
-        begun = None  # where data began that has yet to be written
         low = 0
         while low < len(copy):
-            high = min(low + block - (offset + low) % block, len(copy))
-            if copy[low:high] != zeros[: high - low]:
-                begun = low if begun is None else begun
-            elif begun is not None:
+            is_hole, begun = None, low  # of one kind, from here on
+            while low < len(copy):
+                high = min(low + block - (offset + low) % block, len(copy))
+                is_zero = copy[low:high] == zeros[: high - low] and (not clears or high - low == block)
+                if is_hole is None:
+                    is_hole = is_zero
+                elif is_hole != is_zero:
+                    break
+                low = high
+            if not is_hole or (clears and not system.punch(fd, offset + begun, low - begun)):
                 with view[begun:low] as part:
                     system.write_at(fd, part, offset + begun)
-                begun = None
-            low = high
-        if begun is not None:
-            with view[begun:] as part:
-                system.write_at(fd, part, offset + begun)

@@ -13,7 +13,7 @@ from .. import beside, system
 from ..beside import Untrusted, check_trust
 from ..blame import ignoring, ours
 from ..errors import warn
-from ..paths import exists, is_directory, is_taken, resolved
+from ..paths import exists, is_taken, resolved
 from .ending import appenders
 from .header import Header, words_in
 from .layout import DRAINS, HALVES_AT
@@ -23,58 +23,25 @@ from .stage import FileStage
 
 if TYPE_CHECKING:
     from ..descriptors import Held
-    from ..paths import Path
 
     # Whether a stage is to be recovered, by its header and where its log is, if it was found.
     Wanted = Callable[[Header, str | None], bool]
 
 
-def recover(path: Path) -> bool:
-    r"""Takes to a log the records that its dead writers have left in their stages.
-
-    The next Appender of the log does the same. Stages of writers that live are left alone.
-
-    Parameters
-    ----------
-    path : str, bytes or os.PathLike
-        A log, whose stages are in its directory; or a directory, a `stage_dir` for instance, for all stages in it.
-
-    Returns
-    -------
-    bool
-        Whether anything was done.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such log, and no stage of it.
-    OSError
-        The log of a stage with records is gone, or the system fails. That stage keeps its records; others are recovered
-        nevertheless.
-
-    Warns
-    -----
-    RuntimeWarning
-        A stage can't be trusted and is left alone; or it is from before the machine was restarted, of which nothing
-        is known, and is set aside under another name.
-
-    Examples
-    --------
-    >>> import fastmmap
-    >>> with fastmmap.Appender("app.log") as log:
-    ...     log.append("one\n")
-    >>> fastmmap.recover("app.log")
-    False
-    """
-    real = resolved(os.fsdecode(os.fspath(path)))
+def recover_log(real: str) -> bool | None:
+    """Takes to a log the records that its dead writers have left. None where there is no log, and no stage of it."""
+    folder = os.path.dirname(real)
+    own = wanted_by(real)
+    if not is_taken(real) and not any(_is_wanted(stage, own) for stage in stages_in(folder)):
+        return None
     with _saying() as unsaid:
-        if is_directory(real):
-            return _recover_all(real, lambda header, log: True, unsaid)
-        folder = os.path.dirname(real)
-        own = wanted_by(real)
-        if not is_taken(real) and not any(_is_wanted(stage, own) for stage in stages_in(folder)):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return _recover_all(folder, own, unsaid)
+
+
+def recover_stages(folder: str) -> bool:
+    """Recovers all stages in a folder."""
+    with _saying() as unsaid:
+        return _recover_all(folder, lambda header, log: True, unsaid)
 
 
 def adopt(log: Log, folder: str) -> None:

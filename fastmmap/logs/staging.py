@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .. import system
 from .._backend import chosen
 from .._imports import RLock
-from ..beside import Untrusted
+from ..beside import Untrusted, refuse_unfinished_edit
 from ..blame import ignoring, is_ours, ours
 from ..descriptors import Descriptor
 from ..errors import add_name, naming, warn
@@ -105,6 +105,8 @@ class Staging(Stage):
     def _opened(self) -> Log:
         """The log, opened by its path. OSError for what can't be synced but should be, as a pipe can't."""
         log = Log(self._path, create=True)
+        if log.named:
+            refuse_unfinished_edit(log.path, log.status, log.unsaid.append)
         policy = self._durability.policy
         if policy is not None and not log.is_regular:
             try:
@@ -216,7 +218,13 @@ class Staging(Stage):
         lock = Lock(folder, self._log)
         try:
             lock.open()
-            return FileStage.create(lock, self._half, number)
+            stage = FileStage.create(lock, self._half, number)
+            try:  # once more: an edit that begins looks for stages when it has its journal
+                refuse_unfinished_edit(self._log.path, self._log.status, self._log.unsaid.append)
+            except BaseException:
+                stage.remove()
+                raise
+            return stage
         except BaseException:
             lock.remove()
             raise

@@ -124,6 +124,11 @@ class Filling:
         self._closed = False
         self.replaced = 0
 
+    @property
+    def consumed(self) -> int:
+        """How far the buffer is read: what was read so far is made of the bytes before this offset."""
+        return self._copied
+
     def readinto(self, block: Buffer) -> int:
         """Fills `block` from its start. Returns how many bytes it filled: 0 at the end, else at least one.
 

@@ -14,6 +14,7 @@ from .. import _imports
 from ..blame import ours
 from .files import (
     read_at,
+    read_into,
     read_some,
     truncate,
     wait,
@@ -24,7 +25,7 @@ from .files import (
     write_zeros,
 )
 from .machine import ADVICE, advice, allows, cpus, is_scarce, room
-from .metadata import give_to_group, keep_attributes, keep_owner, set_mode
+from .metadata import give_to_group, keep_attributes, keep_owner, mark, mark_of, remove_mark, set_mode
 from .names import link, make_names_durable, open_directory, open_directory_into, open_into, remove, rename
 from .native import native
 from .shared_memory import open_shared, remove_shared
@@ -37,8 +38,9 @@ __all__ = [
     "ADVICE", "acts_as_owner", "advice", "allocate", "allows", "append_some", "attributes", "birth", "boot", "cpus",
     "device_size", "exchange", "give_to_group", "is_local", "is_path_of", "is_scarce",
     "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_durable", "make_names_durable", "mapped_at",
-    "memory_file", "name_file", "native", "open_directory", "open_directory_into", "open_into", "open_shared",
-    "open_unnamed_into", "path_of", "read_at", "read_some", "remove", "remove_shared", "rename", "reserve", "room",
+    "mark", "mark_of", "memory_file", "name_file", "native", "open_directory", "open_directory_into", "open_into",
+    "open_shared", "open_unnamed_into", "path_of", "punch", "read_at", "read_into", "read_some", "remove",
+    "remove_mark", "remove_shared", "rename", "reserve", "room",
     "set_mode", "start_writeback", "truncate", "unlock", "wait", "write_all", "write_at", "write_pieces",
     "write_some", "write_zeros",
 ]  # fmt: skip
@@ -57,6 +59,11 @@ def lengthen(fd: int, size: int, new_size: int) -> bool:
     A file that is longer by then stays so: another process may have appended to it.
     """
     return native.fallocate(fd, size, new_size - size, False)
+
+
+def punch(fd: int, offset: int, length: int) -> bool:
+    """Makes bytes of a file zeros, without blocks where whole ones are. False where that isn't supported."""
+    return native.punch(fd, offset, length)
 
 
 def reserve(fd: int, folder: str, size: int, written: int | None = None) -> None:

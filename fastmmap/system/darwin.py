@@ -20,6 +20,7 @@ from .generic import (
     mapped_at,
     name_file,
     open_unnamed_into,
+    punch,
     quota,
     start_writeback,
     unlock,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REFUSED", "acts_as_owner", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate", "is_local",
-    "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "path_of", "quota",
+    "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "path_of", "punch", "quota",
     "start_writeback", "unlock",
 ]  # fmt: skip
 

@@ -74,6 +74,19 @@ def read_at(fd: int, size: int, offset: int) -> bytes:
     return b"".join(blocks)
 
 
+def read_into(fd: int, block: Any, offset: int) -> int:
+    """preadv(2) until all of a block is read, or the file ends. Returns how many bytes that were."""
+    filled = 0
+    with memoryview(block) as view:
+        while filled < len(view):
+            with view[filled:] as rest:
+                read = os.preadv(fd, [rest], offset + filled)
+            if read == 0:
+                break
+            filled += read
+    return filled
+
+
 def read_some(fd: int, size: int) -> bytes:
     """read(2), which waits for what a descriptor that doesn't block has yet to get."""
     while True:

@@ -26,6 +26,10 @@ def fallocate(fd: int, offset: int, length: int, keeps_size: bool) -> bool:
     return False
 
 
+def punch(fd: int, offset: int, length: int) -> bool:
+    return False
+
+
 def start_writeback(fd: int, offset: int, length: int) -> None:
     pass
 

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REFUSED", "acts_as_owner", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate", "is_local",
-    "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "path_of", "quota",
+    "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "path_of", "punch", "quota",
     "start_writeback", "unlock",
 ]  # fmt: skip
 
-_KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
+_KEEP_SIZE, _PUNCH_HOLE = 1, 2  # FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
 _WRITEBACK = 2  # SYNC_FILE_RANGE_WRITE
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 _EMPTY_PATH, _NOFOLLOW, _BIRTH = 0x1000, 0x100, 0x800  # AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, STATX_BTIME
@@ -75,6 +75,14 @@ def _function(name: str) -> Any:
 
 def fallocate(fd: int, offset: int, length: int, keeps_size: bool) -> bool:
     """fallocate(2), False where it isn't supported. Not posix_fallocate: glibc's imitation of it rewrites the file."""
+    return _fallocate(fd, offset, length, _KEEP_SIZE if keeps_size else 0)
+
+
+def punch(fd: int, offset: int, length: int) -> bool:
+    return _fallocate(fd, offset, length, _KEEP_SIZE | _PUNCH_HOLE)
+
+
+def _fallocate(fd: int, offset: int, length: int, mode: int) -> bool:
     call = _function("fallocate")
     if call is None:
         return False
@@ -82,7 +90,7 @@ def fallocate(fd: int, offset: int, length: int, keeps_size: bool) -> bool:
     call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     number = errno.EINTR
     while number == errno.EINTR:
-        if call(fd, _KEEP_SIZE if keeps_size else 0, offset, length) == 0:
+        if call(fd, mode, offset, length) == 0:
             return True
         number = ctypes.get_errno()
     if number in REFUSED:

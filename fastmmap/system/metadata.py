@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 
-from ..blame import ours
+from ..blame import ignoring, ours
+
+# What says that a file can't be given an extended attribute.
+_NO_MARK = (errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOSPC, errno.EDQUOT, errno.E2BIG, errno.ERANGE, errno.EPERM)
 
 
 def keep_owner(fd: int, before: os.stat_result) -> None:
@@ -31,6 +34,31 @@ def keep_attributes(fd: int, source: int, before: os.stat_result) -> None:
         value = os.getxattr(source, name)
         if name not in _attributes(fd) or os.getxattr(fd, name) != value:
             os.setxattr(fd, name, value)
+
+
+def mark(fd: int, name: str, value: bytes) -> bool:
+    """Gives a file an extended attribute of the user's. False where the filesystem keeps none, or has no room for it."""
+    try:
+        os.setxattr(fd, f"user.{name}", value)
+    except ours(OSError, AttributeError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_MARK:
+            raise
+        return False
+    return True
+
+
+def mark_of(file: int | str, name: str) -> bytes | None:
+    """What `mark` has given a file, by its descriptor or path; None where it has none."""
+    try:
+        return os.getxattr(file, f"user.{name}")
+    except ours(OSError, AttributeError):
+        return None
+
+
+def remove_mark(fd: int, name: str) -> None:
+    """Takes it away, if it is there."""
+    with ignoring(OSError, AttributeError):
+        os.removexattr(fd, f"user.{name}")
 
 
 def _attributes(fd: int) -> list[str]:

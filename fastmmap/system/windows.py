@@ -20,13 +20,14 @@ from .generic import (
     name_file,
     open_unnamed_into,
     path_of,
+    punch,
     quota,
     start_writeback,
 )
 
 __all__ = [
     "REFUSED", "acts_as_owner", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate", "is_local",
-    "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "path_of", "quota",
+    "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "path_of", "punch", "quota",
     "start_writeback", "unlock",
 ]  # fmt: skip
 

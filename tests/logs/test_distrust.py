@@ -83,7 +83,7 @@ def test_a_stage_of_another_group(tmp_path):
     stage = stage_file(path)
     assert stat.S_IMODE(stage.stat().st_mode) == 0o660
     os.chown(stage, 0, 4321)
-    ignored(path, "users who may not write to the log may write to it")
+    ignored(path, "users who may not write to the file may write to it")
 
 
 def test_a_stage_of_another_version(tmp_path):
