@@ -87,7 +87,7 @@ def _open(path: str, mode: int | None = None) -> int:
 
 
 def check_trust(fd: int, path: str, file: os.stat_result) -> None:
-    """Raises Untrusted unless a file of ours is as private as the one that it is for, and belongs to its owner or to us.
+    """Raises Untrusted unless a file of ours is as private as the one it is for, and belongs to its owner or to us.
 
     Otherwise somebody who may not write to that file could have us do so.
     """
@@ -115,10 +115,12 @@ def unfinished_edit(path: str, status: os.stat_result, say: Callable[[str], None
         try:
             file = adopt(name)
             check_trust(file.fd, name, status)
-        except ours(FileNotFoundError, NotADirectoryError):
-            continue
         except ours(Untrusted) as error:
             say(str(error.strerror))
+            continue
+        except ours(OSError) as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+                raise
             continue
         file.names = name
         return file
@@ -130,12 +132,12 @@ def refuse_unfinished_edit(path: str, status: os.stat_result, say: Callable[[str
     journal = unfinished_edit(path, status, say)
     if journal is not None:
         journal.close()
-        text = f"An edit in place of the file isn't finished (journal {os.path.basename(journal.names)}). If it was killed,"
-        raise OSError(errno.EBUSY, f"{text} fastmmap.recover (fastmmap recover) finishes it", path)
+        text = f"An edit in place of the file isn't finished (journal {os.path.basename(journal.names)})"
+        raise OSError(errno.EBUSY, f"{text}. If it was killed, fastmmap.recover (fastmmap recover) finishes it", path)
 
 
 def adapt(fd: int, file: os.stat_result) -> None:
-    """Gives a file of ours the owner and group of the one it is for, where we may, and to those who may use that rights."""
+    """Gives a file of ours the owner and group of the one it is for, where we may, and its users rights."""
     with ignoring(OSError):
         system.keep_owner(fd, file)
     if os.fstat(fd).st_gid != file.st_gid:

@@ -52,7 +52,7 @@ def main() -> None:
         path.write_bytes(TEXT[0])
         state = 0
         for _ in range(kills):
-            how = rng.choice(({"durable": False}, {"durable": False, "backup": "~"}, {"threads": 2}))
+            how = rng.choice(({"durable": False}, {"durable": False, "backup": "~", "force": True}, {"threads": 2}))
             child = os.fork()
             if child == 0:
                 edit_for_ever(path, state, how, told)

@@ -46,7 +46,7 @@ from thread_forks import forks, forks_of_others, forks_of_progress, nested
 import fastmmap
 from fastmmap import _imports, many, pairs, parallel, parts
 from fastmmap.editing import edit as editing
-from fastmmap.editing import matching, rewrite
+from fastmmap.editing import matching, rewrite, survey, writing
 
 # --- interrupts ---
 
@@ -54,7 +54,9 @@ from fastmmap.editing import matching, rewrite
 class Tracer:
     """Raises an error at a line of ours, counted from where it begins to trace."""
 
-    FILES = frozenset(module.__file__ for module in (parallel, many, parts, pairs, matching, rewrite, editing))
+    FILES = frozenset(
+        module.__file__ for module in (parallel, many, parts, pairs, matching, rewrite, survey, writing, editing)
+    )
 
     def __init__(self, error: BaseException, line: int) -> None:
         self.error, self.left = error, line

@@ -1,4 +1,4 @@
-"""Edits of files: old or new, never a mix."""
+"""Edits of files: by a new one, old or new, never a mix; or in place, finished whatever comes in between."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Replacement:
         How many bytes the file had, and has now.
     strategy : str
         "none": the file wasn't touched, because nothing matched or `old` and `new` are the same. "rewrite": a new file
-        took its place.
+        took its place. "in_place": it was edited itself.
     seconds : float
         How long it took.
 
@@ -85,6 +85,10 @@ def replace_file(
     match the file isn't touched. Matches are taken from left to right and don't overlap, as in bytes.replace; those of
     several pairs are what find_each finds. What has been replaced isn't searched again.
 
+    With in_place=True the file itself is edited, without a second copy: its inode, owner and links stay, and the disk
+    needs room for what it grows by and a journal of at most 16 MiB. Meanwhile the file is a mix. When the call is
+    killed, fails or is interrupted, the same call, the next replace_file, or `recover` goes on where it was.
+
     Parameters
     ----------
     path : str, bytes or os.PathLike
@@ -95,19 +99,25 @@ def replace_file(
         What to replace it by. It is left out beside a mapping.
     count : int, default -1
         How many matches are replaced at most, from the start. A negative number: all.
+    in_place : bool, default False
+        Whether the file itself is edited, instead of a new one put in its place.
     durable : bool or None, default None
-        Whether to wait until the disk has the new file. None is True. False is faster: a power loss may leave an empty
-        file then.
+        Whether to wait until the disk has what is written. None is True for a new file, and False in place. Without, a
+        power loss may leave an empty file, or in place one that can't be brought to its end. A kill is harmless always.
     backup : str or None, default None
-        What is added to the file's name for the old file to be kept under, as in ".orig". An older backup is replaced.
-        None keeps none.
+        What is added to the file's name for the old file to be kept under, as in ".orig". An older backup is replaced
+        with `force` alone. None keeps none. In place there is none.
+    journal : str, bytes, os.PathLike or None, default None
+        Where the journal of an edit in place is made, on another disk for instance. None: beside the file.
     force : bool, default False
-        Whether a file that is read-only is edited, too.
+        Whether a file that is read-only is edited, too; an older backup is replaced; and a file is edited in place on a
+        filesystem (network, FUSE, 9p) where that may not survive a kill.
     threads : int or None, default None
         How many threads may work, as for `find`.
     progress : callable or None, default None
         Called as progress(done, total) in the calling thread, with the bytes of the new file that are written and that
-        will be, at most ten times a second and at the end. What it raises ends the edit.
+        will be, or in place with those that are moved and edited, at most ten times a second and at the end. What it
+        raises ends the edit.
 
     Returns
     -------
@@ -119,12 +129,15 @@ def replace_file(
     OSError
         Before the work, with the way out in its words: the file is the log of an Appender that is open, a mount point,
         read-only, or has several hard links, which would come apart; the file or its directory is immutable or
-        append-only; its owner can't be kept; its directory can't be written to; the backup's name is too long; there is
-        too little space. Later: an attribute can't be kept, the file changed meanwhile, or the system reports something
-        else. The file is unchanged and nothing is left beside it, but for one error: when flushing the directory fails,
-        the new file is there, and a power loss may bring back the old.
+        append-only; its owner can't be kept; its directory can't be written to; the backup's name is too long, or that
+        of an older one; there is too little space; somebody else edits it in place; or an edit in place of it was left,
+        and the file has changed since. Later: an attribute can't be kept, the file changed meanwhile, or the system
+        reports something else. The file is unchanged and nothing is left beside it, but for two kinds of error: when
+        flushing the directory fails, the new file is there, and a power loss may bring back the old; and one that comes
+        while a file is edited in place says that it is half edited.
     TypeError, ValueError
-        An argument has the wrong type, `old` is empty, `threads` is below 1, or `backup` can't be part of a name.
+        An argument has the wrong type or doesn't go with the others, `old` is empty, `threads` is below 1, `backup`
+        can't be part of a name, or the pairs of an edit in place have more than 4 MiB.
     KeyboardInterrupt
         After Ctrl-C. A note on it (`__notes__`) says what became of the file.
 
@@ -141,6 +154,8 @@ def replace_file(
     2
     >>> pathlib.Path("notes.txt").read_text()
     'your color, my color\n'
+    >>> fastmmap.replace_file("notes.txt", "color", "colour", in_place=True).strategy
+    'in_place'
     """
     seen: Seen = []  # no call, which an interrupt could come into
     try:
@@ -152,7 +167,9 @@ def replace_file(
         raise
 
 
-def count_matches(source: MappedFile, edit: Edit, first: int, threads: int, progress: Progress | None = None) -> list[int]:
+def count_matches(
+    source: MappedFile, edit: Edit, first: int, threads: int, progress: Progress | None = None
+) -> list[int]:
     """How many matches each pair has, given the first of all."""
     start = len(source) if first < 0 else first
     return edit.matching.count(source, start, edit.most, threads, progress)

@@ -1,15 +1,15 @@
 """Edits a file in place: the same inode, any lengths, without a second copy, finished after a kill.
 
 The matches are counted first, so it is known by how much the file grows at most on the way: the rest is moved up by
-that, then edited from its start on and moved down, so that what is written never overtakes what is read. A journal beside
-the file says how far that is; whoever holds the file's lock (flock) works on it.
+that, then edited from its start on and moved down, so that what is written never overtakes what is read. A journal
+beside the file says how far that is; whoever holds the file's lock (flock) works on it.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from .. import beside, system
@@ -27,8 +27,9 @@ from .refusing import refuse_in_place
 from .rewrite import check_same
 from .survey import survey
 
-# Matches are counted in parts of this many bytes, or of a few thousandth of a large file: there are never many parts.
-PART, MOST_PARTS = 1 << 20, 1 << 12
+# Matches are counted in parts of this many bytes, or of more in a large file: there are a few thousand parts at most.
+# Distances in a part take four bytes in the journal.
+PART, MOST_PARTS, LARGEST_PART = 1 << 20, 1 << 12, 1 << 30
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -43,8 +44,8 @@ def edit_in_place(original: Original, edit: Edit, first: int, options: Options) 
         raise Busy(target)
     try:
         if not options.force and not system.is_local(file.fd):
-            text = "The file is on a filesystem (network, FUSE, 9p or unknown) where an edit in place may not survive a kill"
-            raise OSError(errno.EOPNOTSUPP, f"{text}: force=True (--force) edits it anyway")
+            text = "The file's filesystem (network, FUSE, 9p or unknown) may lose an edit in place when it is killed"
+            raise OSError(errno.EOPNOTSUPP, f"{text}: force=True (--force) edits it anyway", target)
         check_same(os.fstat(file.fd), before, "The file changed before it was edited: edit it again")
         parts = survey(original.data, edit, first, options.threads, block=part_of(before.st_size), peaks=True)
         plan = Plan(
@@ -105,8 +106,8 @@ def _mark(file: Held, plan: Plan, path: str) -> None:
     """Has the file tell where its journal is."""
     if not system.mark(file.fd, beside.MARK, os.fsencode(path)):
         warn(
-            f"{plan.path!r} can't be given an attribute that names its journal: if the edit is killed, recover needs the "
-            f"journal's path, {path!r}"
+            f"{plan.path!r} can't be given an attribute that names its journal: if the edit is killed, recover needs "
+            f"the journal's path, {path!r}"
         )
 
 
@@ -179,7 +180,9 @@ class resumable:
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         if error is None or not self._journal.is_there():
             return
-        text = f"{self._path!r} is half edited: recover, or the same edit again, goes on (journal {self._journal.path!r})"
+        text = (
+            f"{self._path!r} is half edited: recover, or the same edit again, goes on (journal {self._journal.path!r})"
+        )
         if isinstance(error, OSError) and is_ours(error) and error.strerror is not None:
             error.strerror = f"{error.strerror}. {text}"
         elif not isinstance(error, KeyboardInterrupt):
@@ -212,7 +215,7 @@ def locked(path: str) -> Held | None:
 
 def part_of(size: int) -> int:
     """How large a part of a file is in which matches are counted."""
-    return max(PART, -(-size // MOST_PARTS))
+    return min(max(PART, -(-size // MOST_PARTS)), LARGEST_PART)
 
 
 def peak_of(parts: list[Part]) -> int:

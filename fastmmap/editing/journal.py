@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from .. import beside, system
 from ..blame import ours
-from ..descriptors import Held
+from ..descriptors import Held, Open
 from ..errors import naming
 from .new_file import NewFile
 
@@ -73,7 +73,10 @@ class Kind(enum.IntEnum):
 
 
 class Redo(NamedTuple):
-    """What is to be done again, from an offset on. `widths` are those of a distance and of a pair's number, in bytes."""
+    """What is to be done again, from an offset on.
+
+    widths: of a distance and of a pair's number, in bytes.
+    """
 
     kind: Kind
     at: int
@@ -152,7 +155,7 @@ class Journal:
             try:
                 system.write_zeros(new.fd, 0, size)
                 break
-            except OSError as error:
+            except ours(OSError) as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT) or room // 4 < max(SMALLEST_ROOM, longest):
                     raise
                 system.truncate(new.fd, 0)
@@ -223,7 +226,7 @@ class Journal:
         """Whether its name is that of this journal."""
         try:
             return os.path.samestat(os.lstat(self.path), os.fstat(self._file.fd))
-        except FileNotFoundError:
+        except ours(FileNotFoundError):
             return False
 
     def __enter__(self) -> Journal:
@@ -237,16 +240,17 @@ class Journal:
 def is_journal(path: str) -> bool:
     """Whether a file begins as journals do."""
     try:
-        with open(path, "rb") as file:
-            return file.read(len(_MAGIC)) == _MAGIC
+        with Open() as file:
+            system.open_into(file, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
+            return system.read_at(file.fd, len(_MAGIC), 0) == _MAGIC
     except ours(OSError):
         return False
 
 
 def damaged(path: str, why: str) -> OSError:
     """The error for a journal that can't be used: nothing is touched."""
-    text = f"The journal {path!r} is damaged: {why}. The file may be half edited: bring back a copy of it, and remove the journal"
-    return OSError(errno.EUCLEAN, text, path)
+    text = f"The journal {path!r} is damaged: {why}. The file may be half edited: bring back a copy of it, and remove"
+    return OSError(errno.EUCLEAN, f"{text} the journal", path)
 
 
 def _slot_size(room: int) -> int:
@@ -261,7 +265,9 @@ def _slots_at(plan: Plan, room: int) -> int:
 def _plan_in(path: str, body: bytes) -> tuple[Plan, int]:
     version, *fields, durable, room, path_length, pairs_length = _FIELDS.unpack_from(body)
     if version != _VERSION:
-        raise OSError(errno.EPROTONOSUPPORT, f"The journal is of version {version}, which this fastmmap can't read", path)
+        raise OSError(
+            errno.EPROTONOSUPPORT, f"The journal is of version {version}, which this fastmmap can't read", path
+        )
     at = _FIELDS.size + path_length
     target = os.fsdecode(body[_FIELDS.size : at])
     end, pairs = at + pairs_length, []
@@ -272,7 +278,9 @@ def _plan_in(path: str, body: bytes) -> tuple[Plan, int]:
         at += 8
         pairs.append((body[at : at + old], body[at + old : at + old + new]))
         at += old + new
-    return Plan(*fields, durable, target, tuple(pairs)), room
+    device, inode, birth, mode, old_size, growth, start, most = fields
+    plan = Plan(device, inode, birth, mode, old_size, growth, start, most, durable, target, tuple(pairs))
+    return plan, room
 
 
 def _slot_in(data: bytes) -> tuple[int, State, Redo, tuple[int, int]] | None:

@@ -49,7 +49,7 @@ class Matching(Protocol):
     ) -> list[int]:
         """How many matches each pair has from a match on: among the first `most`, if that isn't negative."""
 
-    def seams(self, source: MappedFile, start: int, block: int) -> Seams | ManySeams:
+    def seams(self, source: MappedFile, start: int, block: int | None) -> Seams | ManySeams:
         """Blocks from a place on, of about so many bytes, across whose bounds no match lies."""
 
     def count_block(self, view: Any, start: int, end: int, most: int) -> list[int]:
@@ -109,7 +109,7 @@ class OnePair:
         number = source.count(self.old, start, threads=threads, progress=progress)
         return [number if most < 0 else min(most, number)]
 
-    def seams(self, source: MappedFile, start: int, block: int) -> Seams:
+    def seams(self, source: MappedFile, start: int, block: int | None) -> Seams:
         return Seams(chosen.rfind, source, self.old, start, len(source), block)
 
     def count_block(self, view: Any, start: int, end: int, most: int) -> list[int]:
@@ -176,7 +176,7 @@ class ManyPairs:
             return counts.tolist()  # type: ignore[no-any-return]
         return self._count(source, (start, len(source), len(source)), most)
 
-    def seams(self, source: MappedFile, start: int, block: int) -> ManySeams:
+    def seams(self, source: MappedFile, start: int, block: int | None) -> ManySeams:
         search = Search(self._kernel, source, self._prepared.prepared, (start, END), False, None)
         return ManySeams(search, block)
 

@@ -1,8 +1,8 @@
 """The steps of an edit in place. After each, and in the midst of each, the journal tells how to go on.
 
 A step whose bytes go where its own source isn't leaves that source whole: the bytes are written, then a slot says so.
-Where they would overwrite what they are made of, a slot has them first. It is written, then the bytes. So a step is done
-again after a kill, from its source or from the slot, and to do it twice is to do it once.
+Where they would overwrite what they are made of, a slot has them first. It is written, then the bytes. So a step is
+done again after a kill, from its source or from the slot, and to do it twice is to do it once.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ class Steps:
         size = os.fstat(self._fd).st_size
         if size not in self.journal.plan.sizes(self.state):
             expected = self.journal.plan.old_size + self.journal.plan.growth
-            text = f"Another process has changed the size of the file while it was edited: from {expected} to {size} bytes"
+            text = (
+                f"Another process has changed the size of the file while it was edited: from {expected} to {size} bytes"
+            )
             raise OSError(errno.EBUSY, text)
 
     def _samples(self, state: State, redo: Redo) -> tuple[int, int]:
@@ -127,10 +129,14 @@ class Steps:
             expected = plan.old_size + plan.growth
             text = f"the file has {size} bytes, and had {expected} when the edit was left"
             if size > expected:
-                text += f". Keep what was added, from byte {expected} on, cut the file there (truncate -s), and try again"
+                text += (
+                    f". Keep what was added, from byte {expected} on, cut the file there (truncate -s), and try again"
+                )
             raise mismatch(self.journal.path, text)
         if size >= plan.old_size + plan.growth and self._samples(self.state, redo) != samples:
-            raise mismatch(self.journal.path, f"its bytes about {self.state.place} or {self.state.position} have changed")
+            raise mismatch(
+                self.journal.path, f"its bytes about {self.state.place} or {self.state.position} have changed"
+            )
         if redo.kind is Kind.BYTES:
             self._check_within(redo.at, redo.length)
             self.write(memoryview(redo.data), redo.at)
@@ -260,12 +266,16 @@ class Steps:
     # --- where it is ---
 
     def patch(self, source: MappedFile, parts: list[Part]) -> None:
-        """Replaces matches by what is as long. The journal has their positions: found again, some may be half replaced."""
+        """Replaces matches by what is as long.
+
+        The journal has their positions: they couldn't be found again where some are half replaced.
+        """
         waiting = deque(part for part in parts if part.number)
         most = self.journal.room // Positions.LONGEST
         while waiting:
             check_wanted()
-            group, left = [], most
+            group: list[Part] = []
+            left = most
             while waiting and waiting[0].number <= left and waiting[0].end - (group or waiting)[0].start <= STEP:
                 left -= waiting[0].number
                 group.append(waiting.popleft())

@@ -109,14 +109,18 @@ class Plan:
 
         Parameters
         ----------
+        in_place : bool, default False
+            Whether the file itself is edited, instead of a new one put in its place.
         durable : bool or None, default None
-            Whether to wait until the disk has the new file. None is True. False is faster: a power loss may leave an
-            empty file then.
+            Whether to wait until the disk has what is written. None is True for a new file, and False in place.
         backup : str or None, default None
             What is added to the file's name for the old file to be kept under, as in ".orig". An older backup is
-            replaced. None keeps none.
+            replaced with `force` alone. None keeps none. In place there is none.
+        journal : str, bytes, os.PathLike or None, default None
+            Where the journal of an edit in place is made. None: beside the file.
         force : bool, default False
-            Whether a file that is read-only is edited, too.
+            Whether a file that is read-only is edited, too, an older backup replaced, and a file edited in place on a
+            filesystem where that may not survive a kill.
         threads : int or None, default None
             How many threads may work, as for `find`.
         progress : callable or None, default None

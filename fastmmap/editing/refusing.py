@@ -15,7 +15,7 @@ from ..system import attributes
 IMMUTABLE, APPEND_ONLY, MOUNT_POINT = "immutable", "append-only", "a mount point"
 
 # The way out where a rewrite is refused.
-IN_PLACE = "in_place=True (--in-place) edits the file itself"
+IN_PLACE = "To edit it in place, whatever the lengths, use in_place=True (--in-place)"
 
 # What takes an attribute away.
 _WAY_OUT = {IMMUTABLE: "chattr -i removes that attribute", APPEND_ONLY: "chattr -a removes that attribute"}
@@ -60,7 +60,7 @@ def _refuse_both(path: str) -> set[str]:
 
 
 def refuse_backup(path: str, force: bool) -> None:
-    """Raises OSError where the old file couldn't be kept under a name, or would replace an older one without `force`."""
+    """Raises OSError where the old file can't be kept under a name, or would replace an older backup unasked."""
     refuse_name(path, "The backup")
     try:
         status = os.lstat(path)

@@ -86,8 +86,6 @@ def _resume(file: Held, path: str, target: Held, options: Options) -> Resumed | 
     return Resumed(plan, count, size)
 
 
-
-
 def recover_edit(path: str) -> bool:
     """`recover` of a file, or of a journal."""
     if is_journal(path):
@@ -128,5 +126,5 @@ def _target_of(plan: Plan, journal: str) -> str:
         with ignoring(OSError):
             if os.lstat(name).st_ino == plan.inode:
                 return name
-    text = f"The file of the journal {journal!r} isn't at {plan.path!r} any more. If it is gone for good, remove the journal"
+    text = f"The file of the journal isn't at {plan.path!r} any more. If it is gone for good, remove the journal"
     raise OSError(errno.ENOENT, text, journal)

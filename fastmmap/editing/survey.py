@@ -18,10 +18,11 @@ def first_match(source: MappedFile, edit: Edit, threads: int) -> int:
 
 
 def survey(
-    source: MappedFile, edit: Edit, start: int, threads: int, *, block: int = parallel.BLOCK, peaks: bool = False
+    source: MappedFile, edit: Edit, start: int, threads: int, *, block: int | None = None, peaks: bool = False
 ) -> list[Part]:
-    """Parts of about `block` bytes from a place on, across whose bounds no match lies. With `peaks` those are counted.
+    """Parts of about `block` bytes from a place on, across whose bounds no match lies.
 
+    block: None is parallel.BLOCK. peaks: whether those are counted, too.
     What is behind the last match that is to be replaced is there, too, in parts without any.
     """
     matching = edit.matching

@@ -37,7 +37,7 @@ def keep_attributes(fd: int, source: int, before: os.stat_result) -> None:
 
 
 def mark(fd: int, name: str, value: bytes) -> bool:
-    """Gives a file an extended attribute of the user's. False where the filesystem keeps none, or has no room for it."""
+    """Gives a file an extended attribute of the user's. False where it can't have any, or has no room for it."""
     try:
         os.setxattr(fd, f"user.{name}", value)
     except ours(OSError, AttributeError) as error:

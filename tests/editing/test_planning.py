@@ -163,10 +163,10 @@ def test_a_backup_is_the_old_file(make, tmp_path):
     inode = path.stat().st_ino
     backup = tmp_path / "file.orig"
     backup.write_bytes(b"an older one")
-    fastmmap.replace_file(path, "cat", "dog", backup=".orig")
+    fastmmap.replace_file(path, "cat", "dog", backup=".orig", force=True)
     assert (path.read_bytes(), backup.read_bytes()) == (b"the dog", b"the cat")
     assert (backup.stat().st_ino, backup.stat().st_mode & 0o777) == (inode, 0o640)
-    fastmmap.replace_file(path, "dog", "ox", backup=".orig")
+    fastmmap.replace_file(path, "dog", "ox", backup=".orig", force=True)
     assert (path.read_bytes(), backup.read_bytes()) == (b"the ox", b"the dog")
     fastmmap.replace_file(path, "absent", "x", backup=".other")
     assert sorted(os.listdir(tmp_path)) == ["file", "file.orig"]
@@ -219,7 +219,7 @@ def test_edits_side_by_side(make, tmp_path):
         "import sys, fastmmap\n"
         "for _ in range(200):\n"
         "    for old, new in (sys.argv[2:4], sys.argv[3:1:-1]):\n"
-        "        try: fastmmap.replace_file(sys.argv[1], old, new, durable=False, backup='~')\n"
+        "        try: fastmmap.replace_file(sys.argv[1], old, new, durable=False, backup='~', force=True)\n"
         "        except OSError as error: assert 'changed while' in str(error), error\n"
     )
     children = [subprocess.Popen([sys.executable, "-c", code, path, *pair]) for pair in (("A", "aa"), ("B", "bb"))]

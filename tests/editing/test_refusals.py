@@ -18,6 +18,7 @@ from support.users import as_somebody, as_user
 import fastmmap
 from fastmmap import system
 from fastmmap.editing import edit, rewrite
+from fastmmap.editing.new_file import NewFile
 
 OLD = b"the cat sat\n"
 
@@ -29,9 +30,9 @@ def no_work(monkeypatch):
     def work(*arguments):
         raise AssertionError("work was done")
 
-    monkeypatch.setattr(edit, "_count", work)
+    monkeypatch.setattr(edit, "count_matches", work)
     monkeypatch.setattr(rewrite, "survey", work)
-    monkeypatch.setattr(rewrite._Beside, "create", work)
+    monkeypatch.setattr(NewFile, "create", work)
 
 
 def refused(path, *words, number, **options):
@@ -121,8 +122,18 @@ def test_an_older_backup_s_attribute(make, change):
     path, backup = make(OLD), make(b"older", "file.orig")
     change("i", backup)
     with pytest.raises(PermissionError, match="older backup is immutable.*chattr.*file.orig"):
-        fastmmap.replace_file(path, "cat", "dog", backup=".orig")
+        fastmmap.replace_file(path, "cat", "dog", backup=".orig", force=True)
     assert (path.read_bytes(), backup.read_bytes()) == (OLD, b"older")
+
+
+def test_an_older_backup_stays(make, tmp_path):
+    """The file under it may be the only true original."""
+    path, backup = make(OLD), make(b"the true original", "file.orig")
+    with pytest.raises(FileExistsError, match=r"older backup.*force=True \(--force\)") as caught:
+        fastmmap.replace_file(path, "cat", "dog", backup=".orig")
+    assert caught.value.filename == str(backup)
+    assert (path.read_bytes(), backup.read_bytes()) == (OLD, b"the true original")
+    assert sorted(os.listdir(tmp_path)) == ["file", "file.orig"]
 
 
 def test_a_read_only_file(make):
@@ -163,7 +174,7 @@ def test_an_older_backup_of_somebody_else_s_in_a_sticky_folder(reachable, mode, 
     os.chown(backup, owner, owner)
     os.chmod(backup, 0o666)
     os.chmod(reachable, mode)
-    said = as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog", backup=".orig"))
+    said = as_user(path, lambda path: fastmmap.replace_file(path, "cat", "dog", backup=".orig", force=True))
     if mode & stat.S_ISVTX and owner != 4321:
         assert f"The older backup is user {owner}'s, so it can't be replaced in a sticky folder: choose" in said
         assert str(backup) in said

@@ -12,7 +12,7 @@ from support.standing_in import as_system
 
 import fastmmap
 from fastmmap import system
-from fastmmap.editing import rewrite, sparse
+from fastmmap.editing import sparse, writing
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_as_bytes_replace(tmp_path, pieces, old, new):
             file.write(piece)
     data = path.read_bytes()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rewrite, "BLOCK", 10_000)
+        patch.setattr(writing, "BLOCK", 10_000)
         fastmmap.replace_file(path, old, new, durable=False)
     assert path.read_bytes() == data.replace(old, new)
 

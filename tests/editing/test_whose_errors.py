@@ -20,7 +20,7 @@ from support.stepping import Steps, untried
 import fastmmap
 from fastmmap import descriptors
 from fastmmap.descriptors import Open
-from fastmmap.editing import rewrite
+from fastmmap.editing.new_file import NewFile
 
 pytestmark = [
     # Of what is interrupted as its with statement begins or ends; forgotten, it is closed.
@@ -37,7 +37,7 @@ PACKAGE = os.path.dirname(fastmmap.__file__)
 CLOSING = {
     descriptors.Descriptor.close.__code__, descriptors.Descriptor.__del__.__code__,
     Open.__del__.__code__, Open.close.__code__,
-    fastmmap.MappedFile.__del__.__code__, fastmmap.Appender.__del__.__code__, rewrite._Beside.__del__.__code__,
+    fastmmap.MappedFile.__del__.__code__, fastmmap.Appender.__del__.__code__, NewFile.__del__.__code__,
 }  # fmt: skip
 
 # Whose functions we call, and some of which take an OSError for an answer.

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "finders": BASE | {"_backend", "parallel", "line_windows", "needles", "patterns"},
     "editing": BASE
     | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "parts", "progress"}
-    | {"logs.recovering"},
+    | {"growing", "logs.recovering"},
     "logs": BASE | {"system", "reference", "beside", "_backend", "mapped"},
 }
 

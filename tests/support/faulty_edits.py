@@ -24,8 +24,8 @@ MOST = 500  # calls that an edit never comes to
 VARIANTS = {
     "plain": {"threads": 1},
     "not durable": {"durable": False, "threads": 1},
-    "with a backup": {"backup": ".orig", "threads": 1},
-    "with a backup by a link": {"backup": ".orig", "threads": 1},
+    "with a backup": {"backup": ".orig", "threads": 1, "force": True},
+    "with a backup by a link": {"backup": ".orig", "threads": 1, "force": True},
     "named from the start": {"threads": 1},
     "two threads": {"threads": 2},
 }
