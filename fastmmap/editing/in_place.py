@@ -178,8 +178,11 @@ class resumable:
         pass
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if error is None or not self._journal.is_there():
+        if error is None:
             return
+        with ignoring(OSError):  # what can't be told is taken to be there
+            if not self._journal.is_there():
+                return
         text = (
             f"{self._path!r} is half edited: recover, or the same edit again, goes on (journal {self._journal.path!r})"
         )

@@ -1,5 +1,5 @@
 /* System calls that fail: preloaded, it lets the k-th call that a test counts fail, once or from then on, or kills the
- * process there, before the call or after it.
+ * process there: before the call, after it, or when a write has written half.
  *
  * Calls count from `arm` to `disarm`, in all threads: those that reach files by name or descriptor. What fails has done
  * nothing. `number` of FAIL_SHORT isn't an errno: the call writes half of what it is given. */
@@ -20,7 +20,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum { ONCE, STICKY, KILL_BEFORE, KILL_AFTER };
+enum { ONCE, STICKY, KILL_BEFORE, KILL_AFTER, KILL_INSIDE };
 enum { FAIL_SHORT = -1, MOST_EINTR = 20 };
 
 static atomic_int armed, calls, failed;
@@ -56,14 +56,16 @@ static void stop(void)
         pause();
 }
 
-/* Whether this call fails. Of half a write or read only calls count that write or read. An endless EINTR would be an
+/* Whether this call fails; 2 where a write is to be the last, when half of it is written. Of half a write or read only calls count that write or read. An endless EINTR would be an
  * endless loop, as it should. */
 static int fails(int has_size)
 {
     if (!atomic_load(&armed) || (number == FAIL_SHORT && !has_size))
         return 0;
     const int call = atomic_fetch_add(&calls, 1);
-    if (mode == KILL_BEFORE && call == at)
+    if (mode == KILL_INSIDE && call == at && has_size)
+        return 2;
+    if ((mode == KILL_BEFORE || mode == KILL_INSIDE) && call == at)
         stop();
     if (mode > STICKY || call < at || (mode == ONCE && call > at))
         return 0;
@@ -100,12 +102,15 @@ static void ended(void)
         static ssize_t(*real) parameters;                                                                           \
         if (real == NULL)                                                                                           \
             *(void **)&real = dlsym(RTLD_NEXT, #name);                                                              \
-        if (fails(1)) {                                                                                              \
-            if (number != FAIL_SHORT)                                                                               \
+        const int failing = fails(1);                                                                               \
+        if (failing) {                                                                                              \
+            if (failing == 1 && number != FAIL_SHORT)                                                               \
                 return -1;                                                                                          \
             size = (size + 1) / 2;                                                                                  \
         }                                                                                                           \
         const ssize_t answer = real arguments;                                                                      \
+        if (failing == 2)                                                                                           \
+            stop();                                                                                                 \
         const int saved = errno;                                                                                    \
         ended();                                                                                                    \
         errno = saved;                                                                                              \
@@ -143,6 +148,26 @@ WRAP_WRITE(write, (int fd, const void *data, size_t size), (fd, data, size))
 WRAP_WRITE(pwrite, (int fd, const void *data, size_t size, off_t offset), (fd, data, size, offset))
 WRAP_WRITE(pwrite64, (int fd, const void *data, size_t size, off64_t offset), (fd, data, size, offset))
 
+/* Half of the first piece. */
+ssize_t preadv(int fd, const struct iovec *pieces, int number_of, off_t offset)
+{
+    static ssize_t (*real)(int, const struct iovec *, int, off_t);
+    struct iovec half = *pieces;
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "preadv");
+    if (fails(1)) {
+        if (number != FAIL_SHORT)
+            return -1;
+        half.iov_len = (half.iov_len + 1) / 2;
+        number_of = 1;
+    }
+    const ssize_t answer = real(fd, number_of == 1 ? &half : pieces, number_of, offset);
+    const int saved = errno;
+    ended();
+    errno = saved;
+    return answer;
+}
+
 WRAP_WRITE(pread, (int fd, void *data, size_t size, off_t offset), (fd, data, size, offset))
 WRAP_WRITE(pread64, (int fd, void *data, size_t size, off64_t offset), (fd, data, size, offset))
 
@@ -153,8 +178,9 @@ ssize_t writev(int fd, const struct iovec *pieces, int number_of)
     struct iovec half;
     if (real == NULL)
         *(void **)&real = dlsym(RTLD_NEXT, "writev");
-    if (fails(1)) {
-        if (number != FAIL_SHORT)
+    const int failing = fails(1);
+    if (failing) {
+        if (failing == 1 && number != FAIL_SHORT)
             return -1;
         while (number_of > 1 && pieces->iov_len == 0)
             pieces++, number_of--;
@@ -164,6 +190,8 @@ ssize_t writev(int fd, const struct iovec *pieces, int number_of)
         number_of = 1;
     }
     const ssize_t answer = real(fd, pieces, number_of);
+    if (failing == 2)
+        stop();
     const int saved = errno;
     ended();
     errno = saved;
@@ -216,5 +244,6 @@ WRAP(int, fsetxattr, (int fd, const char *name, const void *value, size_t size, 
         return answer;                                                                                              \
     }
 
+WRAP(int, fremovexattr, (int fd, const char *name), (fd, name))
 WRAP_MAP(mmap, off_t)
 WRAP_MAP(mmap64, off64_t)

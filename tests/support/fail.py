@@ -6,6 +6,9 @@ import errno
 
 ONCE, STICKY, KILL_BEFORE, KILL_AFTER = MODES = range(4)
 
+# In the midst of a write.
+KILL_INSIDE = 4
+
 # No errno: a write that writes half, or a read that reads half.
 SHORT = -1
 

@@ -1,0 +1,111 @@
+"""Edits in place that are killed, or lose the machine's power, again and again until they are done.
+
+python tools/in_place_kills.py                 a sample
+python tools/in_place_kills.py --long          10,000 kills at steps, 100,000 power losses, 10,000 kills of processes
+
+A kill at a step, and a power loss, are simulated around the real code: tests/support/killed_edits.py. Kills of processes
+are SIGKILL at any time. Each edit must come to the bytes that `re` makes of the old ones, whatever came in between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from support.killed_edits import kill_until_done, replaced
+
+import fastmmap
+
+TEXT = b"the cat sat on the mat, and the other cat sat on the cat\n" * 100_000
+JOBS = [
+    {b"cat": b"leopard"},
+    {b"cat": b"ox"},
+    {b"cat": b"dog"},
+    {b"cat": b""},
+    {b"cat": b"a cat", b"the": b"a", b"sat": b"lay", b"on": b"under"},
+]
+
+
+def simulated(kills: int, rng: random.Random, power: bool) -> str:
+    done = edits = 0
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
+        while done < kills:
+            seed = rng.randrange(1 << 60)
+            try:
+                done += kill_until_done(Path(folder), random.Random(seed), power)
+            except BaseException:
+                print(f"seed of the edit: {seed}", file=sys.stderr)
+                raise
+            edits += 1
+    return f"{done} {'power losses' if power else 'kills at steps'} of {edits} edits"
+
+
+def real(kills: int, rng: random.Random) -> str:
+    """Kills processes at any time."""
+    done = edits = unbegun = 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        while done < kills:
+            pairs, most = rng.choice(JOBS), rng.choice((-1, -1, 170_000))
+            options = {"in_place": True, "count": most, "threads": rng.choice((1, 2)), "durable": rng.random() < 0.02}
+            path.write_bytes(TEXT)
+            want, _ = replaced(TEXT, pairs, most)
+            began = time.perf_counter()
+            fastmmap.replace_file(path, pairs, **options)
+            taken = time.perf_counter() - began
+            path.write_bytes(TEXT)
+            while True:
+                child = os.fork()
+                if child == 0:
+                    if rng.random() < 0.5:
+                        fastmmap.recover(path)
+                    if path.read_bytes() != want:
+                        fastmmap.replace_file(path, pairs, **options)
+                    os._exit(0)
+                time.sleep(rng.random() * (2 * taken + 0.01))
+                os.kill(child, signal.SIGKILL)
+                done += os.waitpid(child, 0)[1] != 0
+                now, journals = path.read_bytes(), [name for name in os.listdir(folder) if name.endswith(".journal")]
+                if not journals and now == want:
+                    break
+                unbegun += not journals
+                if not journals and now != TEXT:
+                    sys.exit("half edited, and no journal")
+                for name in os.listdir(folder):
+                    if name not in ("file", *journals):
+                        os.unlink(Path(folder, name))
+                if rng.random() < 0.3:
+                    fastmmap.recover(path)
+                    if path.read_bytes() not in (want, *(() if journals else (TEXT,))):
+                        sys.exit("recovered to something else")
+                    if journals:
+                        break
+            edits += 1
+    return f"{done} kills of processes ({unbegun} before the first byte) in {edits} edits"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    rng = random.Random(options.seed)
+    print(f"seed {options.seed}")
+    for told in (
+        simulated(10_000 if options.long else 300, rng, False),
+        simulated(100_000 if options.long else 500, rng, True),
+        real(10_000 if options.long else 60, rng),
+    ):
+        print(f"{told}: brought to its end each time", flush=True)
+
+
+if __name__ == "__main__":
+    main()
