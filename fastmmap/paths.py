@@ -84,6 +84,14 @@ def is_taken(path: str) -> bool:
     return _status(path, follow=False) is not None
 
 
+def leads_to(path: str, fd: int) -> bool:
+    """Whether what is at a path is an open file."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except ours(FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def _status(path: str, follow: bool = True) -> os.stat_result | None:
     try:
         return os.stat(path, follow_symlinks=follow)

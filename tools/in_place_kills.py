@@ -1,10 +1,10 @@
 """Edits in place that are killed, or lose the machine's power, again and again until they are done.
 
 python tools/in_place_kills.py                 a sample
-python tools/in_place_kills.py --long          10,000 kills at steps, 100,000 power losses, 10,000 kills of processes
+python tools/in_place_kills.py --long          10,000 kills at steps, 100,000 power losses, 10,000 processes killed
 
-A kill at a step, and a power loss, are simulated around the real code: tests/support/killed_edits.py. Kills of processes
-are SIGKILL at any time. Each edit must come to the bytes that `re` makes of the old ones, whatever came in between.
+Kills at steps, and power losses, are simulated around the real code: tests/support/killed_edits.py. Processes are killed
+at any time, by SIGKILL. Each edit must come to the bytes that `re` makes of the old ones, whatever came in between.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""fastmmap recover: writes what killed writers have left in their stages to the logs."""
+"""fastmmap recover: brings to its end what was killed, edits in place and appends."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .status import ERROR, FOUND
 
 def add(commands: Any) -> None:
     """Its arguments."""
-    parser = commands.add_parser("recover", help="write what killed writers left in their stages to the logs",
+    parser = commands.add_parser("recover", help="bring to its end what was killed: edits in place, and appends",
                                  description="Status 0: nothing is left to recover, whether or not there was "
-                                 "something. Living writers are left alone.")  # fmt: skip
-    parser.add_argument("files", metavar="PATH", nargs="+", type=plain, help="a log, or a directory: all logs with "
-                         "stages in it")  # fmt: skip
+                                 "something. Edits that go on, and living writers, are left alone.")  # fmt: skip
+    parser.add_argument("files", metavar="PATH", nargs="+", type=plain, help="a file that was edited in place, or "
+                        "its journal; a log; or a directory: all with journals or stages in it")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ from ..errors import add_note, warn
 from ..growing import check_room, lengthen, take_back
 from ..logs.recovering import refuse_open_log
 from ..mapped import MappedFile
+from ..paths import leads_to
 from .journal import LARGEST_ROOM, Journal, Phase, Plan, check_pairs
 from .model import Edit, Options, Original, Part
 from .moving import Steps, mismatch
@@ -90,8 +91,7 @@ def _begin(file: Held, plan: Plan, edit: Edit, parts: list[Part], options: Optio
                     system.make_names_durable(directory.fd)
                 # An Appender that opens the file from now on sees the journal.
                 refuse_open_log(target)
-                if not os.path.samestat(os.stat(target), os.fstat(file.fd)):
-                    raise OSError(errno.EBUSY, "Another file has taken the file's place: edit it again")
+                _check_path(file, target, "The file was removed, renamed or replaced by another before it was edited")
                 journal.keep = True
                 with resumable(journal):
                     return go_on(file, steps, options, parts)
@@ -100,6 +100,12 @@ def _begin(file: Held, plan: Plan, edit: Edit, parts: list[Part], options: Optio
                 take_back(file.fd, plan.old_size, plan.old_size)  # the blocks behind the end
                 system.remove_mark(file.fd, beside.MARK)
             raise
+
+
+def _check_path(file: Held, path: str, text: str) -> None:
+    """OSError where a path isn't that of the file any more."""
+    if not leads_to(path, file.fd):
+        raise OSError(errno.EBUSY, text)
 
 
 def _mark(file: Held, plan: Plan, path: str) -> None:
@@ -126,7 +132,7 @@ def go_on(file: Held, steps: Steps, options: Options, parts: list[Part] | None =
         steps.commit(state._replace(phase=Phase.EDIT, position=plan.start + plan.growth, place=plan.start))
     if steps.state.phase is not Phase.CUT:
         with MappedFile(file.fd) as source:
-            source.name = plan.path
+            source.name = steps.path
             if parts is None:
                 rest = Edit(edit.matching, steps.state.left)
                 block = part_of(plan.old_size)
@@ -161,8 +167,7 @@ def _end(file: Held, steps: Steps, options: Options) -> tuple[int, int]:
             system.open_directory_into(directory, os.path.dirname(journal.path))
             system.make_names_durable(directory.fd)
     steps.end()
-    if os.fstat(file.fd).st_nlink == 0:
-        raise OSError(errno.ENOENT, "The file was removed, or replaced by another, while it was edited")
+    _check_path(file, steps.path, "It is edited, but was removed, renamed or replaced by another file meanwhile")
     return replaced, size
 
 

@@ -22,7 +22,7 @@ from ..errors import naming
 from .new_file import NewFile
 
 # What is redone is at most so long, and at least; the journal is as small as it can be where the disk is nearly full.
-LARGEST_ROOM, SMALLEST_ROOM = 1 << 22, 1 << 16
+LARGEST_ROOM, SMALLEST_ROOM = 1 << 22, 1 << 14
 
 # How many bytes old and new of all pairs may have together. With two slots and this, a journal has less than 16 MiB.
 LONGEST_PAIRS = 1 << 22
@@ -148,18 +148,18 @@ class Journal:
     @classmethod
     def create(cls, path: str, new: NewFile, plan: Plan, largest: int) -> Journal:
         """A new journal, complete but for its name. As small as needed where there is little space."""
-        longest = max((len(each) for _, each in plan.pairs), default=0)
-        room = max(min(LARGEST_ROOM, largest), SMALLEST_ROOM, longest)
+        smallest = max(SMALLEST_ROOM, *(len(each) for _, each in plan.pairs))
+        # Half of what is free beside what the file grows by, for the disk may be the same.
+        room = max(min(LARGEST_ROOM, largest, (system.room(new.fd) - plan.growth) // 4), smallest)
         while True:
-            size = _slots_at(plan, room) + 2 * _slot_size(room)
             try:
-                system.write_zeros(new.fd, 0, size)
+                system.write_zeros(new.fd, 0, _slots_at(plan, room) + 2 * _slot_size(room))
                 break
             except ours(OSError) as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or room // 4 < max(SMALLEST_ROOM, longest):
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or room == smallest:
                     raise
                 system.truncate(new.fd, 0)
-                room //= 4
+                room = max(room // 4, smallest)
         system.write_at(new.fd, head_of(plan, room), 0)
         return cls(path, new, plan, room)
 

@@ -44,6 +44,7 @@ class Steps:
     def __init__(self, file: Held, journal: Journal, edit: Edit, threads: int, progress: Progress | None) -> None:
         self.journal, self.edit, self.threads = journal, edit, threads
         self.state = State(Phase.EDIT, 0, 0, -1, 0)
+        self.path = journal.plan.path  # or where the file is now
         self.patches = edit.matching.keeps_lengths
         self.hole = 0  # the length of a block of zeros that is made a hole; 0: none is
         self._file = file  # which a forked child has closed: it must not go on

@@ -13,6 +13,7 @@ from ..descriptors import Held
 from ..errors import naming
 from ..pairs import Pairs
 from ..parallel import workers
+from ..paths import is_taken
 from .in_place import Busy, go_on, locked, resumable
 from .journal import Journal, Plan, is_journal
 from .matching import matching_of
@@ -36,7 +37,8 @@ class Resumed:
 def resume(path: str, options: Options) -> Resumed | None:
     """Brings an edit in place of a file to its end, if one was left. OSError (EBUSY) where somebody is at it."""
     status = os.stat(path)
-    file = _journal_for(path, status, options)
+    with naming(path, always=True):
+        file = _journal_for(path, status, options)
     if file is None:
         return None
     try:
@@ -54,11 +56,13 @@ def resume(path: str, options: Options) -> Resumed | None:
 def _journal_for(path: str, status: os.stat_result, options: Options) -> Held | None:
     """The journal of a file, open: where it is looked for, or where the caller says that one is to be."""
     file = beside.unfinished_edit(path, status)
-    if file is None and options.journal is not None:
-        with ignoring(FileNotFoundError):
-            file = beside.adopt(options.journal)
-            file.names = options.journal
-            beside.check_trust(file.fd, options.journal, status)
+    if file is None and options.journal is not None and is_taken(options.journal):
+        if not is_journal(options.journal):
+            text = "The journal's path is that of another file, which is left alone: choose a free one"
+            raise FileExistsError(errno.EEXIST, text)
+        file = beside.adopt(options.journal)
+        file.names = options.journal
+        beside.check_trust(file.fd, options.journal, status)
     return file
 
 
@@ -81,6 +85,7 @@ def _resume(file: Held, path: str, target: Held, options: Options) -> Resumed | 
     steps = Steps(target, journal, edit, options.threads, options.progress)
     with naming(path, always=True):
         steps.resume()
+        steps.path = path
         with resumable(journal, path):
             count, size = go_on(target, steps, options)
     return Resumed(plan, count, size)

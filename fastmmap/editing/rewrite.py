@@ -48,7 +48,7 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
         with explained(
             f"the new file needs {size} bytes beside the old one. {IN_PLACE}", errno.ENOSPC, errno.EDQUOT, errno.EFBIG
         ):
-            _write(new.fd, original, parts, edit, options)
+            write_new(new.fd, original, parts, edit, options)
         system.keep_attributes(new.fd, original.fd, before)
         if options.durable:
             system.make_durable(new.fd)
@@ -63,7 +63,7 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
     return count, size
 
 
-def _write(new: int, original: Original, parts: list[Part], edit: Edit, options: Options) -> None:
+def write_new(new: int, original: Original, parts: list[Part], edit: Edit, options: Options) -> None:
     """Writes the new file. `progress` is told the bytes that are written, and those that will be."""
     total = sum(part.new_length for part in parts)
     hole = _reserve(new, original, total)
@@ -87,12 +87,12 @@ def _reserve(new: int, original: Original, size: int) -> int:
 
     It is 0 where the old file has no holes, for all blocks are allocated then.
     """
-    folder, before = os.path.dirname(original.path), original.status
+    before = original.status
     if not has_holes(before):
-        system.reserve(new, folder, size)
+        system.reserve(new, size)
         return 0
     # Which blocks there will be isn't known yet: about those of the old file, and what the file grows by.
-    system.reserve(new, folder, size, min(before.st_blocks * 512 + max(size - before.st_size, 0), size))
+    system.reserve(new, size, min(before.st_blocks * 512 + max(size - before.st_size, 0), size))
     return before.st_blksize
 
 

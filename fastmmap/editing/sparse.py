@@ -17,6 +17,7 @@ def write_data(fd: int, data: Any, offset: int, block: int, *, clears: bool = Fa
     """Writes what isn't a whole block of zeros, or what there is of a block.
 
     For such blocks nothing is done, as in a file that has only zeros there; or they are made a hole, with `clears`.
+    What there is of a block of zeros at either end is written then, unless it is there.
     """
     with memoryview(data) as view:
         copy = bytes(view)
@@ -26,7 +27,9 @@ def write_data(fd: int, data: Any, offset: int, block: int, *, clears: bool = Fa
             is_hole, begun = None, low  # of one kind, from here on
             while low < len(copy):
                 high = min(low + block - (offset + low) % block, len(copy))
-                is_zero = copy[low:high] == zeros[: high - low] and (not clears or high - low == block)
+                is_zero = copy[low:high] == zeros[: high - low]
+                if is_zero and clears and high - low < block:
+                    is_zero = system.read_at(fd, high - low, offset + low) == zeros[: high - low]
                 if is_hole is None:
                     is_hole = is_zero
                 elif is_hole != is_zero:

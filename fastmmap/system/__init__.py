@@ -66,7 +66,7 @@ def punch(fd: int, offset: int, length: int) -> bool:
     return native.punch(fd, offset, length)
 
 
-def reserve(fd: int, folder: str, size: int, written: int | None = None) -> None:
+def reserve(fd: int, size: int, written: int | None = None) -> None:
     """Makes a new file `size` bytes long, with blocks for all of them, or raises OSError.
 
     written: how many of them will be, if the others are to be holes. No blocks are allocated then.
@@ -76,7 +76,7 @@ def reserve(fd: int, folder: str, size: int, written: int | None = None) -> None
         size = written
     elif size == 0 or native.fallocate(fd, 0, size, False):
         return
-    if room(folder) < size:
+    if room(fd) < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

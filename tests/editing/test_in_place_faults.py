@@ -1,4 +1,4 @@
-"""Edits in place when something goes wrong: each system call fails or is the last; kills and power losses at any step."""
+"""Edits in place when something goes wrong: each system call fails or is the last; kills, power losses at any step."""
 
 from __future__ import annotations
 

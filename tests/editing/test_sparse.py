@@ -110,6 +110,6 @@ def test_a_disk_that_is_full_in_the_middle(sparse_file, tmp_path, monkeypatch):
 def test_what_is_not_sparse_is_allocated_at_once(make, monkeypatch):
     path, asked = make(b"the cat" * 10_000), []
     real = system.reserve
-    monkeypatch.setattr(system, "reserve", lambda *arguments: (asked.append(arguments[2:]), real(*arguments)))
+    monkeypatch.setattr(system, "reserve", lambda *arguments: (asked.append(arguments[1:]), real(*arguments)))
     fastmmap.replace_file(path, "cat", "dog")
     assert asked == [(70_000,)]

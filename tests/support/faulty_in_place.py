@@ -1,4 +1,4 @@
-"""What test_in_place_faults.py runs in a child process, with fail.c preloaded: an edit in place, each system call failing.
+"""What test_in_place_faults.py runs in a child, with fail.c preloaded: an edit in place with each system call failing.
 
 python faulty_in_place.py FAIL_LIBRARY FOLDER VARIANT ERRNO,... MODE        with tests/ in PYTHONPATH
 
@@ -19,6 +19,7 @@ from fastmmap.editing import in_place, journal, moving, writing
 from support.fail import STICKY
 
 TEXT = b"the cat sat on the mat\n" * 150
+HOLE = bytes(12_000)
 MOST = 2000  # calls that an edit never comes to
 
 # Pairs and options.
@@ -35,7 +36,7 @@ VARIANTS = {
 
 
 def text_of(variant: str) -> bytes:
-    return TEXT + bytes(40_000) + TEXT if variant == "with holes" else TEXT
+    return TEXT[:1150] + HOLE + TEXT[:1150] if variant == "with holes" else TEXT
 
 
 def edited(variant: str) -> bytes:
@@ -74,9 +75,9 @@ def fresh(path: Path, variant: str) -> int:
     for name in os.listdir(path.parent):
         os.unlink(path.parent / name)
     with path.open("wb") as file:
-        for at, piece in enumerate(text_of(variant).split(bytes(40_000))):
-            file.seek(at * (len(TEXT) + 40_000))
+        for piece in text_of(variant).split(HOLE):
             file.write(piece)
+            file.seek(len(HOLE), os.SEEK_CUR)
     return path.stat().st_ino
 
 
@@ -128,6 +129,8 @@ def main() -> None:
     numbers, mode = map(int, sys.argv[4].split(",")), int(sys.argv[5])
     parallel.WORTHWHILE, in_place.PART, writing.BLOCK = 0, 500, 500  # a small file has several parts, and steps
     moving.NEAR, journal.SMALLEST_ROOM, in_place.LARGEST_ROOM = 128, 64, 1000
+    if variant == "with holes":
+        in_place.PART = writing.BLOCK = moving.NEAR = in_place.LARGEST_ROOM = 6000
     fresh(path, variant)
     edit(path, variant)  # what is imported and cached at the first edit isn't what is tested
     lib.refuse_nameless(variant == "named from the start")
