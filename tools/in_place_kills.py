@@ -98,13 +98,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     rng = random.Random(options.seed)
-    print(f"seed {options.seed}")
-    for told in (
-        simulated(10_000 if options.long else 300, rng, False),
-        simulated(100_000 if options.long else 500, rng, True),
-        real(10_000 if options.long else 60, rng),
-    ):
-        print(f"{told}: brought to its end each time", flush=True)
+    print(f"seed {options.seed}", flush=True)
+    long = options.long
+    print(f"{simulated(10_000 if long else 300, rng, False)}: brought to its end each time", flush=True)
+    print(f"{simulated(100_000 if long else 500, rng, True)}: brought to its end each time", flush=True)
+    print(f"{real(10_000 if long else 60, rng)}: brought to its end each time", flush=True)
 
 
 if __name__ == "__main__":

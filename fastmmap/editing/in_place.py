@@ -92,8 +92,8 @@ def _begin(file: Held, plan: Plan, edit: Edit, parts: list[Part], options: Optio
                 # An Appender that opens the file from now on sees the journal.
                 refuse_open_log(target)
                 _check_path(file, target, "The file was removed, renamed or replaced by another before it was edited")
-                journal.keep = True
                 with resumable(journal):
+                    journal.keep = True
                     return go_on(file, steps, options, parts)
         except BaseException:
             if not journal.keep:
@@ -183,7 +183,7 @@ class resumable:
         pass
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if error is None:
+        if error is None or not self._journal.keep:
             return
         with ignoring(OSError):  # what can't be told is taken to be there
             if not self._journal.is_there():

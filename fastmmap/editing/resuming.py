@@ -70,6 +70,7 @@ def _resume(file: Held, path: str, target: Held, options: Options) -> Resumed | 
     """`resume` with the file and its journal open, and the lock held."""
     status = os.fstat(target.fd)
     journal = Journal.read(file)
+    journal.keep = True
     if not journal.is_there():
         return None  # it was brought to its end just now
     plan = journal.plan

@@ -6,8 +6,6 @@ import ast
 import builtins
 import collections
 import errno
-import gc
-import genericpath
 import inspect
 import itertools
 import os
@@ -15,12 +13,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from support.at_lines import CLOSING, PACKAGE, STEPS, descriptors, held
 from support.stepping import Steps, untried
 
 import fastmmap
-from fastmmap import descriptors
-from fastmmap.descriptors import Open
-from fastmmap.editing.new_file import NewFile
 
 pytestmark = [
     # Of what is interrupted as its with statement begins or ends; forgotten, it is closed.
@@ -29,19 +25,6 @@ pytestmark = [
 if fastmmap.kernel == "python":
     # What is raised while a generator of the reference's is thrown away is lost.
     pytestmark += [pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
-
-PACKAGE = os.path.dirname(fastmmap.__file__)
-
-# What of these comes out of a __del__ is lost: Python prints it. A descriptor's close has no point at which Python runs
-# handlers between the two lines that must not come apart.
-CLOSING = {
-    descriptors.Descriptor.close.__code__, descriptors.Descriptor.__del__.__code__,
-    Open.__del__.__code__, Open.close.__code__,
-    fastmmap.MappedFile.__del__.__code__, fastmmap.Appender.__del__.__code__, NewFile.__del__.__code__,
-}  # fmt: skip
-
-# Whose functions we call, and some of which take an OSError for an answer.
-LIBRARY = {function.__code__.co_filename for function in (os.path.join, genericpath.exists)}
 
 # What is caught somewhere in the package, to be explained, retried, or taken for an answer.
 ERRORS = [errno.ENOENT, errno.EACCES, errno.EPERM, errno.EAGAIN, errno.EEXIST, errno.EINTR, errno.EINVAL, errno.ENOSYS]
@@ -58,14 +41,6 @@ def check(error, theirs, number):
     assert error is theirs
     assert (error.errno, error.strerror, error.filename, error.filename2) == (number, "theirs", None, None)
     assert not getattr(error, "__notes__", None)
-
-
-def is_nearby(code):
-    """Whether code is ours, or that of a library of whose errors we take some for answers."""
-    return (code.co_filename.startswith(PACKAGE) or code.co_filename in LIBRARY) and code not in CLOSING
-
-
-STEPS = Steps(is_nearby, ("line", "c_return"))
 
 
 def at_each_line(job, make, tried=None):
@@ -118,16 +93,6 @@ EDITS = {
     "not durable": lambda path: fastmmap.replace_file(path, "cat", "leopard", durable=False, threads=1),
     "a plan": plan,
 }
-
-
-def descriptors():
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-
-
-def held():
-    """How many descriptors there are without those of what nobody holds any more, be it another test's."""
-    gc.collect()
-    return descriptors()
 
 
 def test_at_each_line_of_an_edit(memory_path):
