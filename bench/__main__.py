@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from . import charts, corpora, lines, needles, notes, report, run, together
+from . import charts, corpora, in_place, lines, needles, notes, report, run, together
 from .engines import Engine, engines
 from .measure import WrongAnswer
 
@@ -24,6 +24,7 @@ PARTS = {
     "needles": "many needles, one by one",
     "many": "many needles at once",
     "lines": "lines, records and patterns",
+    "in-place": "edits of files in place",
 }
 
 
@@ -128,6 +129,8 @@ def chosen_rows(chosen: argparse.Namespace, known: list[Engine]) -> Iterator[dic
         yield from together.run_all(chosen.data, chosen.size, chosen.budget)
     if chosen.only in (None, "lines"):
         yield from lines.run_all(chosen.data, chosen.size, chosen.budget)
+    if chosen.only in (None, "in-place"):
+        yield from in_place.run_all(chosen.data, chosen.size, chosen.budget)
     if chosen.only not in PARTS:
         yield from run.run_all(chosen.data, chosen.size, chosen.only, known, chosen.budget)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from .. import system
@@ -20,21 +22,32 @@ def write_data(fd: int, data: Any, offset: int, block: int, *, clears: bool = Fa
     What there is of a block of zeros at either end is written then, unless it is there.
     """
     with memoryview(data) as view:
-        copy = bytes(view)
-        zeros = bytes(len(copy))
-        low = 0
-        while low < len(copy):
-            is_hole, begun = None, low  # of one kind, from here on
-            while low < len(copy):
-                high = min(low + block - (offset + low) % block, len(copy))
-                is_zero = copy[low:high] == zeros[: high - low]
-                if is_zero and clears and high - low < block:
-                    is_zero = system.read_at(fd, high - low, offset + low) == zeros[: high - low]
-                if is_hole is None:
-                    is_hole = is_zero
-                elif is_hole != is_zero:
-                    break
-                low = high
-            if not is_hole or (clears and not system.punch(fd, offset + begun, low - begun)):
+        begun = None  # where data began that has yet to be written
+        for low, high, is_zero in _blocks(bytes(view), offset, block):
+            if is_zero and clears and (high - low) % block:
+                is_zero = system.read_at(fd, high - low, offset + low) == bytes(high - low)
+            elif is_zero and clears:
+                is_zero = system.punch(fd, offset + low, high - low)
+            if is_zero and begun is not None:
                 with view[begun:low] as part:
                     system.write_at(fd, part, offset + begun)
+                begun = None
+            elif not is_zero and begun is None:
+                begun = low
+        if begun is not None:
+            with view[begun:] as part:
+                system.write_at(fd, part, offset + begun)
+
+
+def _blocks(copy: bytes, offset: int, block: int) -> Iterator[tuple[int, int, bool]]:
+    """The blocks of a file that bytes come to at an offset, the first and last in part: and whether each is zeros.
+
+    Where all of them are, those between the first and the last are one.
+    """
+    zeros = bytes(len(copy))
+    bounds = [0, *range(-offset % block, len(copy), block), len(copy)]
+    if copy == zeros:
+        bounds = [bounds[0], bounds[1], bounds[-2], bounds[-1]]
+    for low, high in pairwise(bounds):
+        if low < high:
+            yield low, high, copy[low:high] == zeros[: high - low]

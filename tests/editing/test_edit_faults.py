@@ -51,7 +51,7 @@ def test_the_order_of_the_system_calls(make, tmp_path, backup):
 
 @linux
 @pytest.mark.skipif(fastmmap.kernel == "python", reason="256 MiB take the reference minutes")
-@pytest.mark.parametrize("verb", ["count", "replace_file", "replace"])
+@pytest.mark.parametrize("verb", ["count", "replace_file", "replace", "in place, longer", "in place, as long"])
 def test_little_memory(tmp_path, verb):
     """256 MiB, every page changed, by a process that may have 64 MiB of anonymous memory."""
     path = tmp_path / "file"
@@ -61,6 +61,8 @@ def test_little_memory(tmp_path, verb):
     code = {
         "count": "assert fastmmap.count(path, 'cat') == 1 << 25",
         "replace_file": "assert fastmmap.replace_file(path, 'cat', 'leopard', durable=False).count == 1 << 25",
+        "in place, longer": "assert fastmmap.replace_file(path, 'cat', 'cats', in_place=True).count == 1 << 25",
+        "in place, as long": "assert fastmmap.replace_file(path, 'cat', 'dog', in_place=True).count == 1 << 25",
         "replace": "assert fastmmap.open(path, 'r+').replace('cat', 'dog') == 1 << 25",
     }[verb]
     limit = "import resource; resource.setrlimit(resource.RLIMIT_DATA, (64 << 20, 64 << 20))"
