@@ -26,6 +26,7 @@ from .moving import Steps, mismatch
 from .new_file import NewFile, explained
 from .refusing import refuse_in_place
 from .rewrite import check_same
+from .sparse import has_holes
 from .survey import survey
 
 # Matches are counted in parts of this many bytes, or of more in a large file: there are a few thousand parts at most.
@@ -51,7 +52,7 @@ def edit_in_place(original: Original, edit: Edit, first: int, options: Options) 
         parts = survey(original.data, edit, first, options.threads, block=part_of(before.st_size), peaks=True)
         plan = Plan(
             before.st_dev, before.st_ino, system.birth(file.fd), before.st_mode, before.st_size, peak_of(parts), first,
-            edit.most, options.durable, target, tuple(edit.matching.all_pairs),
+            edit.most, options.durable, has_holes(before), target, tuple(edit.matching.all_pairs),
         )  # fmt: skip
         return _begin(file, plan, edit, parts, options)
     finally:
@@ -91,10 +92,12 @@ def _begin(file: Held, plan: Plan, edit: Edit, parts: list[Part], options: Optio
                     system.make_names_durable(directory.fd)
                 # An Appender that opens the file from now on sees the journal.
                 refuse_open_log(target)
+                if os.fstat(file.fd).st_size != plan.old_size:
+                    raise OSError(errno.EBUSY, "The file changed before it was edited: edit it again")
                 _check_path(file, target, "The file was removed, renamed or replaced by another before it was edited")
                 with resumable(journal):
                     journal.keep = True
-                    return go_on(file, steps, options, parts)
+                    return go_on(file, steps, parts)
         except BaseException:
             if not journal.keep:
                 take_back(file.fd, plan.old_size, plan.old_size)  # the blocks behind the end
@@ -117,7 +120,7 @@ def _mark(file: Held, plan: Plan, path: str) -> None:
         )
 
 
-def go_on(file: Held, steps: Steps, options: Options, parts: list[Part] | None = None) -> tuple[int, int]:
+def go_on(file: Held, steps: Steps, parts: list[Part] | None = None) -> tuple[int, int]:
     """Brings an edit to its end from where it is. `parts` are those of the source before it was moved."""
     journal, edit = steps.journal, steps.edit
     plan = journal.plan
@@ -147,10 +150,10 @@ def go_on(file: Held, steps: Steps, options: Options, parts: list[Part] | None =
             else:
                 steps.edit_forwards(source, parts)
         steps.commit(steps.state._replace(phase=Phase.CUT, place=full if steps.patches else steps.state.place))
-    return _end(file, steps, options)
+    return _end(file, steps)
 
 
-def _end(file: Held, steps: Steps, options: Options) -> tuple[int, int]:
+def _end(file: Held, steps: Steps) -> tuple[int, int]:
     """Cuts the file where it is edited to, and removes the journal."""
     journal, (_, _, size, _, replaced) = steps.journal, steps.state
     plan = journal.plan

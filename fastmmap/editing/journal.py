@@ -32,8 +32,8 @@ _PAGE = 4096
 
 # Magic, checksum and length of what follows.
 _HEAD = struct.Struct("<8sII")
-# Version, device, inode, birth, mode, old size, growth, start, most, durable, room, lengths of path and pairs.
-_FIELDS = struct.Struct("<IQQQIQQQq?III")
+# Version, device, inode, birth, mode, old size, growth, start, most, durable, holes, room, lengths of path and pairs.
+_FIELDS = struct.Struct("<IQQQIQQQq??III")
 # Sequence, phase, position, place, left, replaced, at, kind, width of offsets and of numbers, two samples.
 _STATE = struct.Struct("<QBQQqQQBBBII")
 
@@ -92,7 +92,8 @@ NOTHING = Redo(Kind.NOTHING, 0, 0)
 class Plan:
     """What is edited and how: the head of a journal.
 
-    growth: by how many bytes the rest of the file is moved up. start: the offset of the first match.
+    growth: by how many bytes the rest of the file is moved up. start: the offset of the first match. holes: whether
+    blocks of zeros become holes.
     """
 
     device: int
@@ -104,6 +105,7 @@ class Plan:
     start: int
     most: int
     durable: bool
+    holes: bool
     path: str
     pairs: tuple[tuple[bytes, bytes], ...]
 
@@ -128,7 +130,7 @@ def head_of(plan: Plan, room: int) -> bytes:
     pairs = b"".join(struct.pack("<II", len(old), len(new)) + old + new for old, new in plan.pairs)
     fields = _FIELDS.pack(
         _VERSION, plan.device, plan.inode, plan.birth, plan.mode, plan.old_size, plan.growth, plan.start, plan.most,
-        plan.durable, room, len(path), len(pairs),
+        plan.durable, plan.holes, room, len(path), len(pairs),
     )  # fmt: skip
     body = fields + path + pairs
     return _HEAD.pack(_MAGIC, zlib.crc32(body), len(body)) + body
@@ -263,7 +265,7 @@ def _slots_at(plan: Plan, room: int) -> int:
 
 
 def _plan_in(path: str, body: bytes) -> tuple[Plan, int]:
-    version, *fields, durable, room, path_length, pairs_length = _FIELDS.unpack_from(body)
+    version, *fields, durable, holes, room, path_length, pairs_length = _FIELDS.unpack_from(body)
     if version != _VERSION:
         raise OSError(
             errno.EPROTONOSUPPORT, f"The journal is of version {version}, which this fastmmap can't read", path
@@ -279,7 +281,7 @@ def _plan_in(path: str, body: bytes) -> tuple[Plan, int]:
         pairs.append((body[at : at + old], body[at + old : at + old + new]))
         at += old + new
     device, inode, birth, mode, old_size, growth, start, most = fields
-    plan = Plan(device, inode, birth, mode, old_size, growth, start, most, durable, target, tuple(pairs))
+    plan = Plan(device, inode, birth, mode, old_size, growth, start, most, durable, holes, target, tuple(pairs))
     return plan, room
 
 

@@ -20,7 +20,7 @@ from ..progress import Reporter
 from .journal import NOTHING, SLOT_HEAD, Journal, Kind, Phase, Redo, State
 from .model import Edit, Part
 from .positions import Positions
-from .sparse import has_holes, write_data
+from .sparse import write_data
 from .writing import BLOCK, CHANGED, placed, write_parts
 
 if TYPE_CHECKING:
@@ -49,9 +49,8 @@ class Steps:
         self.hole = 0  # the length of a block of zeros that is made a hole; 0: none is
         self._file = file  # which a forked child has closed: it must not go on
         plan = journal.plan
-        status = os.fstat(file.fd)
-        if has_holes(status):
-            self.hole = status.st_blksize
+        if plan.holes:
+            self.hole = os.fstat(file.fd).st_blksize
         total = (plan.old_size - plan.start) * (2 if plan.growth else 1)
         self._reporter = None if progress is None else Reporter(progress, total)
 

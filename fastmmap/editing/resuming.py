@@ -75,12 +75,17 @@ def _resume(file: Held, path: str, target: Held, options: Options) -> Resumed | 
         return None  # it was brought to its end just now
     plan = journal.plan
     birth = system.birth(target.fd)
-    if plan.inode != status.st_ino or (plan.birth and birth and plan.birth != birth):
-        if journal.path != beside.journal_of(path, status):
-            return None  # another file's: this one is a copy, perhaps, with its attributes
-        journal.remove()  # of a file that is gone, whose inode this one has
-        return None
-    if not (plan.birth and birth) and plan.device != status.st_dev:
+    is_beside = journal.path == beside.journal_of(path, status)
+    if plan.inode != status.st_ino:
+        if not is_beside:
+            return None  # this file is a copy, perhaps, with the attributes of the one whose journal it is
+        raise mismatch(journal.path, "it has another inode")
+    if plan.birth and birth:
+        if plan.birth != birth:  # that file is gone, and this one has got its inode
+            if is_beside:
+                journal.remove()
+            return None
+    elif plan.device != status.st_dev:
         raise mismatch(journal.path, "it is on another device")
     edit = Edit(matching_of(Pairs(dict(plan.pairs))), plan.most)
     steps = Steps(target, journal, edit, options.threads, options.progress)
@@ -88,7 +93,7 @@ def _resume(file: Held, path: str, target: Held, options: Options) -> Resumed | 
         steps.resume()
         steps.path = path
         with resumable(journal, path):
-            count, size = go_on(target, steps, options)
+            count, size = go_on(target, steps)
     return Resumed(plan, count, size)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import subprocess
@@ -219,6 +220,46 @@ def test_a_disk_with_less_room_than_the_file(small_disk):
         data = data.replace(old, new)
         assert path.read_bytes() == data
     assert os.listdir(small_disk) == ["file"]
+
+
+@pytest.fixture
+def ext4(tmp_path):
+    """A filesystem of 200 MiB, in a file."""
+    image, folder = tmp_path / "image", tmp_path / "disk"
+    folder.mkdir()
+    with image.open("wb") as file:
+        file.truncate(200 << 20)
+    for command in (["mkfs.ext4", "-q", image], ["mount", "-o", "loop", image, folder]):
+        if shutil.which(command[0]) is None or subprocess.run(command, capture_output=True).returncode != 0:
+            pytest.skip("only root may mount, and not everywhere")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_file_much_larger_than_its_disk(ext4, request):
+    """20 GiB, most of them holes; without --long 400 MiB."""
+    size = 20 << 30 if request.config.getoption("long") else 400 << 20
+    path, piece = ext4 / "file", b"the cat sat\n" * 100_000
+    places = [0, size // 3 + 12_345, size - len(piece)]
+    with path.open("wb") as file:
+        for place in places:
+            file.seek(place)
+            file.write(piece)
+    if path.stat().st_blocks * 512 > 100 << 20:
+        pytest.skip("this filesystem has no holes")
+    for old, new in ((b"cat", b"leopard"), (b"leopard", b"ox"), (b"ox", b"up")):
+        assert edit(path, old, new).count == 300_000
+        grown = (len(new) - len(old)) * 100_000
+        piece = piece.replace(old, new)
+        places = [place + number * grown for number, place in enumerate(places)]
+        with path.open("rb") as file:
+            for place in places:
+                file.seek(place)
+                assert file.read(len(piece)) == piece
+                assert file.read(100) in (bytes(100), b"")
+        assert path.stat().st_size == places[-1] + len(piece)
+        assert path.stat().st_blocks * 512 < 100 << 20
+    assert [name for name in os.listdir(ext4) if name != "lost+found"] == ["file"]
 
 
 @as_somebody
