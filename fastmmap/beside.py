@@ -10,23 +10,13 @@ import errno
 import os
 import stat
 
-from . import system
+from . import _imports, system
 from .blame import ignoring, ours
 from .descriptors import Held
-from .errors import warn
 from .paths import is_taken
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # What their names begin with. With a dot, so that no `app.log*` sees them.
 PREFIX = ".fastmmap-"
-
-# What the names of journals end with, and the extended attribute of a file that names its journal, where that isn't
-# beside it.
-JOURNAL = ".journal"
-MARK = "fastmmap.journal"
 
 
 class Untrusted(OSError):
@@ -57,6 +47,8 @@ def create(folder: str, path: str) -> tuple[int, bool]:
 def adopt(path: str, mode: int | None = None) -> Held:
     """Opens a file that may be one of ours: no link, and nothing that can't be one. With a mode it may be a new one."""
     try:
+        if mode is None and not stat.S_ISREG(os.lstat(path).st_mode):
+            raise Untrusted(path, "it is not a regular file")  # to open a device may do something
         file = Held(_open(path, mode))
     except ours(OSError) as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
@@ -66,6 +58,7 @@ def adopt(path: str, mode: int | None = None) -> Held:
         raise
     if not stat.S_ISREG(os.fstat(file.fd).st_mode):
         raise Untrusted(path, "it is not a regular file")
+    file.path = path
     return file
 
 
@@ -86,54 +79,31 @@ def _open(path: str, mode: int | None = None) -> int:
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
 
 
-def check_trust(fd: int, path: str, file: os.stat_result) -> None:
+def check_trust(fd: int, path: str, file: os.stat_result, shared: bool = False) -> None:
     """Raises Untrusted unless a file of ours is as private as the one it is for, and belongs to its owner or to us.
 
-    Otherwise somebody who may not write to that file could have us do so.
+    Otherwise somebody who may not write to that file could have us do so. With `shared` it may be anybody's who may.
     """
     status = os.fstat(fd)
     if status.st_nlink > 1:
         raise Untrusted(path, "it has several hard links")
-    if status.st_uid not in (os.geteuid(), file.st_uid):
+    if status.st_uid not in (os.geteuid(), file.st_uid) and not (shared and may_write(status.st_uid, file)):
         raise Untrusted(path, f"it belongs to user {status.st_uid}")
     if status.st_mode & ~file.st_mode & 0o022 or (status.st_mode & 0o020 and status.st_gid != file.st_gid):
         raise Untrusted(path, "users who may not write to the file may write to it")
 
 
-def journal_of(path: str, status: os.stat_result) -> str:
-    """Where the journal of an edit in place of a file is, if it is beside the file."""
-    return os.path.join(os.path.dirname(path), f"{PREFIX}{status.st_ino:x}{JOURNAL}")
-
-
-def unfinished_edit(path: str, status: os.stat_result, say: Callable[[str], None] = warn) -> Held | None:
-    """The journal, open, of an edit in place of a file that hasn't come to its end: the file is neither old nor new.
-
-    What has a journal's name and can't be trusted is not one, and is warned of.
-    """
-    named = system.mark_of(path, MARK)
-    for name in (journal_of(path, status), *([os.fsdecode(named)] if named else [])):
-        try:
-            file = adopt(name)
-            check_trust(file.fd, name, status)
-        except ours(Untrusted) as error:
-            say(str(error.strerror))
-            continue
-        except ours(OSError) as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
-                raise
-            continue
-        file.names = name
-        return file
-    return None
-
-
-def refuse_unfinished_edit(path: str, status: os.stat_result, say: Callable[[str], None] = warn) -> None:
-    """Raises OSError (EBUSY) for a file that is being edited in place, or that was left half edited."""
-    journal = unfinished_edit(path, status, say)
-    if journal is not None:
-        journal.close()
-        text = f"An edit in place of the file isn't finished (journal {os.path.basename(journal.names)})"
-        raise OSError(errno.EBUSY, f"{text}. If it was killed, fastmmap.recover (fastmmap recover) finishes it", path)
+def may_write(user: int, file: os.stat_result) -> bool:
+    """Whether a file's mode lets a user write to it, as far as the groups are known."""
+    if user == file.st_uid or file.st_mode & 0o002:
+        return True
+    if not file.st_mode & 0o020:
+        return False
+    try:
+        account = _imports.load("pwd").getpwuid(user)
+        return file.st_gid in os.getgrouplist(account.pw_name, account.pw_gid)
+    except ours(ImportError, KeyError, OSError):
+        return False
 
 
 def adapt(fd: int, file: os.stat_result) -> None:

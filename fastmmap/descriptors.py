@@ -69,6 +69,7 @@ class Descriptor:
 class Held(Descriptor):
     """What has a descriptor that carries a lock: a forked child must not keep it."""
 
+    path = ""  # where it was opened, if that is known
     names: Any = None  # what is in it, mapped, where it is the lock of a log
 
     def __init__(self, fd: int) -> None:

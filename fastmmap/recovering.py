@@ -6,8 +6,10 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
+from .beside import Untrusted
 from .blame import ours
 from .editing.resuming import journals_in, recover_edit, recover_journal
+from .errors import warn
 from .logs.recovering import recover_log, recover_stages
 from .paths import is_directory, is_taken, resolved
 
@@ -55,15 +57,22 @@ def recover(path: Path) -> bool:
     >>> fastmmap.recover("app.log")
     False
     """
-    real = resolved(os.fsdecode(os.fspath(path)))
+    name = os.fsdecode(os.fspath(path))
+    if not name:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    real = resolved(name)
     if is_directory(real):
-        done, failure = False, None
+        done, failure, unsaid = False, None, []
         for journal in journals_in(real):
             try:
                 done |= recover_journal(journal)
+            except ours(Untrusted) as error:
+                unsaid.append(str(error.strerror))
             except ours(OSError) as error:
                 failure = failure or error
         done |= recover_stages(real)
+        for text in unsaid:
+            warn(text)
         if failure is not None:
             raise failure
         return done

@@ -4,7 +4,7 @@ python tools/in_place_kills.py                 a sample
 python tools/in_place_kills.py --long          10,000 kills at steps, 100,000 power losses, 10,000 processes killed
 
 Kills at steps, and power losses, are simulated around the real code: tests/support/killed_edits.py. Processes are
-killed at any time, by SIGKILL. Each edit must come to the bytes that `re` makes of the old ones, whatever came in between.
+killed at any time, by SIGKILL. Each edit must come to the bytes that `re` makes of the old ones.
 """
 
 from __future__ import annotations

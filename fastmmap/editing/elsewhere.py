@@ -7,14 +7,17 @@ import os
 import time
 
 from .. import parallel, system
-from ..beside import refuse_unfinished_edit
-from ..descriptors import Open
-from ..errors import naming
+from ..blame import ours
+from ..errors import MappedFileError, naming
+from ..logs.recovering import refuse_open_log
 from ..paths import is_taken, resolved
+from ..unfinished import refuse_unfinished_edit
 from .edit import Replacement
-from .model import Edit, Options, Part
+from .journal import make_folder_durable
+from .model import Edit, Options, Original, Part
 from .new_file import NewFile, explained, is_same
 from .preparing import opened
+from .refusing import refuse_output
 from .rewrite import check_same, write_new
 from .survey import first_match, survey
 
@@ -23,38 +26,63 @@ def write_elsewhere(target: str, output: str, edit: Edit, options: Options) -> R
     """Writes a new file, complete before it has its name. One that is there already is replaced with force alone."""
     began = time.perf_counter()
     output = resolved(output)
-    folder = os.path.dirname(output)
     with naming(output, always=True):
         if is_same(target, output):
             raise OSError(errno.EINVAL, "The output is the file itself: without --output it is replaced")
-        if is_taken(output) and not options.force:
-            raise FileExistsError(errno.EEXIST, "The output is there already: --force replaces it")
-    with opened(target) as original:
-        before, source = original.status, original.data
-        refuse_unfinished_edit(target, before)
-        first = first_match(source, edit, options.threads)
-        start = len(source) if first < 0 else first
-        parts = [Part(low, high, 0, 0) for low, high in parallel.blocks(0, start)]
-        parts += survey(source, edit, start, options.threads)
-        size = sum(part.new_length for part in parts)
-        with Open() as directory, NewFile(folder) as new:
-            with explained(f"the output must be made in {folder!r}"):
-                new.create()
-                if options.durable:
-                    system.open_directory_into(directory, folder)
-            text = f"the output needs {size} bytes in {folder!r}"
-            with explained(text, errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                write_new(new.fd, original, parts, edit, options)
-            system.set_mode(new.fd, before.st_mode & 0o777)
+        refuse_output(output, options.force)
+        if is_taken(output):
+            status = os.stat(output)
+            if status.st_nlink > 1:
+                raise OSError(errno.EMLINK, f"The output has {status.st_nlink} hard links: choose another name")
+            refuse_open_log(output)
+            refuse_unfinished_edit(output, status)
+    with NewFile(os.path.dirname(output)) as new:
+        with opened(target) as original:
+            refuse_unfinished_edit(target, original.status)
+            parts = _parts(original, edit, options.threads)
+            failure = _write(new, output, original, parts, (edit, options))
+            if failure is None:
+                check_same(os.fstat(original.fd), original.status, "The file changed while it was read: try again")
+        with naming(output, always=True):
+            if failure is not None:  # it is about the output: `opened` would give it the name of the file
+                raise failure
+            if options.force:
+                new.replace(output)
+            else:
+                new.call(output)
             if options.durable:
-                system.make_durable(new.fd)
-            check_same(os.fstat(original.fd), before, "The file changed while it was read: try again")
-            with naming(output, always=True):
-                if options.force:
-                    new.replace(output)
-                else:
-                    new.call(output)
-            if options.durable:
-                system.make_names_durable(directory.fd)
-    count = sum(part.number for part in parts)
-    return Replacement(output, count, before.st_size, size, "rewrite", time.perf_counter() - began)
+                make_folder_durable(os.path.dirname(output))
+    count, size = sum(part.number for part in parts), sum(part.new_length for part in parts)
+    return Replacement(output, count, original.status.st_size, size, "rewrite", time.perf_counter() - began)
+
+
+def _parts(original: Original, edit: Edit, threads: int) -> list[Part]:
+    """All parts of a file."""
+    source = original.data
+    first = first_match(source, edit, threads)
+    start = len(source) if first < 0 else first
+    before = [Part(low, high, 0, 0) for low, high in parallel.blocks(0, start)]
+    return [*before, *survey(source, edit, start, threads)]
+
+
+def _write(
+    new: NewFile, output: str, original: Original, parts: list[Part], job: tuple[Edit, Options]
+) -> OSError | None:
+    """Writes the new file, but for its name. Returns an error of the system's."""
+    edit, options = job
+    folder, size = os.path.dirname(output), sum(part.new_length for part in parts)
+    try:
+        with explained(f"the output must be made in {folder!r}"):
+            new.create()
+        with explained(f"the output needs {size} bytes in {folder!r}", errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            write_new(new.fd, original, parts, edit, options)
+        system.set_mode(new.fd, original.status.st_mode & 0o777)
+        if options.durable:
+            system.make_durable(new.fd)
+    except ours(MappedFileError):
+        raise
+    except ours(OSError) as error:
+        if error.errno == errno.EBUSY:  # the file has changed
+            raise
+        return error
+    return None

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from .. import beside, system
-from ..blame import ignoring, is_ours
-from ..descriptors import Held, Open
+from .. import system
+from ..blame import is_ours, ours
+from ..descriptors import Held
 from ..errors import add_note, warn
 from ..growing import check_room, lengthen, take_back
 from ..logs.recovering import refuse_open_log
 from ..mapped import MappedFile
 from ..paths import leads_to
-from .journal import LARGEST_ROOM, Journal, Phase, Plan, check_pairs
+from ..unfinished import MARK, Plan, journal_of, refuse_unfinished_edit
+from .journal import LARGEST_ROOM, Journal, Phase, check_pairs, make_folder_durable
 from .model import Edit, Options, Original, Part
 from .moving import Steps, mismatch
 from .new_file import NewFile, explained
@@ -38,9 +41,9 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def edit_in_place(original: Original, edit: Edit, first: int, options: Options) -> tuple[int, int]:
     """Edits a file whose first match is known. Returns how many were replaced, and its size."""
-    target, before = original.path, original.status
+    target = original.path
     check_pairs(edit.matching.all_pairs)
-    refuse_in_place(target, before, options.force)
+    refuse_in_place(target, original.status, options.force)
     file = locked(target)
     if file is None:
         raise Busy(target)
@@ -48,11 +51,17 @@ def edit_in_place(original: Original, edit: Edit, first: int, options: Options) 
         if not options.force and not system.is_local(file.fd):
             text = "The file's filesystem (network, FUSE, 9p or unknown) may lose an edit in place when it is killed"
             raise OSError(errno.EOPNOTSUPP, f"{text}: force=True (--force) edits it anyway", target)
-        check_same(os.fstat(file.fd), before, "The file changed before it was edited: edit it again")
-        parts = survey(original.data, edit, first, options.threads, block=part_of(before.st_size), peaks=True)
+        before = os.fstat(file.fd)  # on overlayfs to open it for writing has made it another file
+        changed = "The file changed before it was edited: edit it again"
+        if (before.st_size, before.st_mtime_ns) != (original.status.st_size, original.status.st_mtime_ns):
+            raise OSError(errno.EBUSY, changed)
+        refuse_unfinished_edit(target, before)
+        with _mapped(file, target) as source:
+            parts = survey(source, edit, first, options.threads, block=part_of(before.st_size), peaks=True)
+        check_same(os.fstat(file.fd), before, changed)
         plan = Plan(
-            before.st_dev, before.st_ino, system.birth(file.fd), before.st_mode, before.st_size, peak_of(parts), first,
-            edit.most, options.durable, has_holes(before), target, tuple(edit.matching.all_pairs),
+            before.st_dev, before.st_ino, system.birth(file.fd), before.st_size, peak_of(parts), first, edit.most,
+            options.durable, has_holes(before), 0, target, tuple(edit.matching.all_pairs),
         )  # fmt: skip
         return _begin(file, plan, edit, parts, options)
     finally:
@@ -61,48 +70,79 @@ def edit_in_place(original: Original, edit: Edit, first: int, options: Options) 
 
 def _begin(file: Held, plan: Plan, edit: Edit, parts: list[Part], options: Options) -> tuple[int, int]:
     """Makes the journal, then edits. On an error before the first byte changes nothing is left."""
-    target, full = plan.path, plan.old_size + plan.growth
-    path = options.journal or beside.journal_of(target, os.fstat(file.fd))
+    target = plan.path
+    path = options.journal or journal_of(target, os.fstat(file.fd))
     folder = os.path.dirname(path)
     where = f"the journal must be made in {folder!r}. journal=PATH (--journal) puts it elsewhere"
     with explained(where):
         new = NewFile(folder)
-    with new, Open() as directory:
+    with new, _Allocation(file, plan) as allocation:
         with explained(where):
             new.create()
-            if plan.durable:
-                system.open_directory_into(directory, folder)
             journal = Journal.create(path, new, plan, min(plan.old_size, LARGEST_ROOM))
-        try:
-            with explained(f"on its way the file has {full} bytes, {plan.growth} more than now", *_NO_SPACE):
-                check_room(file.fd, plan.old_size, full)
-                if plan.growth:
-                    system.allocate(file.fd, plan.old_size, full)
-            with journal:
-                steps = Steps(file, journal, edit, options.threads, options.progress)
-                steps.begin()
-                journal.adapt(os.fstat(file.fd))
-                if plan.durable:
-                    system.make_durable(new.fd)
-                with explained(where):
-                    journal.name()
-                if options.journal is not None:
-                    _mark(file, plan, path)
-                if plan.durable:
-                    system.make_names_durable(directory.fd)
-                # An Appender that opens the file from now on sees the journal.
-                refuse_open_log(target)
-                if os.fstat(file.fd).st_size != plan.old_size:
-                    raise OSError(errno.EBUSY, "The file changed before it was edited: edit it again")
-                _check_path(file, target, "The file was removed, renamed or replaced by another before it was edited")
-                with resumable(journal):
-                    journal.keep = True
-                    return go_on(file, steps, parts)
-        except BaseException:
-            if not journal.keep:
-                take_back(file.fd, plan.old_size, plan.old_size)  # the blocks behind the end
-                system.remove_mark(file.fd, beside.MARK)
-            raise
+        with explained(_no_room(plan), *_NO_SPACE):
+            allocation.make()
+        with journal:
+            steps = Steps(file, journal, edit, options.threads, options.progress)
+            steps.begin()
+            journal.adapt(os.fstat(file.fd))
+            with explained(where):
+                journal.name()
+            _mark(file, path, beside=options.journal is None)
+            if plan.durable:
+                system.make_attributes_durable(file.fd)  # the mark, and what others have written
+                journal.make_durable()
+            # An Appender that opens the file from now on sees the journal.
+            refuse_open_log(target)
+            if os.fstat(file.fd).st_size != plan.old_size:
+                raise OSError(errno.EBUSY, "The file changed before it was edited: edit it again")
+            _check_path(file, target, "The file was removed, renamed or replaced by another before it was edited")
+            with resumable(journal):
+                journal.keep = allocation.is_used = True
+                return go_on(file, steps, parts)
+
+
+class _Allocation:
+    """Blocks behind a file's end for what it grows by, and a mark: both are taken away where no edit begins."""
+
+    def __init__(self, file: Held, plan: Plan) -> None:
+        self._file, self._plan = file, plan
+        self._is_made = self.is_used = False
+
+    def make(self) -> None:
+        plan = self._plan
+        check_room(self._file.fd, plan.old_size, plan.full_size)
+        if plan.growth:
+            self._is_made = True
+            system.allocate(self._file.fd, plan.old_size, plan.full_size)
+
+    def __enter__(self) -> _Allocation:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if self.is_used:
+            return
+        if isinstance(error, KeyboardInterrupt):
+            add_note(error, f"{self._plan.path} is unchanged")
+        if self._is_made:
+            take_back(self._file.fd, self._plan.old_size, self._plan.old_size)
+        system.remove_mark(self._file.fd, MARK)
+
+
+def _no_room(plan: Plan) -> str:
+    return f"on its way the file has {plan.full_size} bytes, {plan.growth} more than now"
+
+
+@contextmanager
+def _mapped(file: Held, path: str, size: int | None = None) -> Iterator[MappedFile]:
+    """The file, mapped. By a description of its own: in a forked child one of ours would keep the lock."""
+    try:
+        source = MappedFile(system.path_of(file.fd), size=size)
+    except ours(FileNotFoundError):
+        source = MappedFile(file.fd, size=size)
+    with source:
+        source.name = path
+        yield source
 
 
 def _check_path(file: Held, path: str, text: str) -> None:
@@ -111,37 +151,35 @@ def _check_path(file: Held, path: str, text: str) -> None:
         raise OSError(errno.EBUSY, text)
 
 
-def _mark(file: Held, plan: Plan, path: str) -> None:
-    """Has the file tell where its journal is."""
-    if not system.mark(file.fd, beside.MARK, os.fsencode(path)):
+def _mark(file: Held, path: str, beside: bool) -> None:
+    """Has the file tell where its journal is, whatever name it is found by. Warns where that would be missed."""
+    if not system.mark(file.fd, MARK, os.fsencode(path)) and (not beside or os.fstat(file.fd).st_nlink > 1):
         warn(
-            f"{plan.path!r} can't be given an attribute that names its journal: if the edit is killed, recover needs "
+            f"the file can't be given an attribute that names its journal: if the edit is killed, recover needs "
             f"the journal's path, {path!r}"
         )
 
 
 def go_on(file: Held, steps: Steps, parts: list[Part] | None = None) -> tuple[int, int]:
     """Brings an edit to its end from where it is. `parts` are those of the source before it was moved."""
-    journal, edit = steps.journal, steps.edit
-    plan = journal.plan
-    full = plan.old_size + plan.growth
+    plan = steps.journal.plan
     if steps.state.phase is Phase.SHIFT:
-        if os.fstat(file.fd).st_size < full:
-            with explained(f"on its way the file has {full} bytes, {plan.growth} more than now", *_NO_SPACE):
-                lengthen(file.fd, full)
+        if parts is None and steps.state.position == plan.old_size:
+            with _mapped(file, steps.path, plan.old_size) as source:
+                _check_growth(steps, _rest(source, steps, plan.start), plan.growth)
+        if os.fstat(file.fd).st_size < plan.full_size:
+            with explained(_no_room(plan), *_NO_SPACE):
+                lengthen(file.fd, plan.full_size)
             steps.sync()
         steps.shift()
         state = steps.state
         steps.commit(state._replace(phase=Phase.EDIT, position=plan.start + plan.growth, place=plan.start))
     if steps.state.phase is not Phase.CUT:
-        with MappedFile(file.fd) as source:
-            source.name = steps.path
+        with _mapped(file, steps.path) as source:
             if parts is None:
-                rest = Edit(edit.matching, steps.state.left)
-                block = part_of(plan.old_size)
-                parts = survey(source, rest, steps.state.position, steps.threads, block=block, peaks=True)
-                if steps.state.phase is Phase.EDIT and peak_of(parts) > steps.state.position - steps.state.place:
-                    raise mismatch(journal.path, "it has more matches than before, and there is no room for them")
+                parts = _rest(source, steps, steps.state.position)
+                if steps.state.phase is Phase.EDIT:
+                    _check_growth(steps, parts, steps.state.position - steps.state.place)
             elif plan.growth:
                 parts = [replace(part, start=part.start + plan.growth, end=part.end + plan.growth) for part in parts]
             parts = [part for part in parts if part.start < part.end]
@@ -149,26 +187,35 @@ def go_on(file: Held, steps: Steps, parts: list[Part] | None = None) -> tuple[in
                 steps.patch(source, parts)
             else:
                 steps.edit_forwards(source, parts)
-        steps.commit(steps.state._replace(phase=Phase.CUT, place=full if steps.patches else steps.state.place))
+        steps.commit(
+            steps.state._replace(phase=Phase.CUT, place=plan.full_size if steps.patches else steps.state.place)
+        )
     return _end(file, steps)
+
+
+def _rest(source: MappedFile, steps: Steps, start: int) -> list[Part]:
+    """What is yet to be edited, from a place on."""
+    rest = Edit(steps.edit.matching, steps.state.left)
+    return survey(source, rest, start, steps.threads, block=part_of(len(source)), peaks=True)
+
+
+def _check_growth(steps: Steps, parts: list[Part], room: int) -> None:
+    """OSError where another process has written more matches than there were."""
+    if peak_of(parts) > room:
+        raise mismatch(steps.journal.path, "it has more matches than before, and there is no room for them")
 
 
 def _end(file: Held, steps: Steps) -> tuple[int, int]:
     """Cuts the file where it is edited to, and removes the journal."""
     journal, (_, _, size, _, replaced) = steps.journal, steps.state
-    plan = journal.plan
-    if os.fstat(file.fd).st_size != size:
+    if not steps.is_cut and os.fstat(file.fd).st_size != size:
         system.truncate(file.fd, size)
-    if os.fstat(file.fd).st_mode != plan.mode:  # writing takes away what sets the user
-        with ignoring(OSError):
-            system.set_mode(file.fd, plan.mode & 0o7777)
+    steps.keep_mode()
     steps.sync()
     journal.remove()
-    system.remove_mark(file.fd, beside.MARK)
-    if plan.durable:
-        with Open() as directory:
-            system.open_directory_into(directory, os.path.dirname(journal.path))
-            system.make_names_durable(directory.fd)
+    system.remove_mark(file.fd, MARK)
+    if journal.durable:
+        make_folder_durable(os.path.dirname(journal.path))
     steps.end()
     _check_path(file, steps.path, "It is edited, but was removed, renamed or replaced by another file meanwhile")
     return replaced, size
@@ -186,17 +233,16 @@ class resumable:
         pass
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        if error is None or not self._journal.keep:
+        if error is None:
             return
-        with ignoring(OSError):  # what can't be told is taken to be there
-            if not self._journal.is_there():
-                return
-        text = (
-            f"{self._path!r} is half edited: recover, or the same edit again, goes on (journal {self._journal.path!r})"
-        )
+        if not self._journal.keep:
+            add_note(error, f"{self._path} is edited")
+            return
+        text = f"{self._path} is half edited: fastmmap.recover, or the same edit again, goes on"
+        text += f" (journal {self._journal.path!r})"
         if isinstance(error, OSError) and is_ours(error) and error.strerror is not None:
             error.strerror = f"{error.strerror}. {text}"
-        elif not isinstance(error, KeyboardInterrupt):
+        else:
             add_note(error, text)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .. import parallel, system
 from .._backend import check_wanted, run
+from ..blame import ignoring
 from ..descriptors import Held
 from ..progress import Reporter
 from .journal import NOTHING, SLOT_HEAD, Journal, Kind, Phase, Redo, State
@@ -46,6 +47,8 @@ class Steps:
         self.state = State(Phase.EDIT, 0, 0, -1, 0)
         self.path = journal.plan.path  # or where the file is now
         self.patches = edit.matching.keeps_lengths
+        self.is_cut = False
+        self._mode = os.fstat(file.fd).st_mode
         self.hole = 0  # the length of a block of zeros that is made a hole; 0: none is
         self._file = file  # which a forked child has closed: it must not go on
         plan = journal.plan
@@ -57,6 +60,14 @@ class Steps:
     @property
     def _fd(self) -> int:
         return self._file.fd
+
+    def keep_mode(self) -> None:
+        """Gives the file back what sets the user or group, which writing has taken away: where this process saw it."""
+        now = os.fstat(self._fd).st_mode
+        lost = self._mode & ~now & 0o6000
+        if lost and self._mode & 0o1777 == now & 0o1777:
+            with ignoring(OSError):
+                system.set_mode(self._fd, (now | lost) & 0o7777)
 
     def begin(self) -> None:
         """Writes the first slot."""
@@ -82,7 +93,8 @@ class Steps:
             self._reporter.add(abs(state.position - before.position))
 
     def write(self, data: memoryview, at: int) -> None:
-        """Writes to the file."""
+        """Writes to the file, unless that would make it longer: somebody else has cut it then."""
+        self.check_size()
         if self.hole:
             write_data(self._fd, data, at, self.hole, clears=True)
         else:
@@ -90,53 +102,50 @@ class Steps:
 
     def sync(self) -> None:
         """What was written is on the disk before what comes next, where that is asked for."""
-        if self.journal.plan.durable:
+        if self.journal.durable:
             system.make_durable(self._fd)
 
     def check_size(self) -> None:
         """OSError where another process has changed the file's size: its bytes aren't where they would be."""
-        size = os.fstat(self._fd).st_size
-        if size not in self.journal.plan.sizes(self.state):
-            expected = self.journal.plan.old_size + self.journal.plan.growth
-            text = (
-                f"Another process has changed the size of the file while it was edited: from {expected} to {size} bytes"
-            )
+        size, expected = os.fstat(self._fd).st_size, self.journal.plan.full_size
+        if size != expected:
+            text = f"Another process has changed the file's size while it was edited, from {expected} to {size} bytes"
             raise OSError(errno.EBUSY, text)
 
     def _samples(self, state: State, redo: Redo) -> tuple[int, int]:
-        """Checksums of what is edited just before a step, and of what is to be read just behind it."""
-        size = self.journal.plan.old_size + self.journal.plan.growth
+        """Checksums of what is edited just before a step, and of what is to be read, or cut off, just behind it."""
+        plan = self.journal.plan
         if state.phase is Phase.SHIFT:
-            moved = redo.at + redo.length if redo.kind else state.position + self.journal.plan.growth
+            moved = redo.at + redo.length if redo.kind else state.position + plan.growth
             places = (moved, moved + SAMPLE), (state.position - SAMPLE, state.position)
         else:
             place = redo.at if redo.kind else state.place
-            places = (place - SAMPLE, place), (state.position, state.position + SAMPLE)
-            if state.phase is Phase.CUT:
-                places = places[0], (0, 0)
-        done, ahead = (self._checksum(max(low, 0), min(high, size)) for low, high in places)
+            ahead = state.place if state.phase is Phase.CUT else state.position
+            places = (place - SAMPLE, place), (ahead, ahead + SAMPLE)
+        done, ahead = (self._checksum(max(low, 0), min(high, plan.full_size)) for low, high in places)
         return done, ahead
 
     def _checksum(self, low: int, high: int) -> int:
         return zlib.crc32(system.read_at(self._fd, high - low, low)) if low < high else 0
 
+    # --- what was left ---
+
     def resume(self) -> None:
-        """Takes up what a journal says: does again what may have been done in part."""
+        """Takes up what a journal says: does again what may have been done in part.
+
+        A slot that is read back may not be on the disk yet, nor what was written before it: it is, before more is done.
+        """
+        if self.journal.durable:
+            self.journal.make_durable()
+            system.make_durable(self._fd)
         self.state, redo, samples = self.journal.newest()
-        plan, size = self.journal.plan, os.fstat(self._fd).st_size
-        begins = self.state.phase is Phase.SHIFT and self.state.position == plan.old_size
-        if size not in plan.sizes(self.state) and not (begins and plan.old_size <= size <= plan.old_size + plan.growth):
-            expected = plan.old_size + plan.growth
-            text = f"the file has {size} bytes, and had {expected} when the edit was left"
-            if size > expected:
-                text += (
-                    f". Keep what was added, from byte {expected} on, cut the file there (truncate -s), and try again"
-                )
+        if self.state.phase is Phase.CUT:
+            self.is_cut = self._is_cut(samples)
+            return
+        self._check_size_of_then()
+        if self._samples(self.state, redo) != samples:
+            text = f"its bytes about {self.state.place} or {self.state.position} have changed"
             raise mismatch(self.journal.path, text)
-        if size >= plan.old_size + plan.growth and self._samples(self.state, redo) != samples:
-            raise mismatch(
-                self.journal.path, f"its bytes about {self.state.place} or {self.state.position} have changed"
-            )
         if redo.kind is Kind.BYTES:
             self._check_within(redo.at, redo.length)
             self.write(memoryview(redo.data), redo.at)
@@ -149,8 +158,35 @@ class Steps:
         if redo.kind:
             self.sync()
 
+    def _is_cut(self, samples: tuple[int, int]) -> bool:
+        """Whether a file that was edited was cut as well. What others have appended since stays."""
+        done, ahead = self._samples(self.state, NOTHING)
+        size, full = os.fstat(self._fd).st_size, self.journal.plan.full_size
+        if size != full or self.state.place == full or ahead != samples[1]:
+            return True
+        if done != samples[0]:
+            raise mismatch(self.journal.path, f"its bytes before {self.state.place} have changed")
+        return False
+
+    def _check_size_of_then(self) -> None:
+        """OSError where the file hasn't the size that it had."""
+        plan, size = self.journal.plan, os.fstat(self._fd).st_size
+        expected = plan.full_size
+        if size == expected:
+            return
+        begins = self.state.phase is Phase.SHIFT and self.state.position == plan.old_size
+        if begins and plan.old_size <= size < expected:
+            added = system.read_at(self._fd, size - plan.old_size, plan.old_size)
+            if added == bytes(len(added)):
+                return  # it was on its way to become longer
+            expected = plan.old_size
+        text = f"the file has {size} bytes, and had {expected} when the edit was left"
+        if size > expected:
+            text += f". Keep what was added, from byte {expected} on, cut the file there (truncate -s), and try again"
+        raise mismatch(self.journal.path, text)
+
     def _check_within(self, at: int, length: int) -> None:
-        if at + length > self.journal.plan.old_size + self.journal.plan.growth:
+        if at + length > self.journal.plan.full_size:
             raise mismatch(self.journal.path, "it has bytes for places behind the file's end")
 
     # --- up ---
@@ -166,7 +202,7 @@ class Steps:
                 self.sync()
                 self.commit(self.state._replace(position=low))
             else:
-                low = max(plan.start, end - self.journal.room)
+                low = max(plan.start, end - self.journal.plan.room)
                 data = self.journal.block[SLOT_HEAD : SLOT_HEAD + end - low]
                 self._read(data, low)
                 redo = Redo(Kind.BYTES, low + plan.growth, len(data))
@@ -204,8 +240,10 @@ class Steps:
         first = 0
         while first < len(parts):
             gap = self.state.position - self.state.place
-            if gap == 0 and first > last:
-                break
+            if gap == 0:
+                first = self._skip(parts, first, last)
+                if first == len(parts):
+                    break
             end, room = first, gap
             while end < len(parts) and parts[end].new_length <= room and parts[end].end - parts[first].start <= STEP:
                 room -= parts[end].new_length
@@ -216,9 +254,16 @@ class Steps:
                 end = first + 1
                 self._edit_near(source, parts[first])
             first = end
-        if first < len(parts):
-            place = self.state.place + parts[-1].end - self.state.position
-            self.commit(self.state._replace(position=parts[-1].end, place=place))
+
+    def _skip(self, parts: list[Part], first: int, last: int) -> int:
+        """Goes past parts that are in their place already, without a match. Returns the number of the next one."""
+        after = first
+        while after < len(parts) and (after > last or not parts[after].number):
+            after += 1
+        if after > first:
+            end = parts[after - 1].end
+            self.commit(self.state._replace(position=end, place=end))
+        return after
 
     def _edit_apart(self, source: MappedFile, parts: list[Part]) -> None:
         """Edits parts that go to where none of them is."""
@@ -271,7 +316,7 @@ class Steps:
         The journal has their positions: they couldn't be found again where some are half replaced.
         """
         waiting = deque(part for part in parts if part.number)
-        most = self.journal.room // Positions.LONGEST
+        most = self.journal.plan.room // Positions.LONGEST
         while waiting:
             check_wanted()
             group: list[Part] = []

@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
 
-from ..beside import refuse_unfinished_edit
 from ..parallel import workers
+from ..unfinished import refuse_unfinished_edit
 from .edit import Replacement, count_matches, replace_with
 from .model import Edit
 from .preparing import Asked, edit_of, note, opened, options_of, target_of

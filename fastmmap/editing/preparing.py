@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from .. import system
-from ..beside import unfinished_edit
 from ..blame import ours
 from ..descriptors import Open
 from ..errors import add_note, naming
@@ -21,6 +20,7 @@ from ..parallel import workers
 from ..paths import resolved
 from ..progress import check_progress
 from ..reference.arguments import END, are_pairs, check_old, data_bytes, index_or
+from ..unfinished import unfinished_edit
 from .matching import Matching, OnePair, matching_of
 from .model import Edit, Options, Original
 from .new_file import is_same
@@ -67,11 +67,15 @@ def opened(target: str) -> Iterator[Original]:
 
 
 def note(interrupt: KeyboardInterrupt, path: Path, seen: Seen) -> None:
-    """Says what became of a file."""
+    """Says what became of a file, unless that was said already."""
+    name = os.fsdecode(path) if isinstance(path, bytes) else path
+    if any(f"{target} is " in said for said in getattr(interrupt, "__notes__", ()) for target, _ in seen):
+        return
     became = "unchanged"
     for path, before in seen:
         became = _became(path, before)
-    add_note(interrupt, f"{os.fsdecode(path) if isinstance(path, bytes) else path} is {became}")
+        name = path
+    add_note(interrupt, f"{name} is {became}")
 
 
 def _became(path: str, before: os.stat_result) -> str:
@@ -113,7 +117,9 @@ def options_of(target: str, asked: Asked) -> Options:
         raise ValueError("journal is for in_place=True: a rewrite has none")
     journal = None
     if asked.journal is not None:
-        journal = resolved(os.fsdecode(asked.journal))
+        journal = resolved(os.fsdecode(asked.journal)) if os.fspath(asked.journal) else ""
+        if not journal:
+            raise ValueError("the journal's path is empty")
         if journal == target:
             raise ValueError("the journal can't be the file itself")
     durable = not asked.in_place if asked.durable is None else bool(asked.durable)

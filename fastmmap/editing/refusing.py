@@ -62,30 +62,40 @@ def _refuse_both(path: str) -> set[str]:
 def refuse_backup(path: str, force: bool) -> None:
     """Raises OSError where the old file can't be kept under a name, or would replace an older backup unasked."""
     refuse_name(path, "The backup")
+    _refuse_to_replace(path, force, "The backup", "An older backup", "The older backup")
+
+
+def refuse_output(path: str, force: bool) -> None:
+    """Raises OSError where a new file can't have a name, or would replace another file unasked."""
+    refuse_name(path, "The output")
+    _refuse_to_replace(path, force, "The output", "The output", "The output")
+
+
+def _refuse_to_replace(path: str, force: bool, what: str, an_older: str, the_older: str) -> None:
     try:
         status = os.lstat(path)
     except ours(FileNotFoundError):
         return
     mode = status.st_mode
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, "The backup would replace a directory: remove that first", path)
+        raise IsADirectoryError(errno.EISDIR, f"{what} would replace a directory: remove that first", path)
     if stat.S_ISLNK(mode):
-        text = "The backup would replace a symbolic link: remove that first"
+        text = f"{what} would replace a symbolic link: remove that first"
         raise FileExistsError(errno.EEXIST, text, path)
     if not stat.S_ISREG(mode):
-        text = "The backup would replace a file that isn't a regular one: remove that first"
+        text = f"{what} would replace a file that isn't a regular one: remove that first"
         raise FileExistsError(errno.EEXIST, text, path)
     folder = os.stat(os.path.dirname(path))
     if folder.st_mode & stat.S_ISVTX and not _may_replace(status, folder):
-        text = f"The older backup is user {status.st_uid}'s, so it can't be replaced in a sticky folder"
+        text = f"{the_older} is user {status.st_uid}'s, so it can't be replaced in a sticky folder"
         raise PermissionError(errno.EPERM, f"{text}: choose another name", path)
     if not force:
-        text = "An older backup is there: choose another name, or replace it by force=True (--force)"
+        text = f"{an_older} is there: choose another name, or replace it by force=True (--force)"
         raise FileExistsError(errno.EEXIST, text, path)
     found = attributes(path)
     if MOUNT_POINT in found:
-        raise OSError(errno.EBUSY, "The older backup is a mount point: choose another name", path)
-    _refuse_attributes("The older backup", found, path)
+        raise OSError(errno.EBUSY, f"{the_older} is a mount point: choose another name", path)
+    _refuse_attributes(the_older, found, path)
 
 
 def refuse_name(path: str, what: str) -> None:
@@ -94,7 +104,8 @@ def refuse_name(path: str, what: str) -> None:
         os.lstat(path)
     except ours(OSError) as error:
         if error.errno != errno.ENOENT:
-            text = f"{what} can't have this name: {error.strerror}. Choose a shorter name"
+            way = ". Choose a shorter name" if error.errno == errno.ENAMETOOLONG else ""
+            text = f"{what} can't have this name: {error.strerror}{way}"
             raise OSError(error.errno, text, path) from None
 
 

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .. import beside, system
-from ..blame import ignoring
+from ..blame import ignoring, ours
 from ..descriptors import Held
 from ..errors import naming
 from ..pairs import Pairs
 from ..parallel import workers
 from ..paths import is_taken
+from ..unfinished import SUFFIX, Plan, is_journal, read_plan, stale_journal, unfinished_edit
 from .in_place import Busy, go_on, locked, resumable
-from .journal import Journal, Plan, is_journal
+from .journal import Journal
 from .matching import matching_of
 from .model import Edit, Options
 from .moving import Steps, mismatch
@@ -38,63 +39,60 @@ def resume(path: str, options: Options) -> Resumed | None:
     """Brings an edit in place of a file to its end, if one was left. OSError (EBUSY) where somebody is at it."""
     status = os.stat(path)
     with naming(path, always=True):
-        file = _journal_for(path, status, options)
+        file = None if options.journal is None else _named_journal(options.journal)
+        if file is None:
+            file = unfinished_edit(path, status)
     if file is None:
+        _remove_stale(path, status)
         return None
     try:
         target = locked(path)
         if target is None:
             raise Busy(path)
         try:
-            return _resume(file, path, target, options)
+            with naming(path, always=True):
+                return _resume(file, path, target, options)
         finally:
             target.close()
     finally:
         file.close()
 
 
-def _journal_for(path: str, status: os.stat_result, options: Options) -> Held | None:
-    """The journal of a file, open: where it is looked for, or where the caller says that one is to be."""
-    file = beside.unfinished_edit(path, status)
-    if file is None and options.journal is not None and is_taken(options.journal):
-        if not is_journal(options.journal):
-            text = "The journal's path is that of another file, which is left alone: choose a free one"
-            raise FileExistsError(errno.EEXIST, text)
-        file = beside.adopt(options.journal)
-        file.names = options.journal
-        beside.check_trust(file.fd, options.journal, status)
-    return file
+def _named_journal(path: str) -> Held | None:
+    """The journal that the caller names, open, if there is one."""
+    if not is_taken(path):
+        return None
+    if not is_journal(path):
+        text = f"The journal's path {path!r} is that of another file, which is left alone: choose a free one"
+        raise FileExistsError(errno.EEXIST, text)
+    return beside.adopt(path)
+
+
+def _remove_stale(path: str, status: os.stat_result) -> None:
+    """Removes the journal of a file that is gone, where it has the name that this one's would have."""
+    with ignoring(OSError):
+        name = stale_journal(path, status)
+        if name is not None:
+            system.remove(name)
 
 
 def _resume(file: Held, path: str, target: Held, options: Options) -> Resumed | None:
     """`resume` with the file and its journal open, and the lock held."""
     status = os.fstat(target.fd)
+    beside.check_trust(file.fd, file.path, status, shared=True)  # another file may have taken the path's place
     journal = Journal.read(file)
-    journal.keep = True
     if not journal.is_there():
         return None  # it was brought to its end just now
-    plan = journal.plan
-    birth = system.birth(target.fd)
-    is_beside = journal.path == beside.journal_of(path, status)
-    if plan.inode != status.st_ino:
-        if not is_beside:
-            return None  # this file is a copy, perhaps, with the attributes of the one whose journal it is
-        raise mismatch(journal.path, "it has another inode")
-    if plan.birth and birth:
-        if plan.birth != birth:  # that file is gone, and this one has got its inode
-            if is_beside:
-                journal.remove()
-            return None
-    elif plan.device != status.st_dev:
-        raise mismatch(journal.path, "it is on another device")
-    edit = Edit(matching_of(Pairs(dict(plan.pairs))), plan.most)
+    if not journal.plan.is_of(status, system.birth(target.fd)):
+        raise mismatch(journal.path, "it is another file")
+    journal.durable |= options.durable
+    edit = Edit(matching_of(Pairs(dict(journal.plan.pairs))), journal.plan.most)
     steps = Steps(target, journal, edit, options.threads, options.progress)
-    with naming(path, always=True):
-        steps.resume()
-        steps.path = path
-        with resumable(journal, path):
-            count, size = go_on(target, steps)
-    return Resumed(plan, count, size)
+    steps.path = path
+    steps.resume()
+    with resumable(journal, path):
+        count, size = go_on(target, steps)
+    return Resumed(journal.plan, count, size)
 
 
 def recover_edit(path: str) -> bool:
@@ -105,11 +103,21 @@ def recover_edit(path: str) -> bool:
 
 
 def recover_journal(path: str) -> bool:
-    """Brings the edit to its end whose journal it is. Whether anything was done."""
+    """Brings the edit to its end whose journal it is. Whether anything was done.
+
+    Untrusted for what somebody has planted.
+    """
     file = beside.adopt(path)
     try:
-        file.names = path
-        target = _target_of(Journal.read(file).plan, path)
+        user, folder = os.fstat(file.fd).st_uid, os.path.dirname(path)
+        try:
+            plan = read_plan(file)
+        except ours(OSError) as error:
+            if user in (os.geteuid(), os.stat(folder).st_uid):
+                raise
+            raise beside.Untrusted(path, f"it belongs to user {user}, and isn't whole: {error.strerror}") from None
+        target = _target_of(plan, path)
+        beside.check_trust(file.fd, path, os.stat(target), shared=True)
     finally:
         file.close()
     return _recover(target, path)
@@ -118,7 +126,7 @@ def recover_journal(path: str) -> bool:
 def journals_in(folder: str) -> Iterator[str]:
     """The paths of all that are named as journals are."""
     for name in sorted(os.listdir(folder)):
-        if name.startswith(beside.PREFIX) and name.endswith(beside.JOURNAL):
+        if name.startswith(beside.PREFIX) and name.endswith(SUFFIX):
             yield os.path.join(folder, name)
 
 
@@ -135,7 +143,7 @@ def _target_of(plan: Plan, journal: str) -> str:
     names = [plan.path, *(os.path.join(folder, name) for name in sorted(os.listdir(folder)))]
     for name in names:
         with ignoring(OSError):
-            if os.lstat(name).st_ino == plan.inode:
+            if plan.is_of(os.lstat(name), system.birth(name)):
                 return name
     text = f"The file of the journal isn't at {plan.path!r} any more. If it is gone for good, remove the journal"
     raise OSError(errno.ENOENT, text, journal)

@@ -13,6 +13,7 @@ from .. import parallel, system
 from ..descriptors import Open
 from ..logs.recovering import refuse_open_log
 from ..progress import Reporter
+from ..unfinished import refuse_unfinished_edit
 from .model import Edit, Options, Original, Part
 from .new_file import NewFile, explained, is_same
 from .refusing import IN_PLACE, refuse, refuse_backup
@@ -99,6 +100,7 @@ def _reserve(new: int, original: Original, size: int) -> int:
 def _check_unchanged(target: str, before: os.stat_result) -> None:
     """Raises OSError if another process changed the file meanwhile: its changes would be lost with the rename."""
     refuse_open_log(target)
+    refuse_unfinished_edit(target, before)
     check_same(os.stat(target), before, "The file changed while it was being edited: edit it again")
 
 

@@ -46,7 +46,7 @@ def _blocks(copy: bytes, offset: int, block: int) -> Iterator[tuple[int, int, bo
     """
     zeros = bytes(len(copy))
     bounds = [0, *range(-offset % block, len(copy), block), len(copy)]
-    if copy == zeros:
+    if copy == zeros and len(bounds) > 3:
         bounds = [bounds[0], bounds[1], bounds[-2], bounds[-1]]
     for low, high in pairwise(bounds):
         if low < high:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20
 
 # What is said where other matches are replaced than were counted.
-CHANGED = "The file changed while it was being edited: edit it again (matches)"
+CHANGED = "The file changed while it was being edited (matches)"
 
 
 def placed(parts: list[Part], place: int = 0) -> list[tuple[Part, int]]:

@@ -14,6 +14,7 @@ from ..beside import Untrusted, check_trust
 from ..blame import ignoring, ours
 from ..errors import warn
 from ..paths import exists, is_taken, resolved
+from ..unfinished import refuse_unfinished_edit
 from .ending import appenders
 from .header import Header, words_in
 from .layout import DRAINS, HALVES_AT
@@ -209,6 +210,7 @@ def _drain(path: str, file: Held, header: Header, found: str, unsaid: list[str],
         if header.boot != system.boot():
             unsaid.append(_set_aside(path, found))
             return True
+        refuse_unfinished_edit(log.path, log.status, unsaid.append)
         if not waits and not lock.is_free():
             raise Busy
         if lock.file.fd < 0:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from .. import system
 from .._backend import chosen
 from .._imports import RLock
-from ..beside import Untrusted, refuse_unfinished_edit
+from ..beside import Untrusted
 from ..blame import ignoring, is_ours, ours
 from ..descriptors import Descriptor
 from ..errors import add_name, naming, warn
+from ..unfinished import refuse_unfinished_edit
 from . import ticker
 from .durability import Durability
 from .ending import end_with_child, give_way, has_ended

@@ -25,7 +25,16 @@ from .files import (
     write_zeros,
 )
 from .machine import ADVICE, advice, allows, cpus, is_scarce, room
-from .metadata import give_to_group, keep_attributes, keep_owner, mark, mark_of, remove_mark, set_mode
+from .metadata import (
+    give_to_group,
+    keep_attributes,
+    keep_owner,
+    make_attributes_durable,
+    mark,
+    mark_of,
+    remove_mark,
+    set_mode,
+)
 from .names import link, make_names_durable, open_directory, open_directory_into, open_into, remove, rename
 from .native import native
 from .shared_memory import open_shared, remove_shared
@@ -36,13 +45,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVICE", "acts_as_owner", "advice", "allocate", "allows", "append_some", "attributes", "birth", "boot", "cpus",
-    "device_size", "exchange", "give_to_group", "is_local", "is_path_of", "is_scarce",
-    "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_durable", "make_names_durable", "mapped_at",
-    "mark", "mark_of", "memory_file", "name_file", "native", "open_directory", "open_directory_into", "open_into",
-    "open_shared", "open_unnamed_into", "path_of", "punch", "read_at", "read_into", "read_some", "remove",
-    "remove_mark", "remove_shared", "rename", "reserve", "room",
-    "set_mode", "start_writeback", "truncate", "unlock", "wait", "write_all", "write_at", "write_pieces",
-    "write_some", "write_zeros",
+    "device_size", "exchange", "give_to_group", "is_local", "is_path_of", "is_scarce", "keep_attributes",
+    "keep_owner", "lengthen", "link", "lock", "make_attributes_durable", "make_durable", "make_names_durable",
+    "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native", "open_directory", "open_directory_into",
+    "open_into", "open_shared", "open_unnamed_into", "path_of", "punch", "read_at", "read_into", "read_some",
+    "remove", "remove_mark", "remove_shared", "rename", "reserve", "room", "set_mode", "start_writeback", "truncate",
+    "unlock", "wait", "write_all", "write_at", "write_pieces", "write_some", "write_zeros",
 ]  # fmt: skip
 
 # --- space ---

@@ -36,6 +36,11 @@ def keep_attributes(fd: int, source: int, before: os.stat_result) -> None:
             os.setxattr(fd, name, value)
 
 
+def make_attributes_durable(fd: int) -> None:
+    """Returns when a file's attributes would survive a power loss, as well as its bytes."""
+    os.fsync(fd)
+
+
 def mark(fd: int, name: str, value: bytes) -> bool:
     """Gives a file an extended attribute of the user's. False where it can't have any, or has no room for it."""
     try:

@@ -309,7 +309,7 @@ def test_the_command_writes_elsewhere(make, tmp_path):
     assert path.read_bytes() == TEXT
     code, _, error = run("replace", "--output", output, "cat", "x", path)
     assert code == 2
-    assert f"{output}: The output is there already: --force" in error
+    assert f"{output}: The output is there: choose another name, or replace it by force=True (--force)" in error
     assert run("replace", "--output", output, "--force", "absent", "x", path)[0] == 1
     assert output.read_bytes() == TEXT
     for wrong in (["--in-place"], ["--backup", "~"], [path]):
@@ -319,6 +319,28 @@ def test_the_command_writes_elsewhere(make, tmp_path):
     assert run("replace", "--output", tmp_path / "nowhere" / "x", "cat", "x", path)[0] == 2
     assert sorted(os.listdir(tmp_path)) == ["file", "other"]
     assert path.read_bytes() == TEXT
+
+
+@pytest.mark.parametrize("kind", ["pipe", "log", "links"])
+def test_the_command_replaces_no_other_thing(make, tmp_path, kind):
+    """--output, with --force: what isn't a plain file is left alone."""
+    path, output = make(TEXT), tmp_path / "other"
+    log = None
+    if kind == "pipe":
+        os.mkfifo(output)
+    else:
+        output.write_bytes(b"old")
+        if kind == "links":
+            os.link(output, tmp_path / "second")
+        elif sys.platform == "linux":
+            log = fastmmap.Appender(output)
+    names = sorted(os.listdir(tmp_path))
+    code, _, error = run("replace", "--output", output, "--force", "cat", "leopard", path)
+    assert code == 2
+    assert f"fastmmap: {output}: " in error
+    assert sorted(os.listdir(tmp_path)) == names
+    if log is not None:
+        log.close()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there are no signals")

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "reference": BASE | {"system", "logs.layout", "needles", "progress"},  # the last two for types alone
     "beside": BASE | {"system"},
     "faults": BASE | {"system"},
+    "unfinished": BASE | {"system", "beside"},
     "progress": BASE | {"_backend"},
     "indexes": BASE | {"_backend", "reference", "parallel", "progress"},
     "lines": BASE | {"_backend", "reference", "indexes", "progress"},
@@ -35,8 +36,8 @@ MAY_IMPORT = {
     "finders": BASE | {"_backend", "parallel", "line_windows", "needles", "patterns"},
     "editing": BASE
     | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "parts", "progress"}
-    | {"growing", "logs.recovering"},
-    "logs": BASE | {"system", "reference", "beside", "_backend", "mapped"},
+    | {"growing", "unfinished", "logs.recovering"},
+    "logs": BASE | {"system", "reference", "beside", "unfinished", "_backend", "mapped"},
 }
 
 

@@ -4,7 +4,9 @@ What changes a file goes through `fastmmap.system`. Here each such call is a ste
 midst of a write, which has written a part then. From there on nothing is done any more, whatever the edit tries.
 
 A power loss is a kill, and then of each page that was written since the last sync the disk has the old or the new, or
-of some of its sectors the old and of others the new. Pages and sectors are small here, so that small files have many.
+of some of its sectors the old and of others the new. A name that was given or taken away since is there or not. Pages
+and sectors are small here, so that small files have many. Between two power losses there may be kills without one: what
+is read then may not be on the disk.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ class Machine:
         self._durable: dict[int, bytearray] = {}  # by inode: what is on the disk
         self._dirty: dict[int, set[int]] = {}  # pages that were written since
         self._removed: list[tuple[str, int]] = []  # names that may come back
+        self._named: set[str] = set()  # names that may go
 
     def arm(self, left: int) -> None:
         """The next process is killed at its n-th step from here."""
@@ -64,6 +67,7 @@ class Machine:
         patch.setattr(system, "write_at", self._writing(system.write_at))
         patch.setattr(system, "write_zeros", self._zeroing(system.write_zeros))
         patch.setattr(system, "make_durable", self._syncing)
+        patch.setattr(system, "make_attributes_durable", self._syncing)
         patch.setattr(system, "make_names_durable", self._syncing_names)
 
     def _step(self, inside: Callable[[], object] = lambda: None) -> None:
@@ -85,6 +89,8 @@ class Machine:
                     os.link(arguments[0], kept)
                     self._removed.append((arguments[0], inode))
             answer = real(*arguments)
+            if self.power and name in ("name_file", "rename"):
+                self._named.add(os.fspath(arguments[1]))
             if name in ("truncate", "lengthen") and self.power:
                 self._resize(arguments[0])
             return answer
@@ -150,6 +156,7 @@ class Machine:
         for name, _ in self._removed:
             os.unlink(f"{name}.kept")
         self._removed.clear()
+        self._named.clear()
 
     def lose_power(self) -> None:
         """Has files be what the disk has of them."""
@@ -159,6 +166,10 @@ class Machine:
             else:
                 os.unlink(f"{name}.kept")
         self._removed.clear()
+        for name in self._named:
+            if self.rng.random() < 0.5 and os.path.exists(name):
+                os.unlink(name)
+        self._named.clear()
         for path in self.folder.iterdir():
             inode = path.stat().st_ino
             if inode not in self._durable:
@@ -221,10 +232,10 @@ def small_steps(patch: pytest.MonkeyPatch, rng: random.Random) -> None:
 
 
 def kill_until_done(folder: Path, rng: random.Random, power: bool = False) -> int:
-    """Edits a file, killed again and again. Returns how often it was; a wrong state is an assertion."""
+    """Edits a file, killed until it is done. Returns how often, of power losses if `power`; asserts that all is right."""
     data, pairs, most = a_case(rng)
     want, number = replaced(data, pairs, most)
-    path, kills = folder / "file", 0
+    path, kills, losses = folder / "file", 0, 0
     path.write_bytes(data)
     inode = path.stat().st_ino
     elsewhere = rng.random() < 0.2
@@ -251,8 +262,9 @@ def kill_until_done(folder: Path, rng: random.Random, power: bool = False) -> in
                     assert fastmmap.recover(path) in (True, False)
             except Killed:
                 kills += 1
-                if power:
+                if power and rng.random() < 0.6:
                     machine.lose_power()
+                    losses += 1
             left = [name for name in os.listdir(folder) if name.endswith(".journal")]
             if not left:
                 now = path.read_bytes()
@@ -262,4 +274,4 @@ def kill_until_done(folder: Path, rng: random.Random, power: bool = False) -> in
     assert path.stat().st_ino == inode
     for name in os.listdir(folder):
         os.unlink(folder / name)
-    return kills
+    return losses if power else kills

@@ -1,0 +1,163 @@
+"""Journals that somebody may have planted: whose are taken, and whose are ignored."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+from support.in_place import TEXT, edit, half_edited, journals, many_steps
+from support.marks import linux
+from support.users import as_somebody, as_user
+
+import fastmmap
+from fastmmap import system
+from fastmmap.unfinished import MARK
+
+pytestmark = pytest.mark.any_kernel
+
+NEW = TEXT.replace(b"cat", b"leopard")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    many_steps(monkeypatch)
+
+
+@pytest.fixture
+def left(make, small):
+    """A file that was left half edited."""
+    return half_edited(make(TEXT))
+
+
+@pytest.fixture
+def marks(make):
+    """Whether files can have attributes here."""
+    path = make(b"", "a file that is marked")
+    with path.open("rb") as file:
+        marked = system.mark(file.fileno(), MARK, b"x")
+    path.unlink()
+    if not marked:
+        pytest.skip("this filesystem keeps no attributes")
+
+
+@linux
+@pytest.mark.parametrize(
+    "value", [b"/dev/null", b"/dev/zero", b"relative", b"/with\0nul", b"", b"/proc/self/mem", b"/etc"]
+)
+def test_a_planted_mark(make, marks, value):
+    """Who may write to a file may set its attributes: nothing is opened that isn't a regular file."""
+    path = make(TEXT)
+    os.setxattr(path, f"user.{MARK}", value)
+    with pytest.MonkeyPatch.context() as patch:
+        opened, real = [], os.open
+        patch.setattr(os, "open", lambda name, *rest, **more: (opened.append(name), real(name, *rest, **more))[1])
+        if value in (b"/dev/null", b"/dev/zero", b"/etc"):
+            with pytest.warns(RuntimeWarning, match="not a regular file"):
+                assert fastmmap.recover(path) is False
+            assert os.fsdecode(value) not in opened
+    if value.startswith(b"/") and b"\0" not in value:
+        with pytest.warns(RuntimeWarning, match="is ignored"):
+            assert edit(path, "cat", "leopard").count == 2000
+    else:
+        assert edit(path, "cat", "leopard").count == 2000
+    assert path.read_bytes() == NEW
+
+
+@as_somebody
+def test_another_user_s_journal_by_a_mark(reachable, small, monkeypatch):
+    """Root doesn't follow a mark to what the file's owner has written; given its path, it does."""
+    path = reachable / "file"
+    path.write_bytes(TEXT)
+    half_edited(path)
+    name = journals(reachable)[0]
+    (reachable / "folder").mkdir()
+    planted = reachable / "folder" / "planted"
+    os.rename(reachable / name, planted)
+    for each in (path, planted):
+        os.chown(each, 4321, 4321)
+    os.setxattr(path, f"user.{MARK}", os.fsencode(planted))
+    with pytest.warns(RuntimeWarning, match="it is another user's"):
+        assert fastmmap.recover(path) is False
+    assert fastmmap.recover(planted) is True
+    assert path.read_bytes() == NEW
+
+
+@as_somebody
+def test_the_owner_s_edit_is_not_another_s(reachable, small):
+    """Who may write to the file, but not read the journal, doesn't take the mix for a whole file."""
+    path = reachable / "file"
+    path.write_bytes(TEXT)
+    half_edited(path)
+    os.chmod(path, 0o666)
+    os.chmod(reachable, 0o777)
+    half = path.read_bytes()
+    for call in (
+        lambda path: fastmmap.replace_file(path, "cat", "ox", in_place=True),
+        lambda path: fastmmap.replace_file(path, "cat", "ox"),
+        fastmmap.recover,
+    ):
+        said = as_user(path, call)
+        assert said.startswith("PermissionError"), said
+        assert "User 0's edit in place" in said
+    assert path.read_bytes() == half
+    assert fastmmap.recover(path) is True
+
+
+@pytest.mark.parametrize("plant", ["link", "garbage of somebody", "long head"])
+def test_planted_in_a_folder(left, tmp_path, plant):
+    """recover of the folder warns, and goes on with the others."""
+    name = left.parent / ".fastmmap-0.journal"
+    if plant == "link":
+        name.symlink_to(left)
+    else:
+        good = (left.parent / journals(left.parent)[0]).read_bytes()
+        name.write_bytes(b"garbage" if plant != "long head" else good[:12] + b"\xff" * 4)
+        if plant == "long head":
+            os.truncate(name, 1 << 32)
+        if os.geteuid() != 0:
+            pytest.skip("only root gives files away")
+        os.chown(name, 4321, 4321)
+    with pytest.warns(RuntimeWarning, match="is ignored"):
+        assert fastmmap.recover(left.parent) is True
+    assert left.read_bytes() == NEW
+
+
+@pytest.mark.parametrize("part", ["phase", "kind"])
+def test_a_slot_that_no_edit_writes(left, part):
+    """With a checksum that fits."""
+    import zlib
+
+    name = left.parent / journals(left.parent)[0]
+    data, half = bytearray(name.read_bytes()), left.read_bytes()
+    for at in (at for at in range(4096, len(data), 4096) if data[at : at + 8] == data[:8]):
+        length = int.from_bytes(data[at + 12 : at + 16], "little")
+        data[at + 16 + (8 if part == "phase" else 49)] = 77
+        data[at + 8 : at + 12] = zlib.crc32(data[at + 16 : at + 16 + length]).to_bytes(4, "little")
+    name.write_bytes(data)
+    with pytest.raises(OSError, match="damaged") as caught:
+        fastmmap.recover(left)
+    assert caught.value.errno == errno.EUCLEAN
+    assert left.read_bytes() == half
+
+
+@as_somebody
+def test_an_edit_of_one_who_may_write(reachable, small):
+    """A member of the file's group is killed, or anybody where everybody may write: root finishes that user's edit."""
+    path = reachable / "file"
+    path.write_bytes(TEXT)
+    os.chown(path, 1234, 1234)
+    os.chmod(path, 0o666)
+    os.chmod(reachable, 0o777)
+    said = as_user(path, half_edited)
+    assert said == "done", said
+    (name,) = journals(reachable)
+    assert (reachable / name).stat().st_uid == 4321
+    half = path.read_bytes()
+    os.chmod(path, 0o644)
+    with pytest.warns(RuntimeWarning, match="belongs to user 4321"):
+        assert fastmmap.recover(path) is False
+    assert path.read_bytes() == half
+    os.chmod(path, 0o666)
+    assert fastmmap.recover(path) is True
+    assert path.read_bytes() == NEW
