@@ -232,7 +232,7 @@ def small_steps(patch: pytest.MonkeyPatch, rng: random.Random) -> None:
 
 
 def kill_until_done(folder: Path, rng: random.Random, power: bool = False) -> int:
-    """Edits a file, killed until it is done. Returns how often, of power losses if `power`; asserts that all is right."""
+    """Edits a file, killed until it is done. Returns how often, of power losses if `power`; asserts the rest."""
     data, pairs, most = a_case(rng)
     want, number = replaced(data, pairs, most)
     path, kills, losses = folder / "file", 0, 0
