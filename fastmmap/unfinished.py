@@ -18,6 +18,7 @@ from .beside import PREFIX, Untrusted, adopt, check_trust, may_write
 from .blame import ours
 from .descriptors import Open
 from .errors import naming, warn
+from .paths import is_taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,6 +144,12 @@ def is_journal(path: str) -> bool:
 def journal_of(path: str, status: os.stat_result) -> str:
     """Where the journal of a file is, if it is beside the file."""
     return os.path.join(os.path.dirname(path), f"{PREFIX}{status.st_ino:x}{SUFFIX}")
+
+
+def free_journal(path: str, status: os.stat_result) -> str:
+    """Where a new journal can be beside a file: under another name where somebody has put something under its own."""
+    name = journal_of(path, status)
+    return f"{name.removesuffix(SUFFIX)}-{os.urandom(8).hex()}{SUFFIX}" if is_taken(name) else name
 
 
 def unfinished_edit(path: str, status: os.stat_result, say: Callable[[str], None] = warn) -> Held | None:

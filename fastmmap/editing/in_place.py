@@ -22,7 +22,7 @@ from ..growing import check_room, lengthen, take_back
 from ..logs.recovering import refuse_open_log
 from ..mapped import MappedFile
 from ..paths import leads_to
-from ..unfinished import MARK, Plan, journal_of, refuse_unfinished_edit
+from ..unfinished import MARK, Plan, free_journal, journal_of, refuse_unfinished_edit
 from .journal import LARGEST_ROOM, Journal, Phase, check_pairs, make_folder_durable
 from .model import Edit, Options, Original, Part
 from .moving import Steps, mismatch
@@ -71,7 +71,7 @@ def edit_in_place(original: Original, edit: Edit, first: int, options: Options) 
 def _begin(file: Held, plan: Plan, edit: Edit, parts: list[Part], options: Options) -> tuple[int, int]:
     """Makes the journal, then edits. On an error before the first byte changes nothing is left."""
     target = plan.path
-    path = options.journal or journal_of(target, os.fstat(file.fd))
+    path = options.journal or free_journal(target, os.fstat(file.fd))
     folder = os.path.dirname(path)
     where = f"the journal must be made in {folder!r}. journal=PATH (--journal) puts it elsewhere"
     with explained(where):
@@ -88,7 +88,7 @@ def _begin(file: Held, plan: Plan, edit: Edit, parts: list[Part], options: Optio
             journal.adapt(os.fstat(file.fd))
             with explained(where):
                 journal.name()
-            _mark(file, path, beside=options.journal is None)
+            _mark(file, path)
             if plan.durable:
                 system.make_attributes_durable(file.fd)  # the mark, and what others have written
                 journal.make_durable()
@@ -151,9 +151,11 @@ def _check_path(file: Held, path: str, text: str) -> None:
         raise OSError(errno.EBUSY, text)
 
 
-def _mark(file: Held, path: str, beside: bool) -> None:
+def _mark(file: Held, path: str) -> None:
     """Has the file tell where its journal is, whatever name it is found by. Warns where that would be missed."""
-    if not system.mark(file.fd, MARK, os.fsencode(path)) and (not beside or os.fstat(file.fd).st_nlink > 1):
+    status = os.fstat(file.fd)
+    is_beside = os.path.basename(path) == os.path.basename(journal_of(path, status))
+    if not system.mark(file.fd, MARK, os.fsencode(path)) and (not is_beside or status.st_nlink > 1):
         warn(
             f"the file can't be given an attribute that names its journal: if the edit is killed, recover needs "
             f"the journal's path, {path!r}"

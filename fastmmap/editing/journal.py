@@ -26,6 +26,9 @@ LARGEST_ROOM, SMALLEST_ROOM = 1 << 22, 1 << 14
 
 _PAGE = 4096
 
+# A slot has room for a position at least.
+_LEAST = 8
+
 # Sequence, phase, position, place, left, replaced, at, kind, width of offsets and of numbers, two samples.
 _STATE = struct.Struct("<QBQQqQQBBBII")
 
@@ -123,7 +126,8 @@ class Journal:
     def read(cls, file: Held) -> Journal:
         """A journal that was left. OSError where it isn't whole."""
         plan = read_plan(file)
-        if not 0 < plan.room <= LARGEST_ROOM + LONGEST_PAIRS:
+        longest = max(_LEAST, *(len(each) for _, each in plan.pairs))
+        if not longest <= plan.room <= LARGEST_ROOM + LONGEST_PAIRS:
             raise damaged(file.path, "its slots have an odd size")
         if os.fstat(file.fd).st_size < _slots_at(plan) + 2 * _slot_size(plan):
             raise damaged(file.path, "it is too short")

@@ -268,13 +268,11 @@ class Steps:
 
     def _edit_apart(self, source: MappedFile, parts: list[Part]) -> None:
         """Edits parts that go to where none of them is."""
-        parts = [part for part in parts if part.start < part.end]
-        if parts:
-            places = placed(_merged(parts, 4 * self.threads), self.state.place)
-            write_parts(source, self.edit, places, self.threads, self.write)
-            self.sync()
-            written, replaced = sum(part.new_length for part in parts), sum(part.number for part in parts)
-            self.commit(self._after(parts[-1].end, written, replaced))
+        places = placed(_merged(parts, 4 * self.threads), self.state.place)
+        write_parts(source, self.edit, places, self.threads, self.write)
+        self.sync()
+        written, replaced = sum(part.new_length for part in parts), sum(part.number for part in parts)
+        self.commit(self._after(parts[-1].end, written, replaced))
 
     def _edit_near(self, source: MappedFile, part: Part) -> None:
         """Edits a part that goes to where it is itself, in pieces: those that don't overlap are written at once."""

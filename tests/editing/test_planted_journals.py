@@ -161,3 +161,45 @@ def test_an_edit_of_one_who_may_write(reachable, small):
     os.chmod(path, 0o666)
     assert fastmmap.recover(path) is True
     assert path.read_bytes() == NEW
+
+
+@pytest.mark.parametrize("plant", ["link", "folder", "pipe", "two links", "wide", "somebody's"])
+def test_planted_journals_are_ignored(left, tmp_path, plant):
+    name = left.parent / journals(left.parent)[0]
+    kept = name.rename(left.parent.parent / f"kept of {left.parent.name}")
+    half = left.read_bytes()
+    if plant == "link":
+        name.symlink_to(kept)
+    elif plant == "folder":
+        name.mkdir()
+    elif plant == "pipe":
+        os.mkfifo(name)
+    elif plant == "two links":
+        os.link(kept, name)
+    else:
+        name.write_bytes(kept.read_bytes())
+        if plant == "wide":
+            os.chmod(name, 0o666)
+        elif os.geteuid() == 0:
+            os.chown(name, 4321, 4321)
+        else:
+            pytest.skip("only root gives files away")
+    with pytest.warns(RuntimeWarning, match="is ignored"):
+        assert fastmmap.recover(left) is False
+    assert left.read_bytes() == half
+    with pytest.warns(RuntimeWarning, match="is ignored"):
+        assert fastmmap.replace_file(left, "sat", "lay").strategy == "rewrite"
+    kept.unlink()
+
+
+def test_a_name_that_is_taken(make, small):
+    """The journal gets another one, which the file's attribute tells."""
+    path = make(TEXT)
+    planted = path.parent / f".fastmmap-{path.stat().st_ino:x}.journal"
+    planted.symlink_to("nowhere")
+    with pytest.warns(RuntimeWarning, match="is ignored"):
+        half_edited(path, 2)
+    with pytest.warns(RuntimeWarning, match="is ignored"):
+        assert fastmmap.recover(path) is True
+    planted.unlink()
+    assert is_done(path)

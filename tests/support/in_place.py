@@ -40,7 +40,7 @@ def many_steps(monkeypatch):
         monkeypatch.setattr(module, name, value)
 
 
-def half_edited(path):
+def half_edited(path, names=1):
     """Has a cat be a leopard in about half of a file."""
 
     def stop(done, total):
@@ -50,6 +50,6 @@ def half_edited(path):
     with pytest.raises(Stop) as caught:
         edit(path, "cat", "leopard", progress=stop)
     assert "half edited" in caught.value.__notes__[0]
-    assert len(journals(path.parent)) == 1
+    assert len(journals(path.parent)) == names
     assert path.read_bytes() not in (TEXT, TEXT.replace(b"cat", b"leopard"))
     return path
