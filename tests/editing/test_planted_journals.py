@@ -6,7 +6,7 @@ import errno
 import os
 
 import pytest
-from support.in_place import TEXT, edit, half_edited, journals, many_steps
+from support.in_place import TEXT, edit, half_edited, is_done, journals, many_steps
 from support.marks import linux
 from support.users import as_somebody, as_user
 
