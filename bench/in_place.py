@@ -44,18 +44,19 @@ def sed(path: Path, old: bytes, new: bytes) -> int:
     return path.stat().st_size
 
 
-def dd(path: Path, source: Path, written: int, size: int) -> int:
-    """Writes as many bytes over a file, and waits for the disk. Answers as if they had been edited."""
-    command = ["dd", f"if={source}", f"of={path}", f"bs={BLOCK}", f"count={-(-written // BLOCK)}"]
-    subprocess.run([*command, "conv=notrunc,fdatasync", "status=none"], check=True)
+def dd(path: Path, source: Path, times: int, size: int) -> int:
+    """Writes a file over another, once or twice, and waits for the disk. Answers as if it had been edited."""
+    command = ["dd", f"if={source}", f"of={path}", f"bs={BLOCK}", "conv=notrunc,fdatasync", "status=none"]
+    for _ in range(times):
+        subprocess.run(command, check=True)
     return size
 
 
 def works_of(path: Path, source: Path, old: bytes, new: bytes, size: int) -> dict[str, Callable[[], int]]:
     """How each edits the file at `path`, a copy of the source, which has `size` bytes then."""
     job = functools.partial(edit, path, old, new)
-    # In its own way each byte is written once, or twice where it is moved up first.
-    written = source.stat().st_size if len(new) > len(old) else 0
+    # In place each byte is written once, or twice where it is moved up first.
+    times = 2 if len(new) > len(old) else 1
     works = {
         "fastmmap": functools.partial(job, in_place=True),
         "fastmmap, 1 thread": functools.partial(job, in_place=True, threads=1),
@@ -63,7 +64,7 @@ def works_of(path: Path, source: Path, old: bytes, new: bytes, size: int) -> dic
         "fastmmap, a new file, not durable": functools.partial(job, durable=False),
     }
     if shutil.which("dd"):
-        works["dd of as many bytes, durable (process)"] = functools.partial(dd, path, source, written + size, size)
+        works["dd of as many bytes, durable (process)"] = functools.partial(dd, path, source, times, size)
     if shutil.which("sed"):
         works["sed -i (process)"] = functools.partial(sed, path, old, new)
     return works

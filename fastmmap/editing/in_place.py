@@ -34,7 +34,7 @@ from .survey import survey
 
 # Matches are counted in parts of this many bytes, or of more in a large file: there are a few thousand parts at most.
 # Distances in a part take four bytes in the journal.
-PART, MOST_PARTS, LARGEST_PART = 1 << 20, 1 << 12, 1 << 30
+PART, MOST_PARTS, LARGEST_PART = 1 << 21, 1 << 12, 1 << 30
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 STEP = 1 << 26
 
 # Where what is written is at least so far from what is read, steps as short as that are taken; else bytes go to the
-# journal first.
-NEAR = 1 << 18
+# journal first. A step that waits for the disk takes longer, and is to be longer.
+NEAR, NEAR_DURABLE = 1 << 18, 1 << 22
 
 # How many bytes beside a step are compared before an edit is gone on with.
 SAMPLE = 4096
@@ -60,6 +60,10 @@ class Steps:
     @property
     def _fd(self) -> int:
         return self._file.fd
+
+    @property
+    def _near(self) -> int:
+        return NEAR_DURABLE if self.journal.durable else NEAR
 
     def keep_mode(self) -> None:
         """Gives the file back what sets the user or group, which writing has taken away: where this process saw it."""
@@ -99,6 +103,8 @@ class Steps:
             write_data(self._fd, data, at, self.hole, clears=True)
         else:
             system.write_at(self._fd, data, at)
+        if self.journal.durable:
+            system.start_writeback(self._fd, at, len(data))  # so that there is less to wait for
 
     def sync(self) -> None:
         """What was written is on the disk before what comes next, where that is asked for."""
@@ -197,7 +203,7 @@ class Steps:
         plan = self.journal.plan
         while self.state.position > plan.start:
             end = self.state.position
-            if plan.growth >= NEAR:
+            if plan.growth >= self._near:
                 low = max(plan.start, end - min(plan.growth, STEP))
                 self._copy_up(low, end)
                 self.sync()
@@ -283,7 +289,7 @@ class Steps:
                 check_wanted()
                 state = self.state
                 gap = state.position - state.place
-                apart = gap >= max(NEAR, matching.longest_new)
+                apart = gap >= max(self._near, matching.longest_new)
                 filled = pieces.readinto(block[:gap] if apart else block)
                 after = self._after(pieces.consumed, filled, before + pieces.replaced - state.replaced)
                 if after == state:

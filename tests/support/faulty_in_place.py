@@ -128,7 +128,8 @@ def main() -> None:
     path, variant = Path(sys.argv[2]) / "file", sys.argv[3]
     numbers, mode = map(int, sys.argv[4].split(",")), int(sys.argv[5])
     parallel.WORTHWHILE, in_place.PART, writing.BLOCK = 0, 500, 500  # a small file has several parts, and steps
-    moving.NEAR, journal.SMALLEST_ROOM, in_place.LARGEST_ROOM = 128, 64, 1000
+    moving.NEAR = moving.NEAR_DURABLE = 128
+    journal.SMALLEST_ROOM, in_place.LARGEST_ROOM = 64, 1000
     if variant == "with holes":
         in_place.PART = writing.BLOCK = moving.NEAR = in_place.LARGEST_ROOM = 6000
     fresh(path, variant)

@@ -34,7 +34,8 @@ def many_steps(monkeypatch):
     monkeypatch.setattr(parallel, "WORTHWHILE", 0)
     monkeypatch.setattr(progress, "PAUSE", 0)
     for module, name, value in (
-        (in_place, "PART", 100), (moving, "NEAR", 64), (moving, "STEP", 300), (writing, "BLOCK", 50),
+        (in_place, "PART", 100), (moving, "NEAR", 64), (moving, "NEAR_DURABLE", 64), (moving, "STEP", 300),
+        (writing, "BLOCK", 50),
         (journal, "SMALLEST_ROOM", 64), (in_place, "LARGEST_ROOM", 128),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, value)

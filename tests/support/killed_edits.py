@@ -222,7 +222,9 @@ def a_case(rng: random.Random) -> tuple[bytes, dict[bytes, bytes], int]:
 def small_steps(patch: pytest.MonkeyPatch, rng: random.Random) -> None:
     """Has a file of a few hundred bytes have many parts, steps and slots."""
     patch.setattr(in_place, "PART", rng.choice((16, 64, 1 << 20)))
-    patch.setattr(moving, "NEAR", rng.choice((8, 64, 1 << 18)))
+    near = rng.choice((8, 64, 1 << 18))
+    patch.setattr(moving, "NEAR", near)
+    patch.setattr(moving, "NEAR_DURABLE", near)
     patch.setattr(moving, "STEP", rng.choice((32, 200, 1 << 26)))
     patch.setattr(moving, "SAMPLE", rng.choice((4, 4096)))
     patch.setattr(journal, "SMALLEST_ROOM", rng.choice((16, 64)))
