@@ -100,9 +100,9 @@ def main() -> None:
     rng = random.Random(options.seed)
     print(f"seed {options.seed}", flush=True)
     long = options.long
-    print(f"{simulated(10_000 if long else 300, rng, False)}: brought to its end each time", flush=True)
-    print(f"{simulated(100_000 if long else 500, rng, True)}: brought to its end each time", flush=True)
-    print(f"{real(10_000 if long else 60, rng)}: brought to its end each time", flush=True)
+    print(f"{simulated(10_000 if long else 50, rng, False)}: brought to its end each time", flush=True)
+    print(f"{simulated(100_000 if long else 50, rng, True)}: brought to its end each time", flush=True)
+    print(f"{real(10_000 if long else 25, rng)}: brought to its end each time", flush=True)
 
 
 if __name__ == "__main__":

@@ -236,6 +236,7 @@ def ext4(tmp_path):
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+@pytest.mark.skipif(fastmmap.kernel == "python", reason="400 MiB take the reference minutes")
 def test_a_file_much_larger_than_its_disk(ext4, request):
     """20 GiB, most of them holes; without --long 400 MiB."""
     size = 20 << 30 if request.config.getoption("long") else 400 << 20

@@ -18,7 +18,7 @@ from fastmmap.editing import in_place, moving
 
 pytestmark = [pytest.mark.any_kernel]
 
-OLD, NEW = b"the cat sat\n" * 5, b"the leopard sat\n" * 5
+OLD, NEW = b"the cat sat\n" * 2, b"the leopard sat\n" * 2
 
 
 def edit_in_place(path):

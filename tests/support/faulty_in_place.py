@@ -18,7 +18,7 @@ from fastmmap import parallel
 from fastmmap.editing import in_place, journal, moving, writing
 from support.fail import STICKY
 
-TEXT = b"the cat sat on the mat\n" * 150
+TEXT = b"the cat sat on the mat\n" * 80
 HOLE = bytes(12_000)
 MOST = 2000  # calls that an edit never comes to
 
@@ -36,7 +36,7 @@ VARIANTS = {
 
 
 def text_of(variant: str) -> bytes:
-    return TEXT[:1150] + HOLE + TEXT[:1150] if variant == "with holes" else TEXT
+    return TEXT[:690] + HOLE + TEXT[:690] if variant == "with holes" else TEXT
 
 
 def edited(variant: str) -> bytes:
@@ -127,7 +127,7 @@ def main() -> None:
     lib = ctypes.CDLL(sys.argv[1])
     path, variant = Path(sys.argv[2]) / "file", sys.argv[3]
     numbers, mode = map(int, sys.argv[4].split(",")), int(sys.argv[5])
-    parallel.WORTHWHILE, in_place.PART, writing.BLOCK = 0, 500, 500  # a small file has several parts, and steps
+    parallel.WORTHWHILE, in_place.PART, writing.BLOCK = 0, 400, 400  # a small file has several parts, and steps
     moving.NEAR = moving.NEAR_DURABLE = 128
     journal.SMALLEST_ROOM, in_place.LARGEST_ROOM = 64, 1000
     if variant == "with holes":
