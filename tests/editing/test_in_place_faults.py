@@ -11,7 +11,10 @@ from support.killed_edits import kill_until_done
 
 import fastmmap
 
-pytestmark = pytest.mark.any_kernel
+pytestmark = [
+    pytest.mark.any_kernel,
+    pytest.mark.skipif(fastmmap.kernel == "python", reason="the steps are the same, and were tried with a kernel"),
+]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -29,6 +32,5 @@ def test_killed_at_any_step(memory_path, power):
     assert kills > 40
 
 
-@pytest.mark.skipif(fastmmap.kernel == "python", reason="6 MB take the reference minutes")
 def test_killed_at_any_time(tool):
     assert "brought to its end each time" in tool("in_place_kills.py")

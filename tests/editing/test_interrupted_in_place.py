@@ -16,7 +16,10 @@ import fastmmap
 from fastmmap import system
 from fastmmap.editing import in_place, moving
 
-pytestmark = [pytest.mark.any_kernel]
+pytestmark = [
+    pytest.mark.any_kernel,
+    pytest.mark.skipif(fastmmap.kernel == "python", reason="the steps are the same, and were tried with a kernel"),
+]
 
 OLD, NEW = b"the cat sat\n" * 2, b"the leopard sat\n" * 2
 
