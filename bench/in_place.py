@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import fastmmap
-from fastmmap import system
 
 from . import corpora
-from .measure import Runner, WrongAnswer, race, read_speed
+from .measure import Runner, WrongAnswer, row
 
 # What is replaced in each text, and by what.
 JOBS = {
@@ -92,16 +91,8 @@ def run_row(source: Path, kind: str, old: bytes, new: bytes, budget: float) -> d
             runners = [
                 Runner(name, work, prepare, functools.partial(check, engine=name)) for name, work in works.items()
             ]
-            return {
-                "title": f"in place: {os.fsdecode(old)!r} by {os.fsdecode(new)!r}, {kind}, in {source.name}",
-                "verb": "in-place",
-                "state": "warm",
-                "pieces": "8M",
-                "bytes": len(text),
-                "limit": read_speed(text, 1),
-                "limit_all": read_speed(text, system.cpus()),
-                "timings": [timing.as_row() for timing in race(runners, budget)],
-            }
+            title = f"in place: {os.fsdecode(old)!r} by {os.fsdecode(new)!r}, {kind}, in {source.name}"
+            return row(title, "in-place", text, runners, budget)
 
 
 def run_all(folder: Path, largest: str, budget: float) -> Iterator[dict[str, Any]]:

@@ -17,10 +17,9 @@ from typing import Any
 import numpy
 
 import fastmmap
-from fastmmap import system
 
 from . import corpora
-from .measure import Runner, WrongAnswer, race, read_speed
+from .measure import Runner, WrongAnswer, row
 
 TEXT = "syslog"
 
@@ -205,13 +204,4 @@ def run_row(name: str, works: dict[str, Work], text: mmap.mmap, budget: float) -
     runners = [
         Runner(engine, work, lambda: None, functools.partial(check, engine=engine)) for engine, work in works.items()
     ]
-    return {
-        "title": name,
-        "verb": "lines",
-        "state": "warm",
-        "pieces": "8M",
-        "bytes": len(text),
-        "limit": read_speed(text, 1),
-        "limit_all": read_speed(text, system.cpus()),
-        "timings": [timing.as_row() for timing in race(runners, budget)],
-    }
+    return row(name, "lines", text, runners, budget)

@@ -84,10 +84,10 @@ def is_taken(path: str) -> bool:
     return _status(path, follow=False) is not None
 
 
-def leads_to(path: str, fd: int) -> bool:
+def leads_to(path: str, fd: int, follow: bool = True) -> bool:
     """Whether what is at a path is an open file."""
     try:
-        return os.path.samestat(os.stat(path), os.fstat(fd))
+        return os.path.samestat(os.stat(path, follow_symlinks=follow), os.fstat(fd))
     except ours(FileNotFoundError, NotADirectoryError):
         return False
 

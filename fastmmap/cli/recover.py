@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..recovering import recover
 from .files import on_each_file, prefix
 from .options import plain
 from .status import ERROR, FOUND
@@ -26,6 +25,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def recover_in(options: argparse.Namespace, file: str) -> bool:
+    from ..recovering import recover  # now: no other command needs what edits are made of
+
     done = recover(file)
     print(f"{prefix(options, file)}{'recovered' if done else 'nothing to recover'}")
     return done

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..editing.edit import Replacement, replace_file
-from ..editing.elsewhere import write_elsewhere
-from ..editing.planning import plan_replace
-from ..editing.preparing import Asked, edit_of, options_of, target_of
 from .files import on_each_file, prefix
 from .options import Parser, literal, plain, whole
 from .output import out, say
 from .status import ERROR
+
+if TYPE_CHECKING:
+    from ..editing.edit import Replacement
 
 # How many changes a dry run shows.
 SHOWN = 20
@@ -61,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def replace_in(options: argparse.Namespace, file: str) -> bool:
+    from ..editing.edit import replace_file  # now: no other command needs what edits are made of
+
     if options.dry_run:
         return preview(options, file)
     durable = True if options.sync else False if options.no_sync else None
@@ -77,6 +78,9 @@ def replace_in(options: argparse.Namespace, file: str) -> bool:
 
 def to_output(options: argparse.Namespace, file: str, durable: bool | None) -> Replacement:
     """Writes the edited file to another."""
+    from ..editing.elsewhere import write_elsewhere
+    from ..editing.preparing import Asked, edit_of, options_of, target_of
+
     asked = Asked(False, durable, None, None, options.force, None, None)
     target, edit = target_of(file), edit_of(options.old, options.new, options.max_count)
     return write_elsewhere(target, options.output, edit, options_of(target, asked))
@@ -84,6 +88,8 @@ def to_output(options: argparse.Namespace, file: str, durable: bool | None) -> R
 
 def preview(options: argparse.Namespace, file: str) -> bool:
     """The first changes, as lines with their number, then how many there are."""
+    from ..editing.planning import plan_replace
+
     plan, label = plan_replace(file, options.old, options.new, options.max_count), prefix(options, file)
     for change in plan.preview(SHOWN):
         for sign, text in ((b"-", change.before), (b"+", change.after)):

@@ -6,7 +6,7 @@ import errno
 import os
 import time
 
-from .. import parallel, system
+from .. import system
 from ..blame import ours
 from ..errors import MappedFileError, naming
 from ..logs.recovering import refuse_open_log
@@ -19,7 +19,7 @@ from .new_file import NewFile, explained, is_same
 from .preparing import opened
 from .refusing import refuse_output
 from .rewrite import check_same, write_new
-from .survey import first_match, survey
+from .survey import all_parts, first_match
 
 
 def write_elsewhere(target: str, output: str, edit: Edit, options: Options) -> Replacement:
@@ -39,7 +39,8 @@ def write_elsewhere(target: str, output: str, edit: Edit, options: Options) -> R
     with NewFile(os.path.dirname(output)) as new:
         with opened(target) as original:
             refuse_unfinished_edit(target, original.status)
-            parts = _parts(original, edit, options.threads)
+            first = first_match(original.data, edit, options.threads)
+            parts = all_parts(original.data, edit, first, options.threads)
             failure = _write(new, output, original, parts, (edit, options))
             if failure is None:
                 check_same(os.fstat(original.fd), original.status, "The file changed while it was read: try again")
@@ -54,15 +55,6 @@ def write_elsewhere(target: str, output: str, edit: Edit, options: Options) -> R
                 make_folder_durable(os.path.dirname(output))
     count, size = sum(part.number for part in parts), sum(part.new_length for part in parts)
     return Replacement(output, count, original.status.st_size, size, "rewrite", time.perf_counter() - began)
-
-
-def _parts(original: Original, edit: Edit, threads: int) -> list[Part]:
-    """All parts of a file."""
-    source = original.data
-    first = first_match(source, edit, threads)
-    start = len(source) if first < 0 else first
-    before = [Part(low, high, 0, 0) for low, high in parallel.blocks(0, start)]
-    return [*before, *survey(source, edit, start, threads)]
 
 
 def _write(

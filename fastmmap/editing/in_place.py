@@ -36,6 +36,13 @@ from .survey import survey
 # Distances in a part take four bytes in the journal.
 PART, MOST_PARTS, LARGEST_PART = 1 << 21, 1 << 12, 1 << 30
 
+# Why a file can't be opened to be written to, and what can be done then.
+_WAYS_OUT = {
+    errno.ETXTBSY: "a rewrite replaces it",
+    errno.EACCES: "chmod u+w allows changes",
+    errno.EPERM: "chmod u+w allows changes",
+}
+
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -261,7 +268,13 @@ class Busy(OSError):
 
 def locked(path: str) -> Held | None:
     """A file, open to be written to, with its lock; None where somebody else has that."""
-    file = Held(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY))
+    try:
+        file = Held(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY))
+    except ours(OSError) as error:
+        if error.errno in _WAYS_OUT:
+            text = f"The file can't be written to ({error.strerror}): {_WAYS_OUT[error.errno]}"
+            raise OSError(error.errno, text, path) from None
+        raise
     try:
         if system.lock(file.fd, wait=False):
             return file

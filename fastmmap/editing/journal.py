@@ -18,6 +18,7 @@ from .. import system
 from ..blame import ignoring, ours
 from ..descriptors import Held, Open
 from ..errors import naming
+from ..paths import leads_to
 from ..unfinished import HEAD, LONGEST_PAIRS, MAGIC, Plan, damaged, read_plan
 from .new_file import NewFile
 
@@ -193,10 +194,7 @@ class Journal:
 
     def is_there(self) -> bool:
         """Whether its name is that of this journal."""
-        try:
-            return os.path.samestat(os.lstat(self.path), os.fstat(self._file.fd))
-        except ours(FileNotFoundError):
-            return False
+        return leads_to(self.path, self._file.fd, follow=False)
 
     def __enter__(self) -> Journal:
         return self

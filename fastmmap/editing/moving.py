@@ -154,11 +154,11 @@ class Steps:
             text = f"its bytes about {self.state.place} or {self.state.position} have changed"
             raise mismatch(self.journal.path, text)
         if redo.kind is Kind.BYTES:
-            self._check_within(redo.at, redo.length)
             self.write(memoryview(redo.data), redo.at)
         elif redo.kind is Kind.POSITIONS:
             positions = Positions.decoded(redo, self.edit.matching.all_pairs)
-            self._check_within(redo.at, positions.end - redo.at)
+            if positions.end > self.journal.plan.full_size:
+                raise mismatch(self.journal.path, "it has matches behind the file's end")
             for at, new in positions.replacements():
                 check_wanted()
                 system.write_at(self._fd, new, at)
@@ -191,10 +191,6 @@ class Steps:
         if size > expected:
             text += f". Keep what was added, from byte {expected} on, cut the file there (truncate -s), and try again"
         raise mismatch(self.journal.path, text)
-
-    def _check_within(self, at: int, length: int) -> None:
-        if at + length > self.journal.plan.full_size:
-            raise mismatch(self.journal.path, "it has bytes for places behind the file's end")
 
     # --- up ---
 

@@ -41,12 +41,6 @@ def refuse_in_place(path: str, status: os.stat_result, force: bool) -> None:
     _refuse_both(path)
     if not force:
         _refuse_read_only(path, status)
-    try:
-        with Open() as file:
-            system.open_into(file, path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
-    except ours(OSError) as error:
-        way = "a rewrite replaces it" if error.errno == errno.ETXTBSY else "chmod u+w allows changes"
-        raise OSError(error.errno, f"The file can't be written to ({error.strerror}): {way}", path) from None
 
 
 def _refuse_both(path: str) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from .. import parallel, system
+from .. import system
 from ..descriptors import Open
 from ..logs.recovering import refuse_open_log
 from ..progress import Reporter
@@ -18,7 +18,7 @@ from .model import Edit, Options, Original, Part
 from .new_file import NewFile, explained, is_same
 from .refusing import IN_PLACE, refuse, refuse_backup
 from .sparse import has_holes, write_data
-from .survey import survey
+from .survey import all_parts
 from .writing import placed, write_parts
 
 
@@ -42,8 +42,7 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
             new.create()
         with explained(f"the new file can't belong to user {before.st_uid}, group {before.st_gid}. {IN_PLACE}"):
             system.keep_owner(new.fd, before)
-        before_first = [Part(start, end, 0, 0) for start, end in parallel.blocks(0, first)]
-        parts = [*before_first, *survey(original.data, edit, first, options.threads)]
+        parts = all_parts(original.data, edit, first, options.threads)
         count = sum(part.number for part in parts)
         size = len(original.data) + sum(part.grown for part in parts)
         with explained(

@@ -17,6 +17,13 @@ def first_match(source: MappedFile, edit: Edit, threads: int) -> int:
     return edit.matching.find(source, threads) if edit.most else -1
 
 
+def all_parts(source: MappedFile, edit: Edit, first: int, threads: int) -> list[Part]:
+    """The parts of a whole file, given where its first match is, or -1."""
+    start = len(source) if first < 0 else first
+    before = [Part(low, high, 0, 0) for low, high in parallel.blocks(0, start)]
+    return [*before, *survey(source, edit, start, threads)]
+
+
 def survey(
     source: MappedFile, edit: Edit, start: int, threads: int, *, block: int | None = None, peaks: bool = False
 ) -> list[Part]:

@@ -9,24 +9,13 @@ import sys
 import threading
 
 import pytest
-from support.in_place import TEXT, Stop, edit, half_edited, is_done, journals, many_steps
+from support.in_place import TEXT, Stop, edit, is_done, journals
 from support.marks import forking, linux
 
 import fastmmap
 from fastmmap import progress, system
 
 pytestmark = pytest.mark.any_kernel
-
-
-@pytest.fixture
-def small(monkeypatch):
-    many_steps(monkeypatch)
-
-
-@pytest.fixture
-def left(make, small):
-    """A file that was left half edited."""
-    return half_edited(make(TEXT))
 
 
 @pytest.mark.parametrize("way", ["recover", "the same edit", "as a rewrite", "recover of the folder", "the command"])

@@ -14,7 +14,7 @@ import sys
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.in_place import TEXT, edit, is_done, journals, many_steps
+from support.in_place import TEXT, edit, is_done, journals
 from support.killed_edits import replaced
 from support.marks import linux
 from support.users import as_somebody, as_user
@@ -24,11 +24,6 @@ from fastmmap import progress, system
 from fastmmap.editing import moving
 
 pytestmark = pytest.mark.any_kernel
-
-
-@pytest.fixture
-def small(monkeypatch):
-    many_steps(monkeypatch)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -6,39 +6,16 @@ import errno
 import os
 
 import pytest
-from support.in_place import TEXT, edit, half_edited, is_done, journals, many_steps
+from support.in_place import TEXT, edit, half_edited, is_done, journals
 from support.marks import linux
 from support.users import as_somebody, as_user
 
 import fastmmap
-from fastmmap import system
 from fastmmap.unfinished import MARK
 
 pytestmark = pytest.mark.any_kernel
 
 NEW = TEXT.replace(b"cat", b"leopard")
-
-
-@pytest.fixture
-def small(monkeypatch):
-    many_steps(monkeypatch)
-
-
-@pytest.fixture
-def left(make, small):
-    """A file that was left half edited."""
-    return half_edited(make(TEXT))
-
-
-@pytest.fixture
-def marks(make):
-    """Whether files can have attributes here."""
-    path = make(b"", "a file that is marked")
-    with path.open("rb") as file:
-        marked = system.mark(file.fileno(), MARK, b"x")
-    path.unlink()
-    if not marked:
-        pytest.skip("this filesystem keeps no attributes")
 
 
 @linux

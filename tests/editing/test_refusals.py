@@ -31,7 +31,7 @@ def no_work(monkeypatch):
         raise AssertionError("work was done")
 
     monkeypatch.setattr(edit, "count_matches", work)
-    monkeypatch.setattr(rewrite, "survey", work)
+    monkeypatch.setattr(rewrite, "all_parts", work)
     monkeypatch.setattr(NewFile, "create", work)
 
 
