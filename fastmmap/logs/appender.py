@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .. import paths
 from ..blame import ours
 from ..errors import naming
-from ..reference.arguments import export, export_data
+from ..reference.arguments import export_data
+from .as_file import AsFile
 from .ending import appenders, has_ended
 from .layout import LARGEST_HALF
 from .stage import NOTHING
 from .staging import Open, State
-from .storing import Storing
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SYNCS = (None, "interval", "always")
 
 
-class Appender(Storing):
+class Appender(AsFile):
     r"""Appends records to a file, fast: into a stage, which one write(2) takes to the file when it is full.
 
     A record is bytes-like or a str, and nothing is added to it, no newline either. Threads may share an appender, and
@@ -178,61 +178,6 @@ class Appender(Storing):
                 self._durability.check()
         return number
 
-    def writelines(self, lines: Iterable[Data]) -> None:
-        r"""Appends each line of an iterable: `append_many`, for code that expects a file.
-
-        Parameters
-        ----------
-        lines : iterable of bytes-like or str
-            The lines. As for files, nothing is added to them, no newline either.
-
-        Raises
-        ------
-        TypeError, OSError, ValueError
-            As `append_many` does.
-
-        Examples
-        --------
-        >>> import fastmmap
-        >>> with fastmmap.Appender("app.log") as log:
-        ...     log.writelines(["one\n", "two\n"])
-        """
-        self.append_many(lines)
-
-    def write(self, data: Data) -> int:
-        r"""Appends a record and returns its length: `append`, for code that expects a file.
-
-        Parameters
-        ----------
-        data : bytes-like or str
-            The record. A str is encoded as UTF-8.
-
-        Returns
-        -------
-        int
-            How many bytes were taken: all of them. Of a str that is the length of its UTF-8.
-
-        Raises
-        ------
-        TypeError, OSError, ValueError
-            As `append` does.
-
-        Examples
-        --------
-        >>> import fastmmap
-        >>> with fastmmap.Appender("app.log") as log:
-        ...     log.write("one\n")
-        4
-        """
-        if isinstance(data, str):
-            data = str.encode(data)
-        if type(data) is bytes:
-            self.append(data)
-            return len(data)
-        with export(data) as view:
-            self.append(view)
-            return len(view)
-
     # --- writing ---
 
     def flush(self) -> None:
@@ -260,6 +205,7 @@ class Appender(Storing):
             self._durability.check()
             if self._reopen_is_due:
                 self._reopen()
+            self._store_unended()
             self._write(NOTHING)
             if self._interval is not None and not self._is_armed:
                 self._rest()  # the next append tries to arm it
@@ -317,6 +263,7 @@ class Appender(Storing):
         with Open(self), self._lock:
             self._check_open()
             self._durability.check()
+            self._store_unended()
             self._reopen()
 
     def close(self) -> None:
@@ -346,6 +293,7 @@ class Appender(Storing):
                 if self._is_closed:
                     return
                 try:
+                    self._store_unended()
                     self._end_stage()
                 except ours(OSError, ValueError):
                     if self._is_closed:  # by a signal handler

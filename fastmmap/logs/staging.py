@@ -97,6 +97,11 @@ class Staging(Stage):
         """Whether the stage is drained for the last time, also by who is in the midst of an append."""
         return self._is_over or self._phase is _ENDING
 
+    @property
+    def _rests(self) -> bool:
+        """Whether the next record is to overflow, also where there is room for it."""
+        return self._takes_no_more
+
     def _check_open(self) -> None:
         if self._is_closed:
             raise ValueError(f"the appender of {self.name!r} is closed")
@@ -290,7 +295,7 @@ class Staging(Stage):
             filling = self._filling
             if stage.length(filling - 1):  # the half that is to take records must be empty
                 stage.drain(log, filling - 1, NOTHING, self)
-            self._switch(*stage.place(filling + 1), rests=self._takes_no_more, filling=filling)
+            self._switch(*stage.place(filling + 1), rests=self._rests, filling=filling)
             if not self._takes_no_more:
                 break
 

@@ -36,22 +36,9 @@ class Storing(Staging):
         """
         return self._survives
 
-    @property
-    def position(self) -> int:
-        """How many bytes this appender has accepted, an int. `reopen` doesn't set it back."""
-        return self._stored
-
-    @property
-    def size(self) -> int:
-        """How many bytes the file has with those that wait in this appender's stage, an int.
-
-        What waits in the stages of other appenders isn't counted. ValueError when the appender is closed.
-        """
-        with Open(self), self._lock:
-            self._check_open()
-            stage, log = self._stage, self._log
-            waiting = 0 if stage is None else stage.length(self._draining)
-            return log.size() + waiting + self._tail
+    def _staged(self) -> int:
+        """How many bytes are in the stage. The lock is held."""
+        return self._tail + (0 if self._stage is None else self._stage.length(self._draining))
 
     def _stage_for(self, file: os.stat_result) -> str | None:
         """What its stage is called, if a file is its log."""
@@ -62,11 +49,9 @@ class Storing(Staging):
 
     # --- storing ---
 
-    def _overflow(self, data: Data) -> None:
-        """A record that the stage doesn't take: because it rests, is full, or isn't for records so large."""
-        with export_data(data) as view, Open(self), self._lock:  # exported by anybody's code, and so without the lock
-            self._check_open()
-            self._store(view)
+    def _store_unended(self) -> None:
+        """Stores what waits for more of its line. The lock is held."""
+        raise NotImplementedError
 
     def _store(self, record: memoryview) -> None:
         """Stores a record in the stage, or in the file behind what is staged. The lock is held."""
@@ -173,6 +158,7 @@ class Storing(Staging):
             if not self._log.is_regular:
                 self._log.stop_waiting()
             try:
+                self._store_unended()
                 self._end_stage()
             except ours(BlockingIOError):
                 return False
