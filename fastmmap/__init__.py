@@ -29,6 +29,7 @@ with _starting.Answering():
         from .editing.preview import Change
         from .grepping import grep
         from .logs.appender import Appender
+        from .logs.handler import LogHandler
         from .many import ManyVerbs
         from .needles import Needles
         from .recovering import recover
@@ -57,6 +58,7 @@ kernel: str = _backend.chosen.name
 _WINGS = {
     "Appender": "logs.appender",
     "Change": "editing.preview",
+    "LogHandler": "logs.handler",
     "Match": "_backend",
     "Needles": "needles",
     "Plan": "editing.planning",
@@ -72,6 +74,7 @@ __all__ = [
     "Appender",
     "Change",
     "Lines",
+    "LogHandler",
     "MappedFile",
     "MappedFileError",
     "Match",

@@ -4,6 +4,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_CheckBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.list cimport PyList_CheckExact
+from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DATA, PyUnicode_GET_LENGTH
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from cpython.tuple cimport PyTuple_CheckExact
 from libc.stdint cimport uint64_t
@@ -13,6 +14,9 @@ from guard cimport *
 from memory cimport *
 from package cimport *
 from steps cimport *
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object)
 
 cdef fm_guard guarded = import_guard()
 
@@ -116,8 +120,9 @@ cdef int store_run(void *context) noexcept nogil:
 cdef class Stage:
     """A writable buffer that takes records until it is full.
 
-    A record that doesn't fit, or is longer than `_largest`, goes to `_overflow(data)`, which a subclass defines: it
-    makes room or stores the record elsewhere. A stage without a buffer is full from the start.
+    A record that doesn't fit, is longer than `_largest`, or would bring `_stored` to `_edge`, goes to `_overflow(data)`,
+    which a subclass defines: it makes room or stores the record elsewhere. A stage without a buffer is full from the
+    start.
     """
     cdef Held held
     cdef object exporter
@@ -130,9 +135,10 @@ cdef class Stage:
     cdef uint64_t *word
     cdef uint64_t base          # the word before the first record
     cdef public Py_ssize_t _largest
+    cdef public Py_ssize_t _edge
 
     def __cinit__(self, *arguments, **keywords):
-        self._largest = PY_SSIZE_T_MAX
+        self._largest = self._edge = PY_SSIZE_T_MAX
 
     def __init__(self, buffer=None):
         self._switch(buffer)
@@ -216,6 +222,24 @@ cdef class Stage:
             return self.store(data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         return self.take_export(data)
 
+    def _take_line(self, text, end):
+        """Stores a line of two strs in ASCII, if they are that and fit, and returns whether it has."""
+        cdef Run run
+        cdef Py_ssize_t length
+        cdef bint fits
+        if not (PyUnicode_CheckExact(text) and PyUnicode_CheckExact(end)
+                and PyUnicode_IS_COMPACT_ASCII(text) and PyUnicode_IS_COMPACT_ASCII(end)):
+            return False
+        length = PyUnicode_GET_LENGTH(text) + PyUnicode_GET_LENGTH(end)
+        with cython.critical_section(self):
+            fits = length <= self.limit - self.used and self.takes(length, 0)
+            if fits:
+                run.number = 2
+                run.source[0], run.length[0] = <const char *> PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text)
+                run.source[1], run.length[1] = <const char *> PyUnicode_DATA(end), PyUnicode_GET_LENGTH(end)
+                self.store_all(&run, length, b"")
+        return fits
+
     def _overflow(self, data):
         """Called with a record that doesn't fit."""
         raise ValueError(f"the record doesn't fit in a stage of {max(self.limit, 0)} bytes with {self.used} in use")
@@ -294,11 +318,15 @@ cdef class Stage:
         cdef Run run
         cdef bint fits
         with cython.critical_section(self):
-            fits = length <= self.limit - self.used and length <= self._largest
+            fits = length <= self.limit - self.used and self.takes(length, 0)
             if fits:
                 run.number, run.source[0], run.length[0] = 1, record, length
                 self.store_all(&run, length, owner)
         return fits
+
+    cdef inline bint takes(self, Py_ssize_t length, Py_ssize_t others) noexcept:
+        """Whether a record may be stored where there is room, behind so many bytes of others."""
+        return length <= self._largest and length < self._edge - self.before - self.used - others
 
     cdef Py_ssize_t store_some(self, object records, Py_ssize_t first) except -1:
         """Stores what it can, RUN at most, of a list or tuple from an index on: bytes that fit. Returns how many."""
@@ -313,7 +341,7 @@ cdef class Stage:
                     if not PyBytes_CheckExact(record):
                         break
                     length = PyBytes_GET_SIZE(record)
-                    if length > self.limit - self.used - total or length > self._largest:
+                    if length > self.limit - self.used - total or not self.takes(length, total):
                         break
                     Py_INCREF(record)
                     held[run.number] = <PyObject *> record

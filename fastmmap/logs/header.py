@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import system
 from ..beside import Untrusted
 from .layout import (
+    BY_PATH,
     HALVES_AT,
     HEADER,
     INTENT,
@@ -16,6 +17,7 @@ from .layout import (
     LONGEST_PATH,
     MAGIC,
     PATH_AT,
+    SAME,
     VERSION,
     WORD,
     WORD_AT,
@@ -35,6 +37,7 @@ class Header(NamedTuple):
     inode: int
     birth: int  # in nanoseconds, 0 where it isn't known
     same: bool  # whether log and stage are on one filesystem: its device number may be another the next time
+    by_path: bool  # whether its records belong to whatever file is at the path, and not to the one that was there
     half: int
     path: str  # of the log, when the stage was made
 
@@ -42,19 +45,23 @@ class Header(NamedTuple):
         """Makes a file a stage. Until then it is unfinished, and belongs to no log."""
         path = os.fsencode(self.path)
         fields = self.id, self.boot, self.device, self.inode, self.birth, self.half, len(path)
+        flags = SAME * self.same | BY_PATH * self.by_path
         system.write_at(fd, path, PATH_AT)
-        system.write_at(fd, HEADER.pack(MAGIC, VERSION, self.same, *fields), 0)
+        system.write_at(fd, HEADER.pack(MAGIC, VERSION, flags, *fields), 0)
 
     @classmethod
     def of(cls, log: Log, folder: os.stat_result, half: int) -> Header:
         """A new stage's, in a folder."""
-        return cls(os.urandom(16), system.boot(), 0, 0, 0, False, half, "").of_log(log, folder)
+        return cls(os.urandom(16), system.boot(), 0, 0, 0, False, False, half, "").of_log(log, folder)
 
     def of_log(self, log: Log, folder: os.stat_result) -> Header:
         """The same stage's, of another log."""
-        path = log.path if len(os.fsencode(log.path)) <= LONGEST_PATH else ""
-        same = folder.st_dev == log.status.st_dev
-        return self._replace(device=log.status.st_dev, inode=log.status.st_ino, birth=log.birth, same=same, path=path)
+        path = log.place or log.path
+        if len(os.fsencode(path)) > LONGEST_PATH:
+            path = ""
+        device, inode = log.status.st_dev, log.status.st_ino
+        same, by_path = folder.st_dev == device, bool(log.place and path)
+        return self._replace(device=device, inode=inode, birth=log.birth, same=same, by_path=by_path, path=path)
 
     @classmethod
     def read(cls, fd: int, path: str) -> Header | None:
@@ -64,7 +71,7 @@ class Header(NamedTuple):
             return None
         if len(block) < HALVES_AT or not block.startswith(MAGIC):
             raise Untrusted(path, "it is not a stage")
-        _, version, same, identity, boot, device, inode, birth, half, length = HEADER.unpack_from(block)
+        _, version, flags, identity, boot, device, inode, birth, half, length = HEADER.unpack_from(block)
         if version != VERSION:
             raise StageError(path, f"Version {version} of the stage isn't supported by this fastmmap")
         name = os.fsdecode(block[PATH_AT : PATH_AT + length])
@@ -76,7 +83,7 @@ class Header(NamedTuple):
             or not (os.path.isabs(name) or name == "")
         ):
             raise StageError(path, "The stage is damaged")
-        return cls(identity, boot, device, inode, birth, bool(same), half, name)
+        return cls(identity, boot, device, inode, birth, bool(flags & SAME), bool(flags & BY_PATH), half, name)
 
     @staticmethod
     def known_end(fd: int) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import beside, system
 from ..blame import ignoring, ours
 from .lock import Lock
-from .recovering import as_warning, recover_stage
+from .recovering import as_warning, is_stage, recover_stage
 
 if TYPE_CHECKING:
     from .header import Header
@@ -26,7 +26,8 @@ class Others:
     lock of one takes it over, and two can't get it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, place: str = "") -> None:
+        self._place = place  # the path of a log that is whatever file is there
         self._seen = -1  # the folder's time when it was listed
         self._known: set[str] = set()
         self._left: set[str] = set()  # what can't be taken over
@@ -39,7 +40,7 @@ class Others:
         """
 
         def wanted(header: Header, found: str | None) -> bool:
-            return header.inode == log.status.st_ino
+            return header.inode == log.status.st_ino or (header.by_path and header.path == self._place)
 
         with ignoring(OSError):
             self._list(log, folder)
@@ -62,7 +63,8 @@ class Others:
         changed = os.stat(folder).st_mtime_ns
         if changed != self._seen:
             lock = Lock(folder, log)
-            self._known = {name for name in os.listdir(folder) if lock.has_stage(name)}
+            is_one = is_stage if self._place else lock.has_stage
+            self._known = {name for name in os.listdir(folder) if is_one(name)}
             self._left &= self._known
             self._seen = changed if abs(time.time_ns() - changed) > _RECENT else -1
 

@@ -15,9 +15,11 @@ from struct import Struct
 # own, the intent of a drain, the head of the record that goes with it, the path of the log, and the halves.
 MAGIC, VERSION = b"fmstage\0", 1
 
-# Magic, version, whether the log is on the stage's filesystem, id, boot, device, inode and birth of the log, bytes of a
-# half, bytes of the log's path.
+# Magic, version, flags, id, boot, device, inode and birth of the log, bytes of a half, bytes of the log's path.
 HEADER = Struct("=8sII16s16sQQQQQ")
+
+# The flags of a header: the log is on the stage's filesystem; the log is whatever file is at the path.
+SAME, BY_PATH = 1, 2
 
 OWN_LOCK_AT = 128
 

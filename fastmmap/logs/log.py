@@ -31,7 +31,8 @@ class Log:
     # How often a log may be renamed or replaced while it is being opened.
     _TRIES = 100
 
-    def __init__(self, path: str, *, create: bool = False) -> None:
+    def __init__(self, path: str, *, create: bool = False, place: str = "") -> None:
+        self.place = place  # the path whose file it is, where records belong to whatever file is there
         # Warnings that are given once no lock is held, because a warning may run any code.
         self.unsaid: list[str] = []
         flags = os.O_APPEND | os.O_CLOEXEC

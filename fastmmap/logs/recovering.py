@@ -17,10 +17,11 @@ from ..paths import exists, is_taken, resolved
 from ..unfinished import refuse_unfinished_edit
 from .ending import appenders
 from .header import Header, words_in
-from .layout import DRAINS, HALVES_AT
+from .layout import DRAINS, HALVES_AT, LOCK
 from .lock import Lock, StageError, settle
 from .log import Log, Nameless
 from .stage import FileStage
+from .turn import turn_at
 
 if TYPE_CHECKING:
     from ..descriptors import Held
@@ -47,7 +48,12 @@ def recover_stages(folder: str) -> bool:
 
 def adopt(log: Log, folder: str) -> None:
     """Recovers the stages of one log that are in a folder, before it is written to. What can't be is left unsaid."""
-    _recover_all(folder, wanted_by(log.path), log.unsaid, strict=False)
+    own = wanted_by(log.path)
+
+    def wanted(header: Header, found: str | None) -> bool:
+        return own(header, found) or (header.by_path and header.path == log.place)
+
+    _recover_all(folder, wanted, log.unsaid, strict=False)
 
 
 @contextmanager
@@ -114,8 +120,13 @@ def wanted_by(path: str) -> Wanted:
 def stages_in(folder: str) -> Iterator[str]:
     """The paths of all that are named as stages are."""
     for name in sorted(os.listdir(folder)):
-        if name.startswith(beside.PREFIX) and name.endswith(".stage"):
+        if is_stage(name):
             yield os.path.join(folder, name)
+
+
+def is_stage(name: str) -> bool:
+    """Whether a file is named as stages are."""
+    return name.startswith(beside.PREFIX) and name.endswith(".stage")
 
 
 def _recover_all(folder: str, wanted: Wanted, unsaid: list[str], strict: bool = True) -> bool:
@@ -187,6 +198,8 @@ def _recover_open(path: str, file: Held, wanted: Wanted, unsaid: list[str], wait
     if not wanted(header, found) or not system.lock(file.fd, wait=False) or os.fstat(file.fd).st_nlink == 0:
         return False  # another log's; or its writer lives; or it was drained and removed just now
     try:
+        if header.by_path:
+            return _drain_by_path(path, file, unsaid, waits)
         if found is not None:
             return _drain(path, file, header, found, unsaid, waits)
     except ours(Nameless, FileNotFoundError):
@@ -222,6 +235,60 @@ def _drain(path: str, file: Held, header: Header, found: str, unsaid: list[str],
         log.file.close()
         unsaid += log.unsaid
     return True
+
+
+def _drain_by_path(path: str, file: Held, unsaid: list[str], waits: bool) -> bool:
+    """_drain, of what belongs to whatever file is at the log's path now. That file is made if there is none."""
+    header = Header.read(file.fd, path)  # once more, now that its writer is known to be dead
+    assert header is not None
+    folder = os.path.dirname(path)
+    turn = turn_at(os.path.join(folder, os.path.basename(header.path)))
+    if not waits and not turn.is_free():
+        raise Busy
+    try:
+        with turn:
+            found = _find_log(header, path, file.fd)
+            lock = f"{path.removesuffix('.stage').rpartition('-')[0]}.lock"
+            if found not in (None, turn.path) and _names_stage(lock, header):
+                return _drain(path, file, header, found, unsaid, waits)  # its writer has died in a drain to that file
+            if header.boot != system.boot() and system.boot():
+                unsaid.append(_set_aside(path, turn.path))
+                return True
+            if found != turn.path:
+                if not any(word % DRAINS for word in words_in(file.fd)) or _names_stage(lock, header):
+                    return _remove_empty(path, file, header)
+                header = _moved(path, file, header, turn.path)
+                _remove_lock(lock, header.id, os.fstat(file.fd).st_uid)
+            return _drain(path, file, header, turn.path, unsaid, waits)
+    finally:
+        turn.remove()
+
+
+def _names_stage(lock: str, header: Header) -> bool:
+    """Whether a lock says that a stage is being drained."""
+    try:
+        file = beside.adopt(lock)
+    except ours(OSError):
+        return False
+    try:
+        return LOCK.unpack(system.read_at(file.fd, LOCK.size, 0).ljust(LOCK.size, b"\0"))[2] == header.id
+    finally:
+        file.close()
+
+
+def _moved(path: str, file: Held, header: Header, place: str) -> Header:
+    """The header of a stage whose log has been rotated: it is written anew, for the file that is at its path now."""
+    folder = os.path.dirname(path)
+    if os.fstat(file.fd).st_uid not in (os.geteuid(), os.stat(folder).st_uid):
+        raise StageError(path, f"The log {header.path!r} of this stage was rotated")
+    log = Log(place, create=True, place=place)
+    try:
+        check_trust(file.fd, path, log.status)
+        header = header.of_log(log, os.stat(folder))
+        header.write(file.fd)
+    finally:
+        log.file.close()
+    return header
 
 
 def _set_aside(path: str, log: str) -> str:

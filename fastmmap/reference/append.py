@@ -74,8 +74,9 @@ def append(buffer: Buffer, position: SupportsIndex, data: Data) -> int:
 class Stage:
     """A writable buffer that takes records until it is full.
 
-    A record that doesn't fit, or is longer than `_largest`, goes to `_overflow(data)`, which a subclass defines: it
-    makes room or stores the record elsewhere. A stage without a buffer is full from the start.
+    A record that doesn't fit, is longer than `_largest`, or would bring `_stored` to `_edge`, goes to `_overflow(data)`,
+    which a subclass defines: it makes room or stores the record elsewhere. A stage without a buffer is full from the
+    start.
     """
 
     def __init__(self, buffer: Buffer | None = None) -> None:
@@ -84,7 +85,7 @@ class Stage:
         self._start = self._room = 0  # and the stretch of it for records
         self._word: int | None = None
         self._base = self._used = self._limit = self._before = self._switches = 0
-        self._largest = sys.maxsize
+        self._largest = self._edge = sys.maxsize
         self._switch(buffer)
 
     @property
@@ -142,7 +143,9 @@ class Stage:
         """Stores one record if it fits, and returns whether it does."""
         own = data_bytes(data, "data")
         with self._storing:
-            if len(own) > self._largest or len(own) > self._limit - self._used:
+            if len(own) > self._limit - self._used or len(own) > self._largest:
+                return False
+            if len(own) >= self._edge - self._stored:
                 return False
             if own:
                 place = self._start + self._used
@@ -151,6 +154,12 @@ class Stage:
                 self._view[self._word : self._word + WORD.size] = WORD.pack(self._base + self._used + len(own))
             self._used += len(own)
             return True
+
+    def _take_line(self, text: Any, end: str) -> bool:
+        """Stores a line of two strs in ASCII, if they are that and fit, and returns whether it has."""
+        if type(text) is not str or not (text.isascii() and end.isascii()):
+            return False
+        return self._take((text + end).encode())
 
     def _overflow(self, data: Data) -> None:
         """Called with a record that doesn't fit."""

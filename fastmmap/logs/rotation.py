@@ -1,0 +1,116 @@
+"""When a log is rotated, and what its older files are called: as the standard library's handlers say."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
+from typing import TYPE_CHECKING, Any
+
+from ..paths import is_taken
+
+if TYPE_CHECKING:
+    from .handler import LogHandler
+
+
+class Rotation:
+    """No rotation at all, and what the others have in common."""
+
+    rotates = False
+    max_bytes = 0  # 0: a file may have any size
+
+    def is_full(self, size: int, length: int) -> bool:
+        """Whether a file of that size is to be rotated before so many bytes are written to it."""
+        return 0 < self.max_bytes <= size + length and size > 0
+
+    def is_over(self) -> bool:
+        """Whether the time of the file is over."""
+        return False
+
+    def begin(self, born: float) -> None:
+        """A file that was made then, in seconds since the epoch, is the one that is written to now."""
+
+    def rename(self) -> None:
+        """Renames the file, and the older ones as far as that is needed; removes those that are too many."""
+
+
+class _Owned(Rotation):
+    """The names are those that the handler gives, and its users by its `namer` and `rotator`.
+
+    It is a handler of the standard library that opens and writes nothing.
+    """
+
+    rotates = True
+
+    def __init__(self, owner: LogHandler, max_bytes: int, **options: Any) -> None:
+        self.owner, self.max_bytes = owner, max_bytes
+        super().__init__(owner.baseFilename, encoding="utf-8", delay=True, **options)  # type: ignore[call-arg]
+
+    def rotation_filename(self, default_name: str) -> str:
+        return self.owner.rotation_filename(default_name)
+
+    def rotate(self, source: str, dest: str) -> None:
+        self.owner.rotate(source, dest)
+
+
+class BySize(_Owned, RotatingFileHandler):
+    """Numbers: the higher, the older."""
+
+    def rename(self) -> None:
+        self.doRollover()
+
+
+class ByTime(_Owned, TimedRotatingFileHandler):
+    """Dates, with a number where there is a file of that date."""
+
+    @property
+    def rolloverAt(self) -> float:
+        """When the time of the file is over. It is the handler's, which looks at it with each record."""
+        return self.owner._until
+
+    @rolloverAt.setter
+    def rolloverAt(self, value: float) -> None:
+        self.owner._until = value
+
+    def is_over(self) -> bool:
+        return time.time() >= self.rolloverAt
+
+    def begin(self, born: float) -> None:
+        self.rolloverAt = self.computeRollover(int(born))
+
+    def rename(self) -> None:
+        over, until = self.is_over(), self.rolloverAt
+        self.doRollover()
+        if not over:  # it was full
+            self.rolloverAt = until
+
+    def rotation_filename(self, default_name: str) -> str:
+        """A name that isn't taken, as it is when a file was full before its time: no older file is replaced."""
+        number, name, before = 0, self.owner.rotation_filename(default_name), ""
+        while is_taken(name) and name != before:  # a namer may know one name alone
+            number += 1
+            name, before = self.owner.rotation_filename(f"{default_name}.{number:03}"), name
+        return name
+
+    def getFilesToDelete(self) -> list[str]:
+        """The oldest of all that have such a name, but for `backupCount` of them."""
+        folder = os.path.dirname(self.baseFilename)
+        date = re.sub("%(.)", lambda match: r"\d{4}" if match[1] == "Y" else r"\d\d", self.suffix)
+        found = []
+        for name in os.listdir(folder):
+            for match in re.finditer(rf"(?<!\d){date}(\.\d{{3,}})?(?!\d)", name):
+                path = self.owner.rotation_filename(f"{self.baseFilename}.{match[0]}")
+                if os.path.abspath(path) == os.path.join(folder, name):
+                    day, _, number = match[0].partition(".")
+                    found.append((day, int(number or 0), path))
+        return [path for *_, path in sorted(found)[: max(len(found) - self.backupCount, 0)]]
+
+
+def rotation_of(
+    owner: LogHandler, max_bytes: int, backup_count: int, when: str | None, **more: Any
+) -> Rotation:
+    """What decides and names for a handler. ValueError for what can't be."""
+    if when is not None:
+        return ByTime(owner, max_bytes, backupCount=backup_count, when=when, **more)
+    return BySize(owner, max_bytes, backupCount=backup_count) if max_bytes and backup_count else Rotation()

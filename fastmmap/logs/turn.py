@@ -1,0 +1,149 @@
+"""Turns at a path: one process at a time looks which file is there, writes to it, or puts another in its place.
+
+The lock of a log (lock.py) belongs to a file, whatever it is called. A turn belongs to a path, whatever file is there:
+it is what keeps a rotation from coming between a writer's look at the path and its write.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import weakref
+from typing import Any
+
+from .. import beside, system
+from .._imports import RLock
+from ..beside import Untrusted, adapt, check_trust, permissions
+from ..blame import ignoring, ours
+from ..descriptors import Held
+from ..paths import leads_to, resolved
+
+# Why there can't be a file for it, and why it can't be locked.
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)
+_UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+class Turn:
+    """The turn at one path, of which a process has one object. A thread that has it may take it again."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.refusal = ""  # why other processes take no notice of it
+        name = hashlib.sha256(os.fsencode(os.path.basename(path))).hexdigest()[:16]
+        self._lock_path = os.path.join(os.path.dirname(path), f"{beside.PREFIX}{name}.turn")
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._file = Held(-1)
+        self._mutex = RLock()
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        self._mutex.acquire()
+        try:
+            if self._depth == 0:
+                self._take(waits=True)
+            self._depth += 1
+        except BaseException:
+            if self._depth == 0:
+                self._file.close()  # which gives it back, whatever there was
+            self._mutex.release()
+            raise
+
+    def __exit__(self, *exception: Any) -> None:
+        self._depth -= 1
+        try:
+            if self._depth == 0 and self._file.fd >= 0:
+                try:
+                    system.unlock(self._file.fd)
+                except BaseException:
+                    self._file.close()
+                    raise
+        finally:
+            self._mutex.release()
+
+    def is_free(self) -> bool:
+        """Whether nobody has it at this moment, but for this thread."""
+        if not self._mutex.acquire(False):
+            return False
+        try:
+            if self._depth:
+                return True
+            if not self._take(waits=False):
+                return False
+            if self._file.fd >= 0:
+                system.unlock(self._file.fd)
+            return True
+        finally:
+            self._mutex.release()
+
+    def _take(self, waits: bool) -> bool:
+        """Locks the file, which is made if it isn't there. Where there can't be one, the turn is this process's."""
+        while True:
+            if self._file.fd < 0 and not self._open():
+                return True
+            try:
+                if not system.lock(self._file.fd, waits):
+                    return False
+            except ours(OSError) as error:
+                if error.errno not in _UNSUPPORTED:
+                    raise
+                self.refusal = str(error.strerror)
+                return True
+            if leads_to(self._lock_path, self._file.fd, follow=False):
+                return True
+            self._file.close()  # somebody has removed it
+
+    def _open(self) -> bool:
+        """Opens the file; False where none can be made, as in a folder that isn't ours to write to."""
+        try:
+            try:
+                status = os.stat(self.path)
+            except ours(FileNotFoundError):
+                status = os.stat(os.path.dirname(self.path))
+            file = beside.adopt(self._lock_path, permissions(status))
+            check_trust(file.fd, self._lock_path, status)
+            if os.fstat(file.fd).st_uid == os.geteuid():
+                adapt(file.fd, status)
+        except ours(OSError) as error:
+            if not isinstance(error, Untrusted) and error.errno not in _REFUSED:
+                raise
+            self.refusal = str(error.strerror)
+            return False
+        self._file, self.refusal = file, ""
+        return True
+
+    def remove(self) -> None:
+        """Removes the file, if nobody has the turn. The next writer makes it again."""
+        with ignoring(OSError), self._mutex:
+            if self._depth == 0 and self._file.fd >= 0:
+                if self._take(waits=False):
+                    system.remove(self._lock_path)
+                self._file.close()
+
+
+_turns: weakref.WeakValueDictionary[str, Turn] = weakref.WeakValueDictionary()
+_finding = RLock()
+
+
+def turn_at(path: str) -> Turn:
+    """The turn at a path. Links to its folder are followed, but not the path itself: a rotation renames a link."""
+    folder, name = os.path.split(os.path.abspath(path))
+    path = os.path.join(resolved(folder), name)
+    with _finding:
+        turn = _turns.get(path)
+        if turn is None:
+            turn = _turns[path] = Turn(path)
+        return turn
+
+
+def _start_anew_in_child() -> None:
+    global _finding
+    _finding = RLock()
+    for turn in list(_turns.values()):
+        turn._start_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew_in_child)
