@@ -30,6 +30,7 @@ SOURCES = {
     "_replace": [],
     "_append": [],
     "_drain": [],
+    "_watch": [],
 }
 # What any of them may include. A change of one builds all anew.
 HEADERS = sorted(glob("src/*.px[di]") + glob("src/*/*.h"))

@@ -29,6 +29,7 @@ with _starting.Answering():
         from .editing.preview import Change
         from .grepping import grep
         from .logs.appender import Appender
+        from .logs.follow import follow
         from .logs.handler import LogHandler
         from .many import ManyVerbs
         from .needles import Needles
@@ -63,6 +64,7 @@ _WINGS = {
     "Needles": "needles",
     "Plan": "editing.planning",
     "Replacement": "editing.edit",
+    "follow": "logs.follow",
     "grep": "grepping",
     "open_shared": "shared",
     "plan_replace": "editing.planning",
@@ -87,6 +89,7 @@ __all__ = [
     "find",
     "find_all",
     "find_each",
+    "follow",
     "gather",
     "grep",
     "iter_find",

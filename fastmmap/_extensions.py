@@ -15,7 +15,7 @@ from .paths import is_directory
 
 TYPE_CHECKING = False
 
-NAMES = ("_mapping", "_append", "_drain", "_guarded", "_lines", "_many", "_parallel", "_replace", "_search")
+NAMES = ("_mapping", "_append", "_drain", "_guarded", "_lines", "_many", "_parallel", "_replace", "_search", "_watch")
 
 WITHOUT = "FASTMMAP_KERNEL=python runs without extensions, in plain Python"
 
@@ -27,7 +27,7 @@ def load() -> bool:
         if not TYPE_CHECKING:
             from . import _mapping, _parallel  # noqa: F401
         if not TYPE_CHECKING:  # the others take the guard from those
-            from . import _append, _drain, _guarded, _lines, _many, _replace, _search  # noqa: F401
+            from . import _append, _drain, _guarded, _lines, _many, _replace, _search, _watch  # noqa: F401
         return True
     except Exception as error:
         if os.environ.get("FASTMMAP_KERNEL") == "python":

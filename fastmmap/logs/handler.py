@@ -10,7 +10,6 @@ import os
 from logging.handlers import BaseRotatingHandler
 from typing import TYPE_CHECKING, Any
 
-from ..blame import ours
 from .rotating import RotatingAppender
 from .rotation import rotation_of
 
@@ -291,5 +290,7 @@ def _codec(encoding: str | None, errors: str | None) -> tuple[str, str]:
     errors = "strict" if errors is None else errors
     codecs.lookup_error(errors)
     if len("aa".encode(encoding)) != 2 * len("a".encode(encoding)):
-        raise ValueError(f"encoding={encoding!r} marks the beginning of a text, and so of each record: name one without")
+        raise ValueError(
+            f"encoding={encoding!r} marks the beginning of each text: name one without"
+        )
     return encoding, errors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..blame import ignoring, ours
@@ -74,10 +75,8 @@ class RotatingAppender(Appender):
         log = self._log
         if not log.is_regular or leads_to(self._turn.path, log.file.fd):
             return
-        try:
+        with suppress(Nameless):
             self._finish_drains()
-        except Nameless:
-            pass
         try:
             with naming(self.name, always=True):
                 self._follow(log)

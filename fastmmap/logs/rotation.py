@@ -107,9 +107,7 @@ class ByTime(_Owned, TimedRotatingFileHandler):
         return [path for *_, path in sorted(found)[: max(len(found) - self.backupCount, 0)]]
 
 
-def rotation_of(
-    owner: LogHandler, max_bytes: int, backup_count: int, when: str | None, **more: Any
-) -> Rotation:
+def rotation_of(owner: LogHandler, max_bytes: int, backup_count: int, when: str | None, **more: Any) -> Rotation:
     """What decides and names for a handler. ValueError for what can't be."""
     if when is not None:
         return ByTime(owner, max_bytes, backupCount=backup_count, when=when, **more)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from .._imports import RLock
 from ..blame import ignoring, ours
 from ..errors import naming
-from ..reference.arguments import export_data
 from .inheriting import Others
 from .stage import NOTHING, FileStage
-from .staging import Open, Staging, State
-
-if TYPE_CHECKING:
-    from ..reference.arguments import Data
+from .staging import Staging, State
 
 
 class Storing(Staging):

@@ -74,9 +74,9 @@ def append(buffer: Buffer, position: SupportsIndex, data: Data) -> int:
 class Stage:
     """A writable buffer that takes records until it is full.
 
-    A record that doesn't fit, is longer than `_largest`, or would bring `_stored` to `_edge`, goes to `_overflow(data)`,
-    which a subclass defines: it makes room or stores the record elsewhere. A stage without a buffer is full from the
-    start.
+    A record that doesn't fit, is longer than `_largest`, or would bring `_stored` to `_edge`, goes to
+    `_overflow(data)`, which a subclass defines: it makes room or stores the record elsewhere. A stage without a buffer
+    is full from the start.
     """
 
     def __init__(self, buffer: Buffer | None = None) -> None:

@@ -44,13 +44,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "ADVICE", "acts_as_owner", "advice", "allocate", "allows", "append_some", "attributes", "birth", "boot", "cpus",
-    "device_size", "exchange", "give_to_group", "is_local", "is_path_of", "is_scarce", "keep_attributes",
-    "keep_owner", "lengthen", "link", "lock", "make_attributes_durable", "make_durable", "make_names_durable",
-    "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native", "open_directory", "open_directory_into",
-    "open_into", "open_shared", "open_unnamed_into", "path_of", "punch", "read_at", "read_into", "read_some",
-    "remove", "remove_mark", "remove_shared", "rename", "reserve", "room", "set_mode", "start_writeback", "truncate",
-    "unlock", "wait", "write_all", "write_at", "write_pieces", "write_some", "write_zeros",
+    "ADVICE", "acts_as_owner", "add_watch", "advice", "allocate", "allows", "append_some", "attributes", "birth",
+    "boot", "cpus", "device_size", "exchange", "give_to_group", "is_local", "is_path_of", "is_scarce",
+    "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_attributes_durable", "make_durable",
+    "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native", "open_directory",
+    "open_directory_into", "open_into", "open_shared", "open_unnamed_into", "open_watch", "path_of", "punch",
+    "read_at", "read_into", "read_some", "remove", "remove_mark", "remove_shared", "rename", "reserve", "room",
+    "set_mode", "start_writeback", "truncate", "unlock", "wait", "write_all", "write_at", "write_pieces",
+    "write_some", "write_zeros",
 ]  # fmt: skip
 
 # --- space ---
@@ -209,6 +210,19 @@ def append_some(fd: int, data: Any) -> int:
         return os.write(own, data)
     finally:
         os.close(own)
+
+
+# --- changes ---
+
+
+def open_watch() -> int:
+    """A descriptor that can be read when what is watched by it has changed; -1 where the system gives none."""
+    return native.open_watch()
+
+
+def add_watch(fd: int, path: str) -> None:
+    """Has what is at a path, a file or a folder, be watched by that descriptor."""
+    native.add_watch(fd, path)
 
 
 # --- names ---

@@ -9,6 +9,7 @@ from . import generic
 from .generic import (
     REFUSED,
     acts_as_owner,
+    add_watch,
     attributes,
     birth,
     boot,
@@ -20,6 +21,7 @@ from .generic import (
     mapped_at,
     name_file,
     open_unnamed_into,
+    open_watch,
     punch,
     quota,
     start_writeback,
@@ -32,9 +34,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "REFUSED", "acts_as_owner", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate", "is_local",
-    "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "path_of", "punch", "quota",
-    "start_writeback", "unlock",
+    "REFUSED", "acts_as_owner", "add_watch", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate",
+    "is_local", "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
+    "path_of", "punch", "quota", "start_writeback", "unlock",
 ]  # fmt: skip
 
 

@@ -63,6 +63,14 @@ def is_local(fd: int) -> bool:
     return False
 
 
+def open_watch() -> int:
+    return -1
+
+
+def add_watch(fd: int, path: str) -> None:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), path)
+
+
 def birth(file: int | str) -> int:
     return 0
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "REFUSED", "acts_as_owner", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate", "is_local",
-    "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "path_of", "punch", "quota",
-    "start_writeback", "unlock",
+    "REFUSED", "acts_as_owner", "add_watch", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate",
+    "is_local", "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
+    "path_of", "punch", "quota", "start_writeback", "unlock",
 ]  # fmt: skip
 
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
@@ -42,6 +42,10 @@ _LOCAL = frozenset((
 _LOCAL_NAMES = frozenset((
     "ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "bcachefs", "ramfs", "jfs",
 ))  # fmt: skip
+
+# IN_MODIFY, IN_ATTRIB, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE, IN_MOVE_SELF: a file grows, is cut, renamed or
+# removed, or one comes into a folder or leaves it.
+_EVENTS = 0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200 | 0x800
 
 # Where Linux keeps what shm_open makes: a filesystem in memory.
 _SHARED = "/dev/shm"
@@ -319,6 +323,22 @@ def name_file(fd: int, path: str) -> None:
         os.link(path_of(fd), path, src_dir_fd=fd)  # with a directory's descriptor it is linkat, which follows
     except ours(OSError) as error:
         raise OSError(error.errno, error.strerror, path) from None  # the other name is of no use to anybody
+
+
+def open_watch() -> int:
+    """inotify(7) by an extension, which a build in plain Python lacks."""
+    try:
+        return int(_imports.load("fastmmap._watch").open_watch())
+    except ours(ImportError):
+        return -1
+    except ours(OSError) as error:  # there are 128 for each user
+        if error.errno not in (*REFUSED, errno.EMFILE, errno.ENFILE):
+            raise
+        return -1
+
+
+def add_watch(fd: int, path: str) -> None:
+    _imports.load("fastmmap._watch").add_watch(fd, os.fsencode(path), _EVENTS)
 
 
 def create_shared(open_by_name: Callable[..., int], name: str, size: int) -> int:

@@ -8,6 +8,7 @@ import os
 from .generic import (
     REFUSED,
     acts_as_owner,
+    add_watch,
     attributes,
     birth,
     boot,
@@ -19,6 +20,7 @@ from .generic import (
     mapped_at,
     name_file,
     open_unnamed_into,
+    open_watch,
     path_of,
     punch,
     quota,
@@ -26,9 +28,9 @@ from .generic import (
 )
 
 __all__ = [
-    "REFUSED", "acts_as_owner", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate", "is_local",
-    "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "path_of", "punch", "quota",
-    "start_writeback", "unlock",
+    "REFUSED", "acts_as_owner", "add_watch", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate",
+    "is_local", "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
+    "path_of", "punch", "quota", "start_writeback", "unlock",
 ]  # fmt: skip
 
 
