@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from . import charts, corpora, in_place, lines, needles, notes, report, run, together
+from . import charts, corpora, handlers, in_place, lines, needles, notes, report, run, together
 from .engines import Engine, engines
 from .measure import WrongAnswer
 
@@ -25,6 +25,7 @@ PARTS = {
     "many": "many needles at once",
     "lines": "lines, records and patterns",
     "in-place": "edits of files in place",
+    "handlers": "handlers of logging",
 }
 
 
@@ -116,7 +117,13 @@ def try_file(path: Path) -> None:
 def show(console: Console, record: dict) -> None:
     console.print(record["machine"])
     for row in record["rows"]:
-        report.show(console, row)
+        show_row(console, row)
+
+
+def show_row(console: Console, row: dict[str, Any]) -> None:
+    """A row's table. Those of handlers have their own."""
+    console.print(handlers.table(row) if row["verb"] == "handlers" else report.table(row))
+    console.print()
 
 
 def chosen_rows(chosen: argparse.Namespace, known: list[Engine]) -> Iterator[dict[str, Any]]:
@@ -131,6 +138,8 @@ def chosen_rows(chosen: argparse.Namespace, known: list[Engine]) -> Iterator[dic
         yield from lines.run_all(chosen.data, chosen.size, chosen.budget)
     if chosen.only in (None, "in-place"):
         yield from in_place.run_all(chosen.data, chosen.size, chosen.budget)
+    if chosen.only in (None, "handlers"):
+        yield from handlers.run_all(chosen.data, chosen.size, chosen.budget)
     if chosen.only not in PARTS:
         yield from run.run_all(chosen.data, chosen.size, chosen.only, known, chosen.budget)
 
@@ -145,7 +154,7 @@ def measure(chosen: argparse.Namespace, console: Console) -> dict:
         console.print(f"[yellow]{name} is left out: {reason}[/]")
     for row in chosen_rows(chosen, known):
         rows.append(row)
-        report.show(console, row)
+        show_row(console, row)
     console.print(f"every answer was the expected one; {time.monotonic() - began:.0f} seconds")
     return {"machine": machine, "rows": rows}
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from .. import __version__, kernel
-from . import append, count, demo, find, recover, replace
+from . import append, count, demo, find, follow, recover, replace
 from .options import MARK, Parser, literal, plain, unescaped
 
 # What runs each, and returns the status.
@@ -16,6 +16,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "count": count.run,
     "replace": replace.run,
     "append": append.run,
+    "follow": follow.run,
     "recover": recover.run,
     "demo": demo.run,
 }
@@ -76,6 +77,7 @@ def _parsers() -> tuple[Parser, dict[str, Parser]]:
     count.add(commands, needle)
     replace.add(commands, escape)
     append.add(commands, escape)
+    follow.add(commands)
     recover.add(commands)
     demo.add(commands)
     return top, dict(commands.choices)

@@ -49,6 +49,11 @@ class Output:
         except OSError as error:
             raise OutputError(f"standard output: {error.strerror}") from error
 
+    def check_open(self) -> None:
+        """Raises OutputClosed if nobody reads it any more, which is seen without writing where it is a pipe."""
+        if system.has_no_reader(1):
+            raise OutputClosed("nobody reads it")
+
     def isatty(self) -> bool:
         """Whether a terminal shows it."""
         return os.isatty(1)

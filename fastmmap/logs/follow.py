@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import os
-import select
 import stat
 import time
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
     from ..paths import Path
 
-# How many seconds pass at most between two looks at the file, also where nothing tells of changes; without inotify it is
-# looked at more often, and the longer nothing comes the less often.
+# How many seconds pass at most between two looks at the file, whether or not the watch has told of changes. Without one
+# it is looked at more often, and the longer nothing comes the less often.
 _MOST = 1.0
 _PAUSES = (0.01, 0.02, 0.05, 0.1, 0.25)
 
@@ -73,9 +72,9 @@ def follow(path: Path, *, start: Any = "end", timeout: float | None = None) -> F
     Notes
     -----
     Changes are told by inotify on Linux; elsewhere, and without extensions, the file is looked at four times a second
-    and more. Lines that are written to a file within a minute after its rotation are yielded as well; `position` doesn't
-    tell of them. Files that were rotated while nobody followed are found by their inodes, if they are in the folder,
-    aren't compressed, and are called like the log with something behind that has a number, as in app.log.1.
+    and more. Lines that are written to a file within a minute after its rotation are yielded as well; `position`
+    doesn't tell of them. Files that were rotated while nobody followed are found by their inodes, if they are in the
+    folder, aren't compressed, and are called like the log with something behind that has a number: app.log.1.
 
     Examples
     --------
@@ -131,7 +130,7 @@ class Follower:
         return self._open(self._path, 0)
 
     def _open(self, path: str, offset: int | None = 0) -> Followed | None:
-        """A file, from an offset on or, for None, from its last line on if that has no end. None where there is none."""
+        """A file, from an offset on; for None from its end, or its last line if that has no end. None for none."""
         try:
             fd = opened(path)
         except ours(FileNotFoundError, NotADirectoryError):
@@ -165,6 +164,16 @@ class Follower:
         return self
 
     def __next__(self) -> bytes:
+        lines = self._lines
+        if lines.next == len(lines.lines):
+            lines = self._waited_for()
+            if lines.next == len(lines.lines):
+                raise StopIteration
+        lines.next += 1
+        return lines.lines[lines.next - 1]
+
+    def _waited_for(self) -> Lines:
+        """Lines of which there is one; none where the time is over, or the follower is closed."""
         lines, patience = self._lines, _Patience(self._timeout, self._watch.fd >= 0)
         while lines.next == len(lines.lines):
             found = self._look()
@@ -173,10 +182,15 @@ class Follower:
                 continue
             pause = patience.pause()
             if pause is None or self._closed:
-                raise StopIteration
+                break
             self._wait(pause)
-        lines.next += 1
-        return lines.lines[lines.next - 1]
+        return lines
+
+    def _batch(self) -> list[bytes]:
+        """All lines that are there, after one of them was waited for; none where the time is over."""
+        lines = self._waited_for()
+        start, lines.next = lines.next, len(lines.lines)
+        return lines.lines[start:]
 
     def __aiter__(self) -> Self:
         return self
@@ -315,9 +329,7 @@ class Follower:
         if self._watch.fd < 0:
             time.sleep(seconds)
             return
-        poll = select.poll()
-        poll.register(self._watch.fd, select.POLLIN)
-        if poll.poll(seconds * 1000):
+        if system.wait(self._watch.fd, seconds=seconds):
             self._forget_changes()
         else:
             self._watch_folder()

@@ -152,18 +152,11 @@ def opened(path: str) -> int:
     """The descriptor of a regular file; FileNotFoundError where there is none."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            kind = "a directory" if stat.S_ISDIR(os.fstat(fd).st_mode) else "no regular file"
-            raise NotFollowable(path, kind)
+        mode = os.fstat(fd).st_mode
+        if not stat.S_ISREG(mode):
+            number, kind = (errno.EISDIR, "a directory") if stat.S_ISDIR(mode) else (errno.EINVAL, "no regular file")
+            raise OSError(number, f"Only regular files can be followed, and this is {kind}", path)
     except BaseException:
         os.close(fd)
         raise
     return fd
-
-
-class NotFollowable(OSError):
-    """What is at the path can't be followed."""
-
-    def __init__(self, path: str, kind: str) -> None:
-        number = errno.EISDIR if kind == "a directory" else errno.EINVAL
-        super().__init__(number, f"Only regular files can be followed, and this is {kind}", path)

@@ -290,7 +290,5 @@ def _codec(encoding: str | None, errors: str | None) -> tuple[str, str]:
     errors = "strict" if errors is None else errors
     codecs.lookup_error(errors)
     if len("aa".encode(encoding)) != 2 * len("a".encode(encoding)):
-        raise ValueError(
-            f"encoding={encoding!r} marks the beginning of each text: name one without"
-        )
+        raise ValueError(f"encoding={encoding!r} marks the beginning of each text: name one without")
     return encoding, errors

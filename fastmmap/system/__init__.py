@@ -13,6 +13,7 @@ import os
 from .. import _imports
 from ..blame import ours
 from .files import (
+    has_no_reader,
     read_at,
     read_into,
     read_some,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVICE", "acts_as_owner", "add_watch", "advice", "allocate", "allows", "append_some", "attributes", "birth",
-    "boot", "cpus", "device_size", "exchange", "give_to_group", "is_local", "is_path_of", "is_scarce",
+    "boot", "cpus", "device_size", "exchange", "give_to_group", "has_no_reader", "is_local", "is_path_of", "is_scarce",
     "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_attributes_durable", "make_durable",
     "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native", "open_directory",
     "open_directory_into", "open_into", "open_shared", "open_unnamed_into", "open_watch", "path_of", "punch",

@@ -96,11 +96,19 @@ def read_some(fd: int, size: int) -> bytes:
             wait(fd)
 
 
-def wait(fd: int, writes: bool = False) -> None:
-    """Returns when a descriptor can be read from, or written to."""
+def wait(fd: int, writes: bool = False, seconds: float | None = None) -> bool:
+    """Returns when a descriptor can be read from, or written to: True; or after so many seconds, False if it can't."""
     if hasattr(select, "poll"):
         polled = select.poll()
         polled.register(fd, select.POLLOUT if writes else select.POLLIN)
-        polled.poll()
-    else:
-        select.select([] if writes else [fd], [fd] if writes else [], [])
+        return bool(polled.poll(None if seconds is None else seconds * 1000))
+    return any(select.select([] if writes else [fd], [fd] if writes else [], [], seconds))
+
+
+def has_no_reader(fd: int) -> bool:
+    """Whether a descriptor is that of a pipe or a socket whose other end is closed, as far as the system tells."""
+    if not hasattr(select, "poll"):
+        return False
+    polled = select.poll()
+    polled.register(fd, 0)
+    return bool(polled.poll(0))
