@@ -37,8 +37,8 @@ WRITERS, SHARED_MAX_BYTES, SHARED_BACKUPS = 4, 1_000_000, 10_000
 # A handler has so many times the seconds of another engine, so that it takes part in all rounds.
 PATIENCE = 20
 
-# Seconds in which a process is killed, after its first record; and the size of its files: one kill or another should come
-# into a rotation.
+# Seconds in which a process is killed, after its first record; and the size of its files, so small that one kill or
+# another comes into a rotation.
 KILLED_WITHIN, KILLED_MAX_BYTES = 0.1, 100_000
 
 # Where each is, by what it is called here; and whether it is to rotate.

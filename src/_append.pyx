@@ -4,19 +4,17 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_CheckBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.list cimport PyList_CheckExact
-from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DATA, PyUnicode_GET_LENGTH
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from cpython.tuple cimport PyTuple_CheckExact
+from cpython.unicode cimport PyUnicode_DATA, PyUnicode_GET_LENGTH
 from libc.stdint cimport uint64_t
 from libc.string cimport memmove, memset
 from arguments cimport *
+from capi cimport *
 from guard cimport *
 from memory cimport *
 from package cimport *
 from steps cimport *
-
-cdef extern from "Python.h":
-    bint PyUnicode_IS_COMPACT_ASCII(object)
 
 cdef fm_guard guarded = import_guard()
 
@@ -225,20 +223,17 @@ cdef class Stage:
     def _take_line(self, text, end):
         """Stores a line of two strs in ASCII, if they are that and fit, and returns whether it has."""
         cdef Run run
-        cdef Py_ssize_t length
-        cdef bint fits
-        if not (PyUnicode_CheckExact(text) and PyUnicode_CheckExact(end)
-                and PyUnicode_IS_COMPACT_ASCII(text) and PyUnicode_IS_COMPACT_ASCII(end)):
+        if not (is_ascii(text) and is_ascii(end)):
             return False
-        length = PyUnicode_GET_LENGTH(text) + PyUnicode_GET_LENGTH(end)
+        cdef Py_ssize_t length = PyUnicode_GET_LENGTH(text) + PyUnicode_GET_LENGTH(end)
         with cython.critical_section(self):
-            fits = length <= self.limit - self.used and self.takes(length, 0)
-            if fits:
-                run.number = 2
-                run.source[0], run.length[0] = <const char *> PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text)
-                run.source[1], run.length[1] = <const char *> PyUnicode_DATA(end), PyUnicode_GET_LENGTH(end)
-                self.store_all(&run, length, b"")
-        return fits
+            if length > self.limit - self.used or not self.takes(length, 0):
+                return False
+            run.number = 2
+            run.source[0], run.length[0] = <const char *> PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text)
+            run.source[1], run.length[1] = <const char *> PyUnicode_DATA(end), PyUnicode_GET_LENGTH(end)
+            self.store_all(&run, length, b"")
+        return True
 
     def _overflow(self, data):
         """Called with a record that doesn't fit."""

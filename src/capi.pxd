@@ -19,4 +19,10 @@ cdef extern from "Python.h":
     int PyLong_CheckExact(object)
     bint PyIndex_Check(object)
     Py_ssize_t PyNumber_AsSsize_t(object, void *) except? -1
+    bint PyUnicode_CheckExact(object)
+    bint PyUnicode_IS_COMPACT_ASCII(object)
     enum: PY_SSIZE_T_MAX
+
+cdef inline bint is_ascii(object value):
+    """Whether it is a str whose memory is its bytes in ASCII."""
+    return PyUnicode_CheckExact(value) and PyUnicode_IS_COMPACT_ASCII(value)

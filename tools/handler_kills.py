@@ -24,8 +24,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import fastmmap
 from append_kills import parse, record, wait_for_first
+
+import fastmmap
 
 PROCESSES = 4
 
@@ -42,7 +43,7 @@ RUN = 50
 
 
 def compress(source: str, dest: str) -> None:
-    """A rotator that loses nothing when it is killed: what it was at is `work.ID`, and the file that it makes has it."""
+    """A rotator that loses nothing when it is killed: what it was at is `work.ID`, and what it makes has that id."""
     name = os.urandom(8).hex()
     folder = os.path.dirname(source)
     work = os.path.join(folder, f"work.{name}")

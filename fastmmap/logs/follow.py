@@ -10,19 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from .. import system
 from ..blame import ignoring, ours
-from ..descriptors import Descriptor
 from ..errors import warn
 from .followed import Cut, Followed, Lines, opened, rotated
+from .watching import Watch, asyncio_module
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..paths import Path
-
-# How many seconds pass at most between two looks at the file, whether or not the watch has told of changes. Without one
-# it is looked at more often, and the longer nothing comes the less often.
-_MOST = 1.0
-_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.25)
 
 # For so many seconds after a rotation the file is read that was rotated: its writers may not know yet.
 _LATE = 60.0
@@ -107,9 +102,8 @@ class Follower:
         self._known: set[int] | None = None  # the inodes of rotated files that aren't to be read
         self._listed = -1  # the folder's time when they were listed
         os.stat(self._folder)
-        self._watch = Descriptor(system.open_watch())
-        if self._watch.fd >= 0:
-            self._watch_folder()
+        self._watch = Watch()
+        self._watch.add(self._folder)
         self._file = self._begin(inode, offset)
         # What is yielded now, and what was yielded last of that which tells the position.
         self._lines = self._counted = Lines(0, 0, []) if self._file is None else self._file.nothing()
@@ -136,9 +130,7 @@ class Follower:
         except ours(FileNotFoundError, NotADirectoryError):
             return None
         file = Followed(fd, offset)
-        if self._watch.fd >= 0:
-            with ignoring(OSError):  # there may be no more watches, or no /proc: it is looked at now and then
-                system.add_watch(self._watch.fd, system.path_of(fd))
+        self._watch.add(system.path_of(fd))
         return file
 
     # --- what users call ---
@@ -174,7 +166,7 @@ class Follower:
 
     def _waited_for(self) -> Lines:
         """Lines of which there is one; none where the time is over, or the follower is closed."""
-        lines, patience = self._lines, _Patience(self._timeout, self._watch.fd >= 0)
+        lines, patience = self._lines, self._watch.patience(self._timeout)
         while lines.next == len(lines.lines):
             found = self._look()
             if found is not None:
@@ -183,7 +175,8 @@ class Follower:
             pause = patience.pause()
             if pause is None or self._closed:
                 break
-            self._wait(pause)
+            if not self._watch.wait(pause):
+                self._watch.add(self._folder)  # it may be another one by now
         return lines
 
     def _batch(self) -> list[bytes]:
@@ -196,7 +189,7 @@ class Follower:
         return self
 
     async def __anext__(self) -> bytes:
-        lines, patience = self._lines, _Patience(self._timeout, self._watch.fd >= 0)
+        lines, patience = self._lines, self._watch.patience(self._timeout)
         while lines.next == len(lines.lines):
             found = self._look()
             if found is not None:
@@ -206,7 +199,8 @@ class Follower:
             pause = patience.pause()
             if pause is None or self._closed:
                 raise StopAsyncIteration
-            await self._wait_async(pause)
+            if not await self._watch.wait_async(pause):
+                self._watch.add(self._folder)
         lines.next += 1
         return lines.lines[lines.next - 1]
 
@@ -257,6 +251,7 @@ class Follower:
             file.begin_anew()
             return rest
         file.begin_anew()
+        self._known = {*(self._known or ()), copy.inode}
         self._queue.insert(0, file)
         self._file = copy
         return copy.nothing()
@@ -292,7 +287,7 @@ class Follower:
                 if self._known is not None or other.birth > changed - _OVERLAP:
                     between.append(other)
         known = {other.inode for other in between}
-        self._known = (self._known or set()) | known | {file.inode}
+        self._known = {*(self._known or ()), *known, file.inode}
         return [*sorted(between, key=lambda other: other.birth), last]
 
     def _list(self) -> None:
@@ -322,65 +317,6 @@ class Follower:
                 return found
         return None
 
-    # --- waiting ---
-
-    def _wait(self, seconds: float) -> None:
-        """Waits for a change, so long at most."""
-        if self._watch.fd < 0:
-            time.sleep(seconds)
-            return
-        if system.wait(self._watch.fd, seconds=seconds):
-            self._forget_changes()
-        else:
-            self._watch_folder()
-
-    async def _wait_async(self, seconds: float) -> None:
-        asyncio = asyncio_module()
-        changed = asyncio.Event()
-        try:
-            if self._watch.fd < 0:
-                raise NotImplementedError
-            loop = asyncio.get_running_loop()
-            loop.add_reader(self._watch.fd, changed.set)
-        except NotImplementedError:
-            await asyncio.sleep(seconds)
-            return
-        try:
-            await asyncio.wait_for(changed.wait(), seconds)
-            self._forget_changes()
-        except asyncio.TimeoutError:
-            self._watch_folder()
-        finally:
-            loop.remove_reader(self._watch.fd)
-
-    def _forget_changes(self) -> None:
-        """Takes what the watch has told: only that there is something is of interest."""
-        with ignoring(BlockingIOError):
-            while len(os.read(self._watch.fd, 1 << 16)) == 1 << 16:
-                pass
-
-    def _watch_folder(self) -> None:
-        """Has the folder watched. It may be another one by now."""
-        with ignoring(OSError):
-            system.add_watch(self._watch.fd, self._folder)
-
-
-class _Patience:
-    """How long is waited for lines."""
-
-    def __init__(self, timeout: float | None, is_told: bool) -> None:
-        self._end = None if timeout is None else time.monotonic() + timeout
-        self._pauses = iter(() if is_told else _PAUSES)
-        self._longest = _MOST if is_told else _PAUSES[-1]
-
-    def pause(self) -> float | None:
-        """How many seconds there are until the next look; None when no more is to be waited."""
-        pause = next(self._pauses, self._longest)
-        if self._end is None:
-            return pause
-        left = self._end - time.monotonic()
-        return min(pause, left) if left > 0 else None
-
 
 def _parsed(start: Any) -> tuple[int | None, int | None]:
     """Where to start: an inode, if one is given, and an offset, None for the end."""
@@ -397,10 +333,3 @@ def _parsed(start: Any) -> tuple[int | None, int | None]:
     if offset < 0:
         raise ValueError(f"an offset can't be negative: {offset}")
     return inode, offset
-
-
-def asyncio_module() -> Any:
-    """It is imported by those who use it: that takes longer than all of this package."""
-    import asyncio
-
-    return asyncio

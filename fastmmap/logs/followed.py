@@ -67,12 +67,12 @@ class Followed:
         """The lines that have been ended since. None where there is nothing new; Cut where the file was cut."""
         status = os.fstat(self.file.fd)
         offset, unended, before = self._state
+        head = system.read_at(self.file.fd, _REMEMBERED, 0)
         block = system.read_at(self.file.fd, len(before) + BLOCK, offset - len(before))
-        if not block.startswith(before) or status.st_size < offset:
+        if status.st_size < offset or not (head.startswith(self._head) and block.startswith(before)):
             return self._cut(status.st_size)
+        self._head = head
         new = block[len(before) :]
-        if len(self._head) < _REMEMBERED and new:
-            self._head = system.read_at(self.file.fd, _REMEMBERED, 0)
         if not new:
             return None
         end = new.rfind(b"\n") + 1

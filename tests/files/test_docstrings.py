@@ -26,6 +26,11 @@ CLASSES = {
 }
 
 
+def is_of_logging(value):
+    """Whether the standard library's handlers have it, with their own words."""
+    return str(getattr(value, "__module__", "")).partition(".")[0] == "logging"
+
+
 def public():
     """Functions, classes, and what these have, by their names."""
     for name in fastmmap.__all__:
@@ -34,14 +39,18 @@ def public():
     for name, value in CLASSES.items():
         yield name, value
         for member in dir(value):
-            if not member.startswith("_") and member not in INTERNAL and callable(getattr(value, member)):
-                yield f"{name}.{member}", getattr(value, member)
+            found = getattr(value, member)
+            if member.startswith("_") or member in INTERNAL or is_of_logging(found) or not callable(found):
+                continue
+            yield f"{name}.{member}", found
 
 
 def properties():
     for name, value in CLASSES.items():
         for member in dir(value):
-            if not member.startswith("_") and isinstance(inspect.getattr_static(value, member), property):
+            if not member.startswith("_") and isinstance(found := inspect.getattr_static(value, member), property):
+                if is_of_logging(found.fget):
+                    continue
                 yield f"{name}.{member}", getattr(value, member)
 
 

