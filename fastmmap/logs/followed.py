@@ -113,6 +113,8 @@ class Followed:
                 status = os.fstat(file.fd)
                 if self.is_at(status) or not stat.S_ISREG(status.st_mode) or not before or status.st_size < offset:
                     continue
+                if system.read_at(file.fd, len(self._head), 0) != self._head:
+                    continue
                 if system.read_at(file.fd, len(before), offset - len(before)) != before:
                     continue
                 if found is None or status.st_mtime_ns > os.fstat(found.file.fd).st_mtime_ns:
