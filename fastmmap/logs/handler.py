@@ -139,13 +139,14 @@ class LogHandler(BaseRotatingHandler):
         self._rotation = rotation_of(self, maxBytes, backupCount, when, **more)
         if self._rotation.rotates and mode == "w":
             mode = "a"
+        self._first_mode = mode
         super().__init__(self.baseFilename, mode, encoding=self._encoding, delay=delay, errors=self._errors)
 
     def _open(self) -> Any:
         """The appender, for FileHandler's methods. `mode` is for the first time: later it goes on in the file."""
-        if self.mode != "a":
-            with open(self.baseFilename, f"{self.mode}b"):
-                self.mode = "a"
+        if self._first_mode != "a":
+            with open(self.baseFilename, f"{self._first_mode}b"):
+                self._first_mode = "a"
         return RotatingAppender(self.baseFilename, self._rotation)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -173,7 +174,8 @@ class LogHandler(BaseRotatingHandler):
                 stream.make_room(0)
             if not (self._is_plain and stream._take_line(text, self.terminator)):
                 self._append(stream, text)
-            if record.levelno >= self._flush_from:
+            level = record.levelno
+            if level is not None and level >= self._flush_from:
                 stream.flush()
         except RecursionError:
             raise

@@ -40,6 +40,7 @@ class RotatingAppender(Appender):
         self._rotation = rotation
         self._turn = turn_at(os.fsdecode(path))
         self._is_rotating = False
+        self._is_stuck = False  # the file couldn't be rotated when it was to be
         self._late: deque[bytes] = deque()
         self._failure: Exception | None = None  # of the last rotation, if nobody has been told yet
         largest = rotation.max_bytes // _PART or _USUAL
@@ -70,8 +71,11 @@ class RotatingAppender(Appender):
             super()._write(record)
             self._note_edge()
 
-    def _go_to_path(self) -> None:
-        """Goes on in another file, if another is at the path, with what is staged. It is made where there is none."""
+    def _go_to_path(self, rotated: bool = False) -> None:
+        """Goes on in another file, if another is at the path, with what is staged. It is made where there is none.
+
+        Others have rotated it, unless this appender has `rotated` it just now.
+        """
         log = self._log
         if not log.is_regular or leads_to(self._turn.path, log.file.fd):
             return
@@ -84,7 +88,8 @@ class RotatingAppender(Appender):
             if not os.fstat(log.file.fd).st_nlink:
                 raise
             return  # records are better off in the file under its new name than nowhere
-        self._rotation.begin(_birth(self._log))
+        if not rotated:
+            self._rotation.begin(_birth(self._log))
 
     # --- rotation ---
 
@@ -108,7 +113,7 @@ class RotatingAppender(Appender):
                 if self._is_due(length):
                     self._rotate()
             with ignoring(OSError):
-                self._note_edge(length)
+                self._note_edge()
 
     def roll_over(self) -> None:
         """Rotates the file, whatever its size and age. An error that the rotation ends with is raised."""
@@ -133,7 +138,8 @@ class RotatingAppender(Appender):
         """Whether the file would be rotated before a record of that length."""
         with Open(self), self._lock:
             self._check_open()
-            return self._is_due(length)
+            size = self._log.size() + self._staged()
+            return self._log.is_regular and (self._rotation.is_over() or self._rotation.is_full(size, length))
 
     def _is_due(self, length: int) -> bool:
         return self._log.is_regular and (self._rotation.is_over() or self._is_full(length))
@@ -144,8 +150,11 @@ class RotatingAppender(Appender):
 
     def _rotate(self) -> None:
         """Renames the file, and goes on in a new one with what is staged. The turn is this appender's."""
-        if not self._rotation.rotates or not leads_to(self._turn.path, self._log.file.fd):
-            return  # there was no other file to go on in
+        if not self._rotation.rotates:
+            return
+        if not leads_to(self._turn.path, self._log.file.fd):
+            self._is_stuck = True  # there was no other file to go on in
+            return
         self._is_rotating = True
         try:
             self._finish_drains()
@@ -155,22 +164,23 @@ class RotatingAppender(Appender):
                 self._failure = error
         finally:
             self._is_rotating = False
-        self._go_to_path()
+        self._is_stuck = leads_to(self._turn.path, self._log.file.fd)
+        self._go_to_path(rotated=True)
 
     def _finish_drains(self) -> None:
         """Finishes in the file what is half in it: what was interrupted here, or where a writer has died in it."""
         if isinstance(self._stage, FileStage):
             self._stage.drain(self._log, self._draining, NOTHING, self)
 
-    def _note_edge(self, length: int = 0) -> None:
-        """Notes at which position the file will be full, if nobody else writes to it: behind a record of that length.
+    def _note_edge(self) -> None:
+        """Notes at which position the file will be full, if nobody else writes to it.
 
         Where it is full and couldn't be rotated, that isn't tried again with each record.
         """
         most = self._rotation.max_bytes
         if most and self._log.is_regular:
             room = most - self._log.size() - self._staged()
-            self._edge = self._stored + (room if room > length else length + self._half)
+            self._edge = self._stored + (self._half if self._is_stuck else max(room, 0))
 
     # --- others ---
 

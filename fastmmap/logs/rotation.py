@@ -58,7 +58,18 @@ class BySize(_Owned, RotatingFileHandler):
     """Numbers: the higher, the older."""
 
     def rename(self) -> None:
-        self.doRollover()
+        """By the standard library's loop, which tries every number: it is told of no more than there are files.
+
+        So a number that is free, because a process was killed here, is used first.
+        """
+        most, number = self.backupCount, 1
+        while number < most and os.path.exists(self.rotation_filename(f"{self.baseFilename}.{number}")):
+            number += 1
+        self.backupCount = number
+        try:
+            self.doRollover()
+        finally:
+            self.backupCount = most
 
 
 class ByTime(_Owned, TimedRotatingFileHandler):
@@ -87,14 +98,20 @@ class ByTime(_Owned, TimedRotatingFileHandler):
 
     def rotation_filename(self, default_name: str) -> str:
         """A name that isn't taken, as it is when a file was full before its time: no older file is replaced."""
-        number, name, before = 0, self.owner.rotation_filename(default_name), ""
-        while is_taken(name) and name != before:  # a namer may know one name alone
-            number += 1
-            name, before = self.owner.rotation_filename(f"{default_name}.{number:03}"), name
-        return name
+        name = self.owner.rotation_filename(default_name)
+        numbers = [number for date, number, _ in self._older() if default_name.endswith(f".{date}")]
+        if not numbers and not is_taken(name):
+            return name
+        number = max(numbers, default=0) + 1
+        return self.owner.rotation_filename(f"{default_name}.{number:03}")
 
     def getFilesToDelete(self) -> list[str]:
-        """The oldest of all that have such a name, but for `backupCount` of them."""
+        """The oldest, but for `backupCount` of them."""
+        found = sorted(self._older())
+        return [path for *_, path in found[: max(len(found) - self.backupCount, 0)]]
+
+    def _older(self) -> list[tuple[str, int, str]]:
+        """The older files: their dates, their numbers, of which the first has none, and their paths."""
         folder = os.path.dirname(self.baseFilename)
         date = re.sub("%(.)", lambda match: r"\d{4}" if match[1] == "Y" else r"\d\d", self.suffix)
         found = []
@@ -104,7 +121,7 @@ class ByTime(_Owned, TimedRotatingFileHandler):
                 if os.path.abspath(path) == os.path.join(folder, name):
                     day, _, number = match[0].partition(".")
                     found.append((day, int(number or 0), path))
-        return [path for *_, path in sorted(found)[: max(len(found) - self.backupCount, 0)]]
+        return found
 
 
 def rotation_of(owner: LogHandler, max_bytes: int, backup_count: int, when: str | None, **more: Any) -> Rotation:

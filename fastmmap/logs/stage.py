@@ -170,7 +170,7 @@ class FileStage(Halves):
         if not header.is_of(log.status, log.birth, os.fstat(file.fd)):
             raise Untrusted(path, "it belongs to another log")
         if os.path.basename(path) != os.path.basename(lock.stage_path(header.id)):
-            path = _name_of_follower(path, header, lock)
+            path = _name_of_follower(path, file, header, lock)
         mapping = _mapped(file, path)
         if len(mapping) < HALVES_AT + 2 * header.half:
             raise StageError(path, "The stage is damaged")
@@ -313,9 +313,11 @@ def _is_at(path: str, file: Held) -> bool:
         return False
 
 
-def _name_of_follower(path: str, header: Header, lock: Lock) -> str:
+def _name_of_follower(path: str, file: Held, header: Header, lock: Lock) -> str:
     """The right name of a stage whose writer died when it had followed to another log, all but for the name."""
     name = lock.stage_path(header.id)
+    if _is_at(name, file):
+        return name  # it was renamed after it was opened
     if os.path.basename(path).rpartition("-")[2] != os.path.basename(name).rpartition("-")[2] or paths.is_taken(name):
         raise Untrusted(path, "its name isn't the one in its header")
     system.rename(path, name)
