@@ -117,6 +117,11 @@ class Lock:
         self.close()
 
 
+def is_lock(name: str) -> bool:
+    """Whether a file is named as locks are."""
+    return name.startswith(beside.PREFIX) and name.endswith(".lock")
+
+
 def settle(lock: Held, identity: bytes, path: str | None) -> None:
     """Takes a stage's name away from a lock, and removes its file from `path` if it names nobody then.
 

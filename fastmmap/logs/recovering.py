@@ -17,11 +17,11 @@ from ..paths import exists, is_taken, resolved
 from ..unfinished import refuse_unfinished_edit
 from .ending import appenders
 from .header import Header, words_in
-from .layout import DRAINS, HALVES_AT, LOCK
-from .lock import Lock, StageError, settle
+from .layout import DRAINS, HALVES_AT, LOCK, NO_NAME
+from .lock import Lock, StageError, is_lock, settle
 from .log import Log, Nameless
 from .stage import FileStage
-from .turn import turn_at
+from .turn import is_turn, remove_unused, turn_at
 
 if TYPE_CHECKING:
     from ..descriptors import Held
@@ -37,13 +37,29 @@ def recover_log(real: str) -> bool | None:
     if not is_taken(real) and not any(_is_wanted(stage, own) for stage in stages_in(folder)):
         return None
     with _saying() as unsaid:
-        return _recover_all(folder, own, unsaid)
+        done = _recover_all(folder, own, unsaid)
+        _remove_unused(folder)
+        return done
 
 
 def recover_stages(folder: str) -> bool:
     """Recovers all stages in a folder."""
     with _saying() as unsaid:
-        return _recover_all(folder, lambda header, log: True, unsaid)
+        done = _recover_all(folder, lambda header, log: True, unsaid)
+        _remove_unused(folder)
+        return done
+
+
+def _remove_unused(folder: str) -> None:
+    """Removes the locks and turns that killed writers have left. Whoever needs one makes it anew."""
+    names = os.listdir(folder)
+    stages = {name.rpartition("-")[0] for name in names if is_stage(name)}
+    for name in names:
+        path = os.path.join(folder, name)
+        if is_lock(name) and name.removesuffix(".lock") not in stages:
+            _remove_lock(path, NO_NAME, os.geteuid())
+        elif is_turn(name):
+            remove_unused(path)
 
 
 def adopt(log: Log, folder: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import time
@@ -65,11 +66,9 @@ class BySize(_Owned, RotatingFileHandler):
         most, number = self.backupCount, 1
         while number < most and os.path.exists(self.rotation_filename(f"{self.baseFilename}.{number}")):
             number += 1
-        self.backupCount = number
-        try:
-            self.doRollover()
-        finally:
-            self.backupCount = most
+        told = copy.copy(self)  # a fork that another thread makes meanwhile must find this one as it is
+        told.backupCount = number
+        told.doRollover()
 
 
 class ByTime(_Owned, TimedRotatingFileHandler):

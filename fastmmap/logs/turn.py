@@ -123,6 +123,20 @@ class Turn:
                 self._file.close()
 
 
+def is_turn(name: str) -> bool:
+    """Whether a file is named as those of turns are."""
+    return name.startswith(beside.PREFIX) and name.endswith(".turn")
+
+
+def remove_unused(path: str) -> None:
+    """Removes the file of a turn that nobody has, if it is ours."""
+    with ignoring(OSError):
+        file = beside.adopt(path)
+        is_free = os.fstat(file.fd).st_uid == os.geteuid() and system.lock(file.fd, wait=False)
+        if is_free and leads_to(path, file.fd, follow=False):
+            system.remove(path)
+
+
 _turns: weakref.WeakValueDictionary[str, Turn] = weakref.WeakValueDictionary()
 _finding = RLock()
 
