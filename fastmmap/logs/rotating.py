@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _PART = 8
 _USUAL, _SMALLEST = 1 << 20, 1 << 10
 
+# In seconds.
+_TICK = 0.02
+
 
 class RotatingAppender(Appender):
     """Appends to the file that is at its path: before each write it looks which one that is.
@@ -210,5 +213,8 @@ class RotatingAppender(Appender):
 
 
 def _birth(log: Log) -> float:
-    """When a file was made, in seconds since the epoch; where that isn't known, when it was changed last."""
-    return log.birth / 1e9 if log.birth else os.fstat(log.file.fd).st_mtime
+    """When a file was made, in seconds since the epoch; where that isn't known, when it was changed last.
+
+    A filesystem's clock is late by up to a tick: who makes a file at midnight may find that it was made before.
+    """
+    return _TICK + (log.birth / 1e9 if log.birth else os.fstat(log.file.fd).st_mtime)
