@@ -172,7 +172,8 @@ class LogHandler(BaseRotatingHandler):
                 stream = self.stream = self._open()
             if record.created >= self._until:
                 stream.make_room(0)
-            if not (self._is_plain and stream._take_line(text, self.terminator)):
+                self._append(stream, text)
+            elif not (self._is_plain and stream._take_line(text, self.terminator)):
                 self._append(stream, text)
             level = record.levelno
             if level is not None and level >= self._flush_from:
