@@ -102,7 +102,7 @@ class LogHandler(BaseRotatingHandler):
     >>> handler.close()
     """
 
-    stream: RotatingAppender | None
+    stream: RotatingAppender | None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -210,7 +210,7 @@ class LogHandler(BaseRotatingHandler):
             if isinstance(passed, logging.LogRecord):
                 record = passed
         if passed:
-            with self.lock:
+            with self.lock:  # type: ignore[union-attr]  # which handlers without a lock have
                 self.emit(record)
         return passed
 

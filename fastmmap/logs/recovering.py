@@ -287,7 +287,8 @@ def _names_stage(lock: str, header: Header) -> bool:
     except ours(OSError):
         return False
     try:
-        return LOCK.unpack(system.read_at(file.fd, LOCK.size, 0).ljust(LOCK.size, b"\0"))[2] == header.id
+        block = system.read_at(file.fd, LOCK.size, 0).ljust(LOCK.size, b"\0")
+        return bool(LOCK.unpack(block)[2] == header.id)
     finally:
         file.close()
 

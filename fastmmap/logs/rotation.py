@@ -74,7 +74,7 @@ class BySize(_Owned, RotatingFileHandler):
 class ByTime(_Owned, TimedRotatingFileHandler):
     """Dates, with a number where there is a file of that date."""
 
-    @property
+    @property  # type: ignore[override]
     def rolloverAt(self) -> float:
         """When the time of the file is over. It is the handler's, which looks at it with each record."""
         return self.owner._until

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import pathlib
 import re
 import shutil
@@ -152,6 +153,10 @@ def log(path: pathlib.Path) -> None:
         assert_type(log.append_many(f"{i}\n" for i in range(3)), int)
         assert_type(log.write("four\n"), int)
         log.writelines([b"five\n", "six\n"])
+        print("seven", file=log)
+        assert_type(log.fileno(), int)
+        assert_type(log.isatty(), bool)
+        assert_type(log.encoding, str)
         log.flush()
         log.sync()
         log.reopen()
@@ -171,3 +176,25 @@ def errors(path: pathlib.Path) -> None:
     assert_type(fm.kernel, str)
     assert_type(fm.kernels(), list[str])
     assert_type(fm.__version__, str)
+
+
+def handler(path: pathlib.Path) -> None:
+    made = fm.LogHandler(path, maxBytes=1000, backupCount=2, when="midnight", flush_level="WARNING")
+    assert_type(made, fm.LogHandler)
+    logging.basicConfig(handlers=[made])
+    made.rotator = lambda source, dest: None
+    made.doRollover()
+
+
+def follow(path: pathlib.Path) -> None:
+    with fm.follow(path, start=(3, 100), timeout=0.5) as lines:
+        for line in lines:
+            assert_type(line, bytes)
+        assert_type(lines.position, "tuple[int, int] | None")
+    fm.follow(str(path), start="end")
+    fm.follow(bytes(path), start=0)
+
+
+async def follow_asynchronously(path: pathlib.Path) -> None:
+    async for line in fm.follow(path):
+        assert_type(line, bytes)
