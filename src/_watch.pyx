@@ -18,12 +18,14 @@ cdef extern from *:
         errno = ENOSYS;
         return -1;
     }
+    static int inotify_rm_watch(int fd, int number) { (void)fd, (void)number; errno = ENOSYS; return -1; }
     #endif
     """
     enum: IN_NONBLOCK
     enum: IN_CLOEXEC
     int inotify_init1(int flags)
     int inotify_add_watch(int fd, const char *path, unsigned int mask)
+    int inotify_rm_watch(int fd, int number)
 
 
 def open_watch():
@@ -35,6 +37,14 @@ def open_watch():
 
 
 def add_watch(int fd, bytes path, unsigned int mask):
-    """Has it be readable when one of the events of the mask comes to what is at a path. Links are followed."""
-    if inotify_add_watch(fd, path, mask) < 0:
+    """Has it be readable when one of the events of the mask comes to what is at a path; the number of the watch."""
+    cdef int number = inotify_add_watch(fd, path, mask)
+    if number < 0:
+        raise system_error(errno)
+    return number
+
+
+def remove_watch(int fd, int number):
+    """Ends a watch, by what add_watch has returned."""
+    if inotify_rm_watch(fd, number) < 0:
         raise system_error(errno)

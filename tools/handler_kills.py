@@ -22,11 +22,13 @@ import struct
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from append_kills import parse, record, wait_for_first
 
 import fastmmap
+from fastmmap import LogHandler
 
 PROCESSES = 4
 
@@ -61,7 +63,7 @@ def log_for_ever(path: Path, kind: str, writer: int, acknowledged: mmap.mmap, se
     """Logs until it is killed. What is acknowledged is how many records, from the first, have been logged."""
     rng = random.Random(seed)
     logging.raiseExceptions = True
-    handler = fastmmap.LogHandler(path, **KINDS[kind])
+    handler = LogHandler(path, **KINDS[kind])
     handler.handleError = stop  # type: ignore[method-assign]
     if "compressed" in kind:
         handler.namer, handler.rotator = lambda name: f"{name}.gz", compress
@@ -78,10 +80,8 @@ def log_for_ever(path: Path, kind: str, writer: int, acknowledged: mmap.mmap, se
             time.sleep(rng.random() * 0.002)
 
 
-def stop(record: logging.LogRecord) -> None:
+def stop(*_: logging.LogRecord) -> None:
     """What is told of is no kill's."""
-    import traceback
-
     traceback.print_exc()
     os._exit(1)
 
@@ -136,7 +136,10 @@ def run(folder: Path, kind: str, kills: int, rng: random.Random) -> tuple[int, i
         slots[writer] = mmap.mmap(-1, 8)
         child = os.fork()
         if child == 0:
-            log_for_ever(folder / "log", kind, writer, slots[writer], rng.random())
+            try:  # an error mustn't come to what the parent does at its end
+                log_for_ever(folder / "log", kind, writer, slots[writer], rng.random())
+            finally:
+                stop()
         living[child] = writer
 
     for number in range(kills):

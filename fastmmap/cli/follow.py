@@ -42,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
     most = math.inf if options.timeout is None else options.timeout
     status, end = NOT_FOUND, time.monotonic() + most
     with follow(options.file, start=start, timeout=min(most, _LOOK)) as lines:
+        if options.state is not None:
+            _save(options.state, lines)  # killed before the first line, it goes on here
         while True:
             batch = lines._batch()
             if not batch:
@@ -90,7 +92,7 @@ def _saved(state: str) -> Any:
     except FileNotFoundError:
         return None
     inode, _, offset = words.partition(":")
-    if not (inode.isdigit() and offset.isdigit()):
+    if not (words.isascii() and inode.isdigit() and offset.isdigit()):
         raise ValueError(f"{state} keeps no position: {words[:40]!r} isn't INODE:OFFSET")
     return int(inode), int(offset)
 
@@ -98,7 +100,7 @@ def _saved(state: str) -> Any:
 def _save(state: str, lines: Follower) -> None:
     """Keeps a position: the old one or the new, whenever it is killed."""
     if lines.position is not None:
-        new = f"{state}.{os.getpid()}.new"
+        new = os.path.join(os.path.dirname(state), f".{os.path.basename(state)}.new")
         with naming(state, always=True):
             with open(new, "w") as file:
                 file.write(":".join(map(str, lines.position)) + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from _thread import TIMEOUT_MAX
+from _thread import TIMEOUT_MAX, get_ident
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -205,7 +205,7 @@ class Appender(AsFile):
             self._durability.check()
             if self._reopen_is_due:
                 self._reopen()
-            self._store_unended()
+            self._store_unended(get_ident())  # that of other threads is in the midst of a print
             self._write(NOTHING)
             if self._interval is not None and not self._is_armed:
                 self._rest()  # the next append tries to arm it
@@ -231,6 +231,7 @@ class Appender(AsFile):
         with Open(self), self._lock:
             self._check_open()
             self._durability.is_asked = True
+            self._store_unended()
             self.flush()
             self._make_durable()
 

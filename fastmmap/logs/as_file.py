@@ -52,8 +52,9 @@ class AsFile(Storing):
         r"""Takes a piece of text or data, for code that expects a file: print, csv, pickle. Returns its length.
 
         A line is appended when its end comes, as one record, so processes that print to one file don't mix their lines.
-        What has no end yet waits, that of each thread by itself: until its end, until `flush`, `sync`, `reopen` or
-        `close`, or until it is 64 KiB long. If the process is killed, it is lost.
+        What has no end yet waits, that of each thread by itself: until its end, until this thread calls `flush`, or any
+        `sync`, `reopen` or `close`, until something is appended behind it, or it is 64 KiB long. If the process is
+        killed, it is lost.
 
         Parameters
         ----------
@@ -81,7 +82,7 @@ class AsFile(Storing):
         data = _bytes_of(data)
         if data.endswith(b"\n") and not self._unended:
             self.append(data)
-        elif data:
+        else:
             with Open(self), self._lock:
                 self._check_open()
                 self._durability.check()
@@ -119,12 +120,12 @@ class AsFile(Storing):
             self._store_unended()
             self._store(view)
 
-    def _store_unended(self) -> None:
-        """Stores what waits for more of its line. The lock is held."""
-        while self._unended:
-            thread, kept = self._unended.popitem()
+    def _store_unended(self, *threads: int) -> None:
+        for thread in threads or list(self._unended):
+            kept = self._unended.pop(thread, b"")
             try:
-                self._store(memoryview(kept))
+                if kept:
+                    self._store(memoryview(kept))
             except BaseException:
                 self._keep(thread, kept)
                 raise
@@ -162,7 +163,7 @@ class AsFile(Storing):
         Raises
         ------
         TypeError, OSError, ValueError
-            As `write` does. The lines before are taken.
+            As `write` does. The lines before are taken, but with sync="always", where all are taken together.
 
         Examples
         --------
@@ -174,6 +175,18 @@ class AsFile(Storing):
             lines = [b"".join(map(_bytes_of, lines))]  # all of them by one sync
         for line in lines:
             self.write(line)
+
+    def readable(self) -> bool:
+        """Whether it can be read from: False."""
+        return False
+
+    def writable(self) -> bool:
+        """Whether it can be written to: True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Whether it has a position that can be set: False."""
+        return False
 
     def fileno(self) -> int:
         """The descriptor of the file, for subprocess, faulthandler and the like. It appends.

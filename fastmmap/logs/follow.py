@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 
     from ..paths import Path
 
+    # An inode, and the birth of the file that has it.
+    Key = tuple[int, int]
+
 # For so many seconds after a rotation the file is read that was rotated: its writers may not know yet.
 _LATE = 60.0
 
-# By so many nanoseconds the next file may have been made before the last write to the one before it.
-_OVERLAP = 5 * 10**9
+# So many rotated files at most.
+_MOST_PAST = 16
+
+# For so many seconds a file that can't be opened is tried again.
+_PATIENCE = 10.0
 
 
 def follow(path: Path, *, start: Any = "end", timeout: float | None = None) -> Follower:
@@ -94,43 +100,45 @@ class Follower:
             raise ValueError(f"timeout must be None or seconds from 0 on, not {timeout!r}")
         inode, offset = _parsed(start)
         self._path = os.path.abspath(os.fsdecode(os.fspath(path)))
-        self._folder, self._name = os.path.split(self._path)
         self._timeout = timeout
-        self._file: Followed | None = None
-        self._queue: list[Followed] = []  # what comes after that file
-        self._past: list[tuple[float, Followed]] = []  # what was rotated, and until when it is read
-        self._known: set[int] | None = None  # the inodes of rotated files that aren't to be read
-        self._listed = -1  # the folder's time when they were listed
-        os.stat(self._folder)
+        self._past: tuple[tuple[float, Followed], ...] = ()  # what was rotated, and until when it is read
+        self._queue: tuple[Followed, ...] = ()  # copies that are to be read next, and the file that was cut
+        self._known: frozenset[Key] = frozenset()  # rotated files that aren't to be read
+        self._is_listed = False  # whether those are all that there were
+        self._listed = (-1,)  # the folders' times when they were listed
+        self._refused = -1.0  # since when the next file can't be opened
+        os.stat(os.path.dirname(self._path))
         self._watch = Watch()
-        self._watch.add(self._folder)
+        self._watch_folders()
         self._file = self._begin(inode, offset)
         # What is yielded now, and what was yielded last of that which tells the position.
         self._lines = self._counted = Lines(0, 0, []) if self._file is None else self._file.nothing()
+        status = self._status()
+        if self._file is not None and status is not None and self._file.is_at(status):
+            self._list()
         self._closed = False
 
     def _begin(self, inode: int | None, offset: int | None) -> Followed | None:
         """The file that is followed first, None where there is none yet."""
         file = self._open(self._path, offset)
-        if inode is None or (file is not None and file.inode == inode):
+        if inode is None:
             return file
-        assert offset is not None
-        for name in os.listdir(self._folder):
-            path = os.path.join(self._folder, name)
-            with ignoring(OSError):
-                if os.lstat(path).st_ino == inode:
-                    return self._open(path, offset)
+        for path in (self._path, *self._rotated()):
+            with ignoring(FileNotFoundError):
+                if os.stat(path).st_ino == inode:
+                    found = self._open(path, offset)
+                    if found is not None and found.goes_on_at(offset or 0):
+                        return found
         warn(f"the file of the position, inode {inode}, isn't beside {self._path!r} any more: lines may be lost")
-        return self._open(self._path, 0)
+        return self._open(self._path)
 
     def _open(self, path: str, offset: int | None = 0) -> Followed | None:
         """A file, from an offset on; for None from its end, or its last line if that has no end. None for none."""
         try:
-            fd = opened(path)
+            file = Followed(opened(path), offset)
         except ours(FileNotFoundError, NotADirectoryError):
             return None
-        file = Followed(fd, offset)
-        self._watch.add(system.path_of(fd))
+        file.watch = self._watch.add(system.path_of(file.file.fd))
         return file
 
     # --- what users call ---
@@ -138,12 +146,14 @@ class Follower:
     @property
     def position(self) -> tuple[int, int] | None:
         """Where the line that comes next begins: (inode, offset in bytes). None as long as there is no file."""
-        return None if self._counted.inode == 0 else self._counted.position
+        lines = self._lines if self._lines.counts else self._counted
+        return None if lines.inode == 0 else lines.position
 
     def close(self) -> None:
         """Closes the files. The iteration is over then."""
         self._closed = True
-        self._file, self._queue, self._past = None, [], []
+        self._file, self._queue, self._past = None, (), ()
+        self._lines.changes = []
         self._watch.close()
 
     def __enter__(self) -> Self:
@@ -156,32 +166,30 @@ class Follower:
         return self
 
     def __next__(self) -> bytes:
+        self._wait()
         lines = self._lines
         if lines.next == len(lines.lines):
-            lines = self._waited_for()
-            if lines.next == len(lines.lines):
-                raise StopIteration
+            raise StopIteration
         lines.next += 1
         return lines.lines[lines.next - 1]
 
-    def _waited_for(self) -> Lines:
-        """Lines of which there is one; none where the time is over, or the follower is closed."""
-        lines, patience = self._lines, self._watch.patience(self._timeout)
-        while lines.next == len(lines.lines):
-            found = self._look()
-            if found is not None:
-                lines = found
+    def _wait(self) -> None:
+        """Returns when there is a line that wasn't yielded, or the time is over, or it is closed."""
+        patience = None
+        while self._lines.next == len(self._lines.lines) and not self._closed:
+            if self._look():
                 continue
+            patience = patience or self._watch.patience(self._timeout)
             pause = patience.pause()
-            if pause is None or self._closed:
+            if pause is None:
                 break
             if not self._watch.wait(pause):
-                self._watch.add(self._folder)  # it may be another one by now
-        return lines
+                self._watch_folders()
 
     def _batch(self) -> list[bytes]:
         """All lines that are there, after one of them was waited for; none where the time is over."""
-        lines = self._waited_for()
+        self._wait()
+        lines = self._lines
         start, lines.next = lines.next, len(lines.lines)
         return lines.lines[start:]
 
@@ -189,39 +197,46 @@ class Follower:
         return self
 
     async def __anext__(self) -> bytes:
-        lines, patience = self._lines, self._watch.patience(self._timeout)
-        while lines.next == len(lines.lines):
-            found = self._look()
-            if found is not None:
-                lines = found
+        patience = None
+        while self._lines.next == len(self._lines.lines) and not self._closed:
+            if self._look():
                 await asyncio_module().sleep(0)  # others have their turn, however many lines there are
                 continue
+            patience = patience or self._watch.patience(self._timeout)
             pause = patience.pause()
-            if pause is None or self._closed:
-                raise StopAsyncIteration
+            if pause is None:
+                break
             if not await self._watch.wait_async(pause):
-                self._watch.add(self._folder)
+                self._watch_folders()
+        lines = self._lines  # which another task may have had more of
+        if lines.next == len(lines.lines):
+            raise StopAsyncIteration
         lines.next += 1
         return lines.lines[lines.next - 1]
 
     # --- looking ---
 
-    def _look(self) -> Lines | None:
-        """What is yielded next. It may have no lines, where something else has changed; None where nothing has."""
-        if self._closed:
-            return None
+    def _look(self) -> bool:
+        """Has what is yielded next in `_lines`. It may have no lines, where something else has changed."""
+        done = self._lines
+        if done.counts:
+            self._counted = done
+        done.note()
         found = self._progress()
-        if found is not None:
-            self._lines = found
-            if found.counts:
-                self._counted = found
-        return found
+        if found is None or self._closed:
+            return False
+        self._lines = found
+        return True
 
     def _progress(self) -> Lines | None:
         file = self._file
         if file is None:
-            self._file = file = self._open(self._path)
-            return None if file is None else file.nothing()
+            first = self._next(None)
+            if first is None:
+                return None
+            lines = first.nothing()
+            lines.changes = [(self, "_file", first)]
+            return lines
         status = self._status()  # first: what was written before a rotation is read after it was seen
         try:
             found = file.read()
@@ -229,93 +244,145 @@ class Follower:
             return self._begin_anew(file)
         if found is not None:
             return found
-        if self._queue or (status is not None and not file.is_at(status)):
-            return self._go_on(file)
-        if status is not None:
-            self._list()
+        if self._queue or status is None or not file.is_at(status):
+            return self._go_on(file) or self._late()
+        self._list()
         return self._late()
 
     def _status(self) -> os.stat_result | None:
         """Of the file at the path; None where there is none that can be followed."""
         try:
             status = os.stat(self._path)
-        except ours(FileNotFoundError, NotADirectoryError):
+        except ours(OSError):
             return None
         return status if stat.S_ISREG(status.st_mode) else None
 
     def _begin_anew(self, file: Followed) -> Lines:
-        """The file was cut: it is read from its start, after what is in a copy of it and wasn't read yet."""
-        copy = file.copy_in(self._folder, self._name)
-        if copy is None:
-            rest = file.rest()
-            file.begin_anew()
-            return rest
-        file.begin_anew()
-        self._known = {*(self._known or ()), copy.inode}
-        self._queue.insert(0, file)
-        self._file = copy
-        return copy.nothing()
+        """The file was cut: it is read from its start, after what is in copies of it and wasn't read yet."""
+        copies = self._copies_of(file)
+        lines = file.nothing() if copies else file.rest()
+        lines.changes = [*lines.changes, *file.begin_anew()]
+        if copies:
+            known = self._known.union(copy.key for copy in copies)
+            lines.changes += [
+                (self, "_known", known),
+                (self, "_file", copies[0]),
+                (self, "_queue", (*copies[1:], file)),
+            ]
+        return lines
+
+    def _copies_of(self, file: Followed) -> list[Followed]:
+        """What `copytruncate` has left since, from where it was read on: the first is told by what was read of it."""
+        found = [self._open(path) for _, _, path in self._later(file)]
+        copies = [each for each in found if each is not None]
+        if file.state[0] == 0:
+            return copies if self._is_listed else []
+        for number, copy in enumerate(copies):
+            if file.is_copy(copy):
+                copy.state = file.state
+                return copies[number:]
+        return []
 
     def _go_on(self, file: Followed) -> Lines | None:
         """Leaves a file that was read to its end for the next one. What has no end there gets none any more."""
-        queue = self._queue or self._successors(file)
-        if not queue:
-            return None  # the path's is gone again
-        late = time.monotonic() + _LATE
-        rest = file.rest()
-        self._past = [*self._past, (late, file)]
-        self._queue = queue[1:]
-        self._file = queue[0]
-        return rest
+        following = self._queue[0] if self._queue else self._next(file)
+        if following is None:
+            return None
+        lines = file.rest()
+        past = (*self._past, (time.monotonic() + _LATE, file))
+        for _, each in past[:-_MOST_PAST]:
+            self._watch.remove(each.watch)
+        lines.changes += [
+            (self, "_past", past[-_MOST_PAST:]), (self, "_file", following), (self, "_queue", self._queue[1:]),
+            (self, "_known", self._known | {file.key}), (self, "_counted", following.nothing()),
+        ]  # fmt: skip
+        return lines
 
-    def _successors(self, file: Followed) -> list[Followed]:
-        """The files that came after one, the oldest first. The last is the one at the path."""
-        last = self._open(self._path)
-        if last is None:
-            return []
-        changed = os.fstat(file.file.fd).st_mtime_ns
-        between = []
-        for path in rotated(self._folder, self._name):
-            with ignoring(OSError):
-                if os.lstat(path).st_ino in (file.inode, last.inode, *(self._known or ())):
-                    continue
-                other = self._open(path)
-                # Without what was known before the rotation, a copy is told from a file that came after this one by
-                # its birth: it was made while this one was being written.
-                if other is None or not other.birth > file.birth > 0:
-                    continue
-                if self._known is not None or other.birth > changed - _OVERLAP:
-                    between.append(other)
-        known = {other.inode for other in between}
-        self._known = {*(self._known or ()), *known, file.inode}
-        return [*sorted(between, key=lambda other: other.birth), last]
+    def _next(self, file: Followed | None) -> Followed | None:
+        """The file that came after one, None where there is none yet: the oldest of those that are younger.
+
+        What can't be opened is tried again for a time: who makes a file may give it its owner and mode afterwards.
+        """
+        try:
+            path, key = self._next_place(file)
+            found = self._open(path) if path is not None else None
+        except ours(OSError):
+            now = time.monotonic()
+            self._refused = now if self._refused < 0 else self._refused
+            if now - self._refused > _PATIENCE:
+                raise
+            return None
+        self._refused = -1.0
+        return found if found is not None and key in (None, found.key) else None  # it was renamed since
+
+    def _next_place(self, file: Followed | None) -> tuple[str | None, Key | None]:
+        """Where the next file is, and which it is, if that is to be asked."""
+        status = self._status()
+        if file is None:
+            return self._path, None  # an error that says what is there, or a file
+        born = 0 if status is None else system.birth(self._path)
+        between = [each for each in self._later(file) if status is None or 0 < each[0] < born]
+        if self._later(file) != self._later(file):
+            return None, None  # files are being renamed
+        if between:
+            birth, inode, path = between[0]
+            return path, (inode, birth)
+        return (None, None) if status is None else (self._path, None)
+
+    def _later(self, file: Followed) -> list[tuple[int, int, str]]:
+        """The rotated files that were made after one, and aren't known from before: birth, inode, path."""
+        found = {}
+        for path in self._rotated():
+            with ignoring(FileNotFoundError):
+                status, birth = os.stat(path), system.birth(path)
+                key = status.st_ino, birth
+                if stat.S_ISREG(status.st_mode) and birth > file.birth > 0 and key not in self._known:
+                    found[key] = path
+        return sorted((birth, inode, path) for (inode, birth), path in found.items())
+
+    def _rotated(self) -> list[str]:
+        """The paths of files that are named as rotated ones, beside the log, and where a link leads to."""
+        places = dict.fromkeys((self._path, os.path.realpath(self._path)))
+        return [path for place in places for path in rotated(place)]
 
     def _list(self) -> None:
         """Notes which rotated files there are while the file at the path is the one that is followed."""
-        with ignoring(OSError):
-            changed = os.stat(self._folder).st_mtime_ns
+        with ignoring(FileNotFoundError):
+            changed = tuple(os.stat(folder).st_mtime_ns for folder in self._folders())
             if changed == self._listed or self._file is None:
                 return
-            known = {os.lstat(path).st_ino for path in rotated(self._folder, self._name)}
+            known = frozenset((os.stat(path).st_ino, system.birth(path)) for path in self._rotated())
             status = self._status()
             if status is not None and self._file.is_at(status):
-                self._known = known
+                self._known, self._is_listed = known, True
                 # A folder that was changed just now may change again without a change of its time.
-                self._listed = changed if abs(time.time_ns() - changed) > 10**9 else -1
+                is_old = all(abs(time.time_ns() - each) > 10**9 for each in changed)
+                self._listed = changed if is_old else (-1,)
 
     def _late(self) -> Lines | None:
         """What has come to files that were rotated."""
         now = time.monotonic()
-        self._past = [(until, file) for until, file in self._past if until > now]
+        for until, file in self._past:
+            if until <= now:
+                self._watch.remove(file.watch)
+        self._past = tuple(each for each in self._past if each[0] > now)
         for _, file in self._past:
             try:
                 found = file.read()
             except Cut:
                 continue
-            if found is not None and found.lines:
+            if found is not None:
                 found.counts = False
                 return found
         return None
+
+    def _folders(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(os.path.dirname(path) for path in (self._path, os.path.realpath(self._path))))
+
+    def _watch_folders(self) -> None:
+        """Has the folders watched, which may be others by now."""
+        for folder in self._folders():
+            self._watch.add(folder)
 
 
 def _parsed(start: Any) -> tuple[int | None, int | None]:

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import stat
+from typing import Any
 
 from .. import system
 from ..blame import ignoring
@@ -18,46 +19,70 @@ BLOCK = 1 << 20
 # So many bytes before where reading goes on, and from the start of the file, tell a file from another in its place.
 _REMEMBERED = 256
 
+# So much is remembered of what was read last, to tell a file whose end was taken back from one that was written anew.
+_LAST = 1 << 16
+
 # What a rotated file is called: as the log, with something behind it that has a number, and not compressed.
-_ROTATED = re.compile(r"\D*\d.*(?<!\.gz)(?<!\.bz2)(?<!\.xz)(?<!\.zst)(?<!\.lz4)(?<!\.zip)(?<!\.Z)(?<!\.part)(?<!\.tmp)")
+_ROTATED = re.compile(r"\D*\d.*(?<!\.gz)(?<!\.bz2)(?<!\.xz)(?<!\.zst)(?<!\.lz4)(?<!\.zip)(?<!\.Z)(?<!\.part)(?<!\.new)")
 
 
 class Lines:
-    """Complete lines that stand one after the other in a file, and which of them is next."""
+    """Complete lines that stand one after the other in a file, which of them is next, and what is to be noted then.
 
-    __slots__ = ("counts", "inode", "lines", "next", "start")
+    They are handed out by one store. What follows from them is noted only afterwards, and may be noted again: so an
+    interrupt finds all of it, or nothing.
+    """
 
-    def __init__(self, inode: int, start: int, lines: list[bytes], counts: bool = True) -> None:
+    __slots__ = ("changes", "counts", "inode", "lines", "next", "start")
+
+    def __init__(self, inode: int, start: int, lines: list[bytes]) -> None:
         self.inode, self.start, self.lines, self.next = inode, start, lines, 0
-        self.counts = counts  # whether they say how far the follower has come
+        self.counts = True  # whether they say how far the follower has come
+        self.changes: list[tuple[Any, str, Any]] = []  # objects, and what their attributes are to be
 
     @property
     def position(self) -> tuple[int, int]:
         """The inode, and where the next line begins."""
         return self.inode, self.start + sum(map(len, self.lines[: self.next]))
 
+    def note(self) -> None:
+        """Notes what follows from them."""
+        for each, name, value in self.changes:
+            setattr(each, name, value)
+        self.changes = []  # which keep files open
+
+
+class Cut(Exception):
+    """The file was cut, and is written anew."""
+
 
 class Followed:
-    """One file, open. Each step changes its state by one store, so that an interrupt finds it before or after."""
+    """One file, open, and what was read of it."""
 
     def __init__(self, fd: int, offset: int | None = 0) -> None:
+        """`offset`: where to begin; None: at the end, or with the last line if that has no end."""
         self.file = Descriptor(fd)
         status = os.fstat(fd)
-        self.inode, self.device = status.st_ino, status.st_dev
-        self.birth = system.birth(fd)
-        self._head = system.read_at(fd, _REMEMBERED, 0)
+        self.inode, self.device, self.birth = status.st_ino, status.st_dev, system.birth(fd)
+        self.watch = -1  # the number of its watch
+        self.head = system.read_at(fd, _REMEMBERED, 0)
         if offset is None:
             offset = _last_line(fd, status.st_size)
         elif offset > status.st_size:
             offset = 0  # it was cut since
-        before = system.read_at(fd, min(offset, _REMEMBERED), max(offset - _REMEMBERED, 0))
-        # Up to where it was read, the beginning of a line that has no end yet, and the bytes before.
-        self._state = offset, b"", before
+        before = system.read_at(fd, min(offset, _LAST), max(offset - _LAST, 0))
+        # Up to where it was read, the beginning of a line that has no end yet, in pieces, and the bytes before.
+        self.state: tuple[int, tuple[bytes, ...], bytes] = offset, (), before
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What tells it from a file that gets its inode after it."""
+        return self.inode, self.birth
 
     def nothing(self) -> Lines:
         """No lines, where the next one begins."""
-        offset, unended, _ = self._state
-        return Lines(self.inode, offset - len(unended), [])
+        offset, unended, _ = self.state
+        return Lines(self.inode, offset - sum(map(len, unended)), [])
 
     def is_at(self, status: os.stat_result) -> bool:
         """Whether that is what stat says of this file."""
@@ -65,66 +90,72 @@ class Followed:
 
     def read(self) -> Lines | None:
         """The lines that have been ended since. None where there is nothing new; Cut where the file was cut."""
-        status = os.fstat(self.file.fd)
-        offset, unended, before = self._state
+        size = os.fstat(self.file.fd).st_size
+        offset, unended, before = self.state
+        known = before[-_REMEMBERED:]
         head = system.read_at(self.file.fd, _REMEMBERED, 0)
-        block = system.read_at(self.file.fd, len(before) + BLOCK, offset - len(before))
-        if status.st_size < offset or not (head.startswith(self._head) and block.startswith(before)):
-            return self._cut(status.st_size)
-        self._head = head
-        new = block[len(before) :]
+        block = system.read_at(self.file.fd, len(known) + BLOCK, offset - len(known))
+        if size < offset or not (head.startswith(self.head) and block.startswith(known)):
+            return self._cut(size)
+        new = block[len(known) :]
         if not new:
             return None
         end = new.rfind(b"\n") + 1
-        found = unended + new[:end] if end else b""
-        rest = new[end:] if end else unended + new
-        self._state = offset + len(new), rest, block[-_REMEMBERED:]
-        return Lines(self.inode, offset - len(unended), io.BytesIO(found).readlines())
+        found = b"".join((*unended, new[:end])) if end else b""
+        rest = ((new[end:],) if end < len(new) else ()) if end else _joined(unended, new)
+        lines = Lines(self.inode, offset - sum(map(len, unended)), io.BytesIO(found).readlines())
+        last = (before + new)[-_LAST:] if len(new) < _LAST else new[-_LAST:]
+        lines.changes = [(self, "state", (offset + len(new), rest, last)), (self, "head", head)]
+        return lines
 
-    def _cut(self, size: int) -> Lines | None:
-        """Goes on at the start of a file that was cut, or at its end where only its end was taken back."""
-        offset, unended, _ = self._state
-        head = system.read_at(self.file.fd, _REMEMBERED, 0)
-        if _REMEMBERED < size < offset and head == self._head:
-            kept = unended[: max(len(unended) - (offset - size), 0)]
-            before = system.read_at(self.file.fd, _REMEMBERED, size - _REMEMBERED)
-            self._state = size, kept, before
-            return Lines(self.inode, size - len(kept), [])
-        raise Cut
+    def _cut(self, size: int) -> Lines:
+        """Goes on at the end of a file whose end was taken back. Cut where it is written anew."""
+        offset, unended, before = self.state
+        left = len(before) - (offset - size)  # how much of what was read last is there yet
+        if size >= offset or left < min(size, _REMEMBERED) or size <= _REMEMBERED:
+            raise Cut
+        if system.read_at(self.file.fd, left, size - left) != before[:left]:
+            raise Cut
+        kept = b"".join(unended)
+        kept = kept[: max(len(kept) - (offset - size), 0)]
+        lines = Lines(self.inode, size - len(kept), [])
+        lines.changes = [(self, "state", (size, (kept,) if kept else (), before[:left]))]
+        return lines
 
-    def begin_anew(self) -> None:
-        """Goes on at the start."""
-        self._head = system.read_at(self.file.fd, _REMEMBERED, 0)
-        self._state = 0, b"", b""
+    def begin_anew(self) -> list[tuple[Any, str, Any]]:
+        """What is to be noted for it to go on at the start."""
+        return [(self, "head", b""), (self, "state", (0, (), b""))]
 
     def rest(self) -> Lines:
         """What has no end, and gets none any more."""
-        offset, unended, before = self._state
-        self._state = offset, b"", before
-        return Lines(self.inode, offset - len(unended), [unended] if unended else [])
+        offset, unended, before = self.state
+        line = b"".join(unended)
+        lines = Lines(self.inode, offset - len(line), [line] if line else [])
+        lines.changes = [(self, "state", (offset, (), before))]
+        return lines
 
-    def copy_in(self, folder: str, name: str) -> Followed | None:
-        """The copy that was made before this file was cut, where it can be told: its unread end is to be read there."""
-        offset, unended, before = self._state
-        found = None
-        for path in rotated(folder, name):
-            with ignoring(OSError):
-                file = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
-                status = os.fstat(file.fd)
-                if self.is_at(status) or not stat.S_ISREG(status.st_mode) or not before or status.st_size < offset:
-                    continue
-                if system.read_at(file.fd, len(self._head), 0) != self._head:
-                    continue
-                if system.read_at(file.fd, len(before), offset - len(before)) != before:
-                    continue
-                if found is None or status.st_mtime_ns > os.fstat(found.file.fd).st_mtime_ns:
-                    found = Followed(os.dup(file.fd), offset)
-                    found._state = offset, unended, before
-        return found
+    def is_copy(self, other: Followed) -> bool:
+        """Whether another file is a copy of this one as it was read, or of that and what came then."""
+        offset, _, before = self.state
+        last = before[-_REMEMBERED:]
+        fd = other.file.fd
+        return (
+            os.fstat(fd).st_size >= offset
+            and system.read_at(fd, len(self.head), 0) == self.head
+            and system.read_at(fd, len(last), offset - len(last)) == last
+        )
+
+    def goes_on_at(self, offset: int) -> bool:
+        """Whether a line may begin at an offset, as where a follower had come to."""
+        size = os.fstat(self.file.fd).st_size
+        return offset in (0, size) or offset > size or system.read_at(self.file.fd, 1, offset - 1) == b"\n"
 
 
-class Cut(Exception):
-    """The file was cut, and is written anew."""
+def _joined(pieces: tuple[bytes, ...], new: bytes) -> tuple[bytes, ...]:
+    """Pieces with another, of which few are small: a line of any length takes time in proportion to it."""
+    if pieces and len(pieces[-1]) < _LAST:
+        return (*pieces[:-1], pieces[-1] + new)
+    return (*pieces, new)
 
 
 def _last_line(fd: int, size: int) -> int:
@@ -139,15 +170,17 @@ def _last_line(fd: int, size: int) -> int:
     return 0
 
 
-def rotated(folder: str, name: str) -> list[str]:
+def rotated(path: str) -> list[str]:
     """The paths of files that are named as rotated ones of a log are."""
-    with ignoring(FileNotFoundError, PermissionError):
-        return [
-            os.path.join(folder, each)
-            for each in os.listdir(folder)
-            if each.startswith(name) and _ROTATED.fullmatch(each, len(name))
-        ]
+    folder, name = os.path.split(path)
+    with ignoring(FileNotFoundError, PermissionError, NotADirectoryError):
+        return [os.path.join(folder, each) for each in os.listdir(folder) if is_rotated(each, name)]
     return []
+
+
+def is_rotated(name: str, log: str) -> bool:
+    """Whether a file is named as a rotated one of a log is."""
+    return name.startswith(log) and _ROTATED.fullmatch(name, len(log)) is not None
 
 
 def opened(path: str) -> int:

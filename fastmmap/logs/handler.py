@@ -23,6 +23,12 @@ _MODES = ("a", "w", "x")
 # A level above all others.
 _NEVER = math.inf
 
+# The settings of a rotation that may be looked at and changed, and what it calls them.
+_SETTINGS = {
+    **{name: name for name in ("backupCount", "when", "interval", "suffix", "extMatch", "utc", "atTime", "rolloverAt")},
+    "maxBytes": "max_bytes",
+}
+
 
 class LogHandler(BaseRotatingHandler):
     r"""Writes logging's records to a file, as FileHandler does, through an `Appender`.
@@ -132,15 +138,27 @@ class LogHandler(BaseRotatingHandler):
         self._is_plain = ascii.decode("ascii").encode(self._encoding, "ignore") == ascii
         # A handler of the standard library's knows what a level is called.
         self._flush_from = _NEVER if flush_level is None else logging.NullHandler(flush_level).level
-        self.flush_level, self.maxBytes, self.backupCount = flush_level, maxBytes, backupCount
+        self.flush_level = flush_level
         self.baseFilename = os.path.abspath(os.fsdecode(os.fspath(filename)))
         self._until = math.inf  # the time of the file, in seconds since the epoch: see ByTime
         more: dict[str, Any] = {"interval": interval, "utc": utc, "atTime": atTime} if when is not None else {}
         self._rotation = rotation_of(self, maxBytes, backupCount, when, **more)
-        if self._rotation.rotates and mode == "w":
+        if mode == "w" and (maxBytes or when is not None):
             mode = "a"
         self._first_mode = mode
         super().__init__(self.baseFilename, mode, encoding=self._encoding, delay=delay, errors=self._errors)
+
+    def __getattr__(self, name: str) -> Any:
+        """What the handlers of the standard library that it stands for have, as `suffix`: those decide and name."""
+        if name in _SETTINGS and "_rotation" in vars(self):
+            return getattr(self._rotation, _SETTINGS[name])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _SETTINGS and "_rotation" in vars(self):
+            setattr(self._rotation, _SETTINGS[name], value)
+        else:
+            super().__setattr__(name, value)
 
     def _open(self) -> Any:
         """The appender, for FileHandler's methods. `mode` is for the first time: later it goes on in the file."""
@@ -166,10 +184,13 @@ class LogHandler(BaseRotatingHandler):
         >>> handler.close()
         """
         try:
-            text = self.format(record)
             stream = self.stream
-            if stream is None:
+            if type(stream) is not RotatingAppender:
+                if stream is not None:  # which setStream was given
+                    logging.StreamHandler.emit(self, record)
+                    return
                 stream = self.stream = self._open()
+            text = self.format(record)
             if record.created >= self._until:
                 stream.make_room(0)
                 self._append(stream, text)
@@ -182,37 +203,6 @@ class LogHandler(BaseRotatingHandler):
             raise
         except Exception:
             self.handleError(record)
-
-    def handle(self, record: logging.LogRecord) -> Any:
-        """Writes a record if the filters let it through: as every handler does, in fewer steps.
-
-        Parameters
-        ----------
-        record : logging.LogRecord
-            What was logged.
-
-        Returns
-        -------
-        bool or logging.LogRecord
-            What the filters have said: False, or what was written.
-
-        Examples
-        --------
-        >>> import fastmmap, logging
-        >>> handler = fastmmap.LogHandler("app.log")
-        >>> handler.handle(logging.makeLogRecord({"msg": "one"}))
-        True
-        >>> handler.close()
-        """
-        passed: Any = True
-        if self.filters:
-            passed = self.filter(record)
-            if isinstance(passed, logging.LogRecord):
-                record = passed
-        if passed:
-            with self.lock:  # type: ignore[union-attr]  # which handlers without a lock have
-                self.emit(record)
-        return passed
 
     def _append(self, stream: RotatingAppender, text: str | bytes) -> None:
         """Appends a line that may need a rotation. What that has failed with is raised once the line is safe."""

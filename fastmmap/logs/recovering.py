@@ -13,7 +13,7 @@ from .. import beside, system
 from ..beside import Untrusted, check_trust
 from ..blame import ignoring, ours
 from ..errors import warn
-from ..paths import exists, is_taken, resolved
+from ..paths import is_taken, leads_to, resolved
 from ..unfinished import refuse_unfinished_edit
 from .ending import appenders
 from .header import Header, words_in
@@ -94,7 +94,7 @@ def refuse_open_log(path: str) -> None:
             raise _busy(path, name)
 
     def own(header: Header, log: str | None) -> bool:
-        return log is not None and os.path.samefile(log, path)
+        return log is not None and _is_same(log, path)
 
     with ignoring(PermissionError):  # whose names we may not see
         stages = list(stages_in(os.path.dirname(path)))
@@ -128,9 +128,17 @@ def wanted_by(path: str) -> Wanted:
     """A log's stages: those whose log is at that path now, and those whose log was there."""
 
     def wanted(header: Header, log: str | None) -> bool:
-        return header.path == path or (log is not None and exists(path) and os.path.samefile(log, path))
+        return header.path == path or (log is not None and _is_same(log, path))
 
     return wanted
+
+
+def _is_same(path: str, other: str) -> bool:
+    """os.path.samefile, of files that may be renamed meanwhile."""
+    try:
+        return os.path.samefile(path, other)
+    except ours(FileNotFoundError):
+        return False
 
 
 def stages_in(folder: str) -> Iterator[str]:
@@ -213,6 +221,8 @@ def _recover_open(path: str, file: Held, wanted: Wanted, unsaid: list[str], wait
     found = _find_log(header, path, file.fd)
     if not wanted(header, found) or not system.lock(file.fd, wait=False) or os.fstat(file.fd).st_nlink == 0:
         return False  # another log's; or its writer lives; or it was drained and removed just now
+    if not leads_to(path, file.fd, follow=False):
+        return False  # it was renamed before it was locked, to where it is found the next time
     try:
         if header.by_path:
             return _drain_by_path(path, file, unsaid, waits)

@@ -42,6 +42,7 @@ class RotatingAppender(Appender):
     def __init__(self, path: Path, rotation: Rotation) -> None:
         self._rotation = rotation
         self._turn = turn_at(os.fsdecode(path))
+        self._refusal = ""  # why others take no notice of its turn, as was said
         self._is_rotating = False
         self._is_stuck = False  # the file couldn't be rotated when it was to be
         self._late: deque[bytes] = deque()
@@ -65,6 +66,7 @@ class RotatingAppender(Appender):
                 self._late.append(bytes(record))
             return
         with self._turn:
+            self._say_refusal()
             self._go_to_path()
             if self._is_full(len(record)):
                 self._rotate()
@@ -73,6 +75,14 @@ class RotatingAppender(Appender):
                 self._late.popleft()
             super()._write(record)
             self._note_edge()
+
+    def _say_refusal(self) -> None:
+        """Warns once where other processes take no notice of this one's turn."""
+        refusal = self._turn.refusal
+        if refusal and refusal != self._refusal and self._rotation.rotates and self._log.is_regular:
+            what = "isn't rotated by this process" if self._turn.is_refused else "is to be rotated by one process alone"
+            self._log.unsaid.append(f"{self.name!r} {what}, which can't take turns with others: {refusal}")
+        self._refusal = refusal
 
     def _go_to_path(self, rotated: bool = False) -> None:
         """Goes on in another file, if another is at the path, with what is staged. It is made where there is none.
@@ -153,20 +163,22 @@ class RotatingAppender(Appender):
 
     def _rotate(self) -> None:
         """Renames the file, and goes on in a new one with what is staged. The turn is this appender's."""
-        if not self._rotation.rotates:
+        if not self._rotation.rotates or self._turn.is_refused:
             return
         if not leads_to(self._turn.path, self._log.file.fd):
             self._is_stuck = True  # there was no other file to go on in
             return
         self._is_rotating = True
         try:
-            self._finish_drains()
+            with suppress(Nameless):
+                self._finish_drains()
             try:
                 self._rotation.rename()
             except Exception as error:  # a rotator's, perhaps: no record must be lost for that
                 self._failure = error
         finally:
-            self._is_rotating = False
+            self._refusal = ""  # why others take no notice of its turn, as was said
+        self._is_rotating = False
         self._is_stuck = leads_to(self._turn.path, self._log.file.fd)
         self._go_to_path(rotated=True)
 

@@ -6,6 +6,7 @@ import copy
 import os
 import re
 import time
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ class Rotation:
     """No rotation at all, and what the others have in common."""
 
     rotates = False
-    max_bytes = 0  # 0: a file may have any size
+    max_bytes = backupCount = 0  # a file may have any size
 
     def is_full(self, size: int, length: int) -> bool:
         """Whether a file of that size is to be rotated before so many bytes are written to it."""
@@ -46,7 +47,10 @@ class _Owned(Rotation):
 
     def __init__(self, owner: LogHandler, max_bytes: int, **options: Any) -> None:
         self.owner, self.max_bytes = owner, max_bytes
-        super().__init__(owner.baseFilename, encoding="utf-8", delay=True, **options)  # type: ignore[call-arg]
+        # It looks at the file, which another process may rename in that moment: so it is given one that isn't there.
+        nowhere = os.path.join(owner.baseFilename, "nowhere")
+        super().__init__(nowhere, encoding="utf-8", delay=True, **options)  # type: ignore[call-arg]
+        self.baseFilename = owner.baseFilename
 
     def rotation_filename(self, default_name: str) -> str:
         return self.owner.rotation_filename(default_name)
@@ -74,6 +78,11 @@ class BySize(_Owned, RotatingFileHandler):
 class ByTime(_Owned, TimedRotatingFileHandler):
     """Dates, with a number where there is a file of that date."""
 
+    def __init__(self, owner: LogHandler, max_bytes: int, **options: Any) -> None:
+        super().__init__(owner, max_bytes, **options)
+        with suppress(FileNotFoundError):
+            self.begin(os.stat(self.baseFilename).st_mtime)  # as the standard library does
+
     @property  # type: ignore[override]
     def rolloverAt(self) -> float:
         """When the time of the file is over. It is the handler's, which looks at it with each record."""
@@ -97,12 +106,13 @@ class ByTime(_Owned, TimedRotatingFileHandler):
 
     def rotation_filename(self, default_name: str) -> str:
         """A name that isn't taken, as it is when a file was full before its time: no older file is replaced."""
-        name = self.owner.rotation_filename(default_name)
         numbers = [number for date, number, _ in self._older() if default_name.endswith(f".{date}")]
-        if not numbers and not is_taken(name):
-            return name
-        number = max(numbers, default=0) + 1
-        return self.owner.rotation_filename(f"{default_name}.{number:03}")
+        number, before = max(numbers, default=-1) + 1, ""
+        while True:
+            name = self.owner.rotation_filename(f"{default_name}.{number:03}" if number else default_name)
+            if not is_taken(name) or name == before:  # a namer may know one name alone
+                return name
+            number, before = number + 1, name
 
     def getFilesToDelete(self) -> list[str]:
         """The oldest, but for `backupCount` of them."""
@@ -127,4 +137,4 @@ def rotation_of(owner: LogHandler, max_bytes: int, backup_count: int, when: str 
     """What decides and names for a handler. ValueError for what can't be."""
     if when is not None:
         return ByTime(owner, max_bytes, backupCount=backup_count, when=when, **more)
-    return BySize(owner, max_bytes, backupCount=backup_count) if max_bytes and backup_count else Rotation()
+    return BySize(owner, max_bytes, backupCount=backup_count) if backup_count else Rotation()

@@ -44,8 +44,8 @@ class Storing(Staging):
 
     # --- storing ---
 
-    def _store_unended(self) -> None:
-        """Stores what waits for more of its line. The lock is held."""
+    def _store_unended(self, *threads: int) -> None:
+        """Stores what waits for more of its line, that of some threads or of all. The lock is held."""
         raise NotImplementedError
 
     def _store(self, record: memoryview) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 import weakref
 from typing import Any
 
@@ -19,9 +20,9 @@ from ..blame import ignoring, ours
 from ..descriptors import Held
 from ..paths import leads_to, resolved
 
-# Why there can't be a file for it, and why it can't be locked.
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)
-_UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+# Why a process has no part in the turn: it may not make or use its file. And why nobody has: there are no such locks.
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENOLCK)
+_UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class Turn:
@@ -30,8 +31,10 @@ class Turn:
     def __init__(self, path: str) -> None:
         self.path = path
         self.refusal = ""  # why other processes take no notice of it
+        self.is_refused = False  # whether they have one that this process has no part in: it mustn't rotate
         name = hashlib.sha256(os.fsencode(os.path.basename(path))).hexdigest()[:16]
         self._lock_path = os.path.join(os.path.dirname(path), f"{beside.PREFIX}{name}.turn")
+        self._given_back = 0  # how often
         self._start_anew()
 
     def _start_anew(self) -> None:
@@ -42,8 +45,11 @@ class Turn:
     def __enter__(self) -> None:
         self._mutex.acquire()
         try:
-            if self._depth == 0:
+            while self._depth == 0:
+                before = self._given_back
                 self._take(waits=True)
+                if self._given_back == before:  # no signal handler has come in that took it and gave it back
+                    break
             self._depth += 1
         except BaseException:
             if self._depth == 0:
@@ -52,16 +58,23 @@ class Turn:
             raise
 
     def __exit__(self, *exception: Any) -> None:
+        if self._depth == 0:
+            return  # this is a forked child, which has begun anew
         self._depth -= 1
         try:
-            if self._depth == 0 and self._file.fd >= 0:
-                try:
-                    system.unlock(self._file.fd)
-                except BaseException:
-                    self._file.close()
-                    raise
+            if self._depth == 0:
+                self._give_back()
         finally:
             self._mutex.release()
+
+    def _give_back(self) -> None:
+        self._given_back += 1
+        if self._file.fd >= 0:
+            try:
+                system.unlock(self._file.fd)
+            except BaseException:
+                self._file.close()
+                raise
 
     def is_free(self) -> bool:
         """Whether nobody has it at this moment, but for this thread."""
@@ -72,53 +85,49 @@ class Turn:
                 return True
             if not self._take(waits=False):
                 return False
-            if self._file.fd >= 0:
-                system.unlock(self._file.fd)
+            self._give_back()
             return True
         finally:
             self._mutex.release()
 
     def _take(self, waits: bool) -> bool:
-        """Locks the file, which is made if it isn't there. Where there can't be one, the turn is this process's."""
+        """Locks the file, which is made if it isn't there; False if another process has it.
+
+        Where this process may not do so, it goes on without: `is_refused`.
+        """
         while True:
-            if self._file.fd < 0 and not self._open():
-                return True
             try:
+                if self._file.fd < 0:
+                    self._file = self._opened()
                 if not system.lock(self._file.fd, waits):
                     return False
             except ours(OSError) as error:
-                if error.errno not in _UNSUPPORTED:
+                if not isinstance(error, Untrusted) and error.errno not in (*_REFUSED, *_UNSUPPORTED):
                     raise
-                self.refusal = str(error.strerror)
+                self._file.close()
+                self.refusal, self.is_refused = str(error.strerror), error.errno not in _UNSUPPORTED
                 return True
             if leads_to(self._lock_path, self._file.fd, follow=False):
+                self.refusal, self.is_refused = "", False
                 return True
             self._file.close()  # somebody has removed it
 
-    def _open(self) -> bool:
-        """Opens the file; False where none can be made, as in a folder that isn't ours to write to."""
-        try:
-            try:
-                status = os.stat(self.path)
-            except ours(FileNotFoundError):
-                status = os.stat(os.path.dirname(self.path))
-            file = beside.adopt(self._lock_path, permissions(status))
-            check_trust(file.fd, self._lock_path, status)
-            if os.fstat(file.fd).st_uid == os.geteuid():
-                adapt(file.fd, status)
-        except ours(OSError) as error:
-            if not isinstance(error, Untrusted) and error.errno not in _REFUSED:
-                raise
-            self.refusal = str(error.strerror)
-            return False
-        self._file, self.refusal = file, ""
-        return True
+    def _opened(self) -> Held:
+        """The file. Who may rename in the folder may use it, as far as that is told by its owner, group and mode."""
+        status = os.stat(os.path.dirname(self.path))
+        if status.st_mode & stat.S_ISVTX:  # where others may rename only what is theirs
+            status = os.stat_result((status.st_mode & ~0o022, *status[1:10]))
+        file = beside.adopt(self._lock_path, permissions(status))
+        check_trust(file.fd, self._lock_path, status, shared=True)
+        if os.fstat(file.fd).st_uid == os.geteuid():
+            adapt(file.fd, status)
+        return file
 
     def remove(self) -> None:
         """Removes the file, if nobody has the turn. The next writer makes it again."""
         with ignoring(OSError), self._mutex:
             if self._depth == 0 and self._file.fd >= 0:
-                if self._take(waits=False):
+                if self._take(waits=False) and self._file.fd >= 0:
                     system.remove(self._lock_path)
                 self._file.close()
 

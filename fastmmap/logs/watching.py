@@ -22,11 +22,18 @@ class Watch:
     def __init__(self) -> None:
         self._file = Descriptor(system.open_watch())
 
-    def add(self, path: Any) -> None:
-        """Has a file or folder watched. There may be no more watches: it is looked at now and then."""
+    def add(self, path: Any) -> int:
+        """Has a file or folder watched; the number of its watch. -1 if it isn't: it is looked at now and then."""
         if self._file.fd >= 0:
             with ignoring(OSError):
-                system.add_watch(self._file.fd, path)
+                return system.add_watch(self._file.fd, path)
+        return -1
+
+    def remove(self, number: int) -> None:
+        """Ends a watch, unless the file is gone."""
+        if self._file.fd >= 0 and number >= 0:
+            with ignoring(OSError):
+                system.remove_watch(self._file.fd, number)
 
     def close(self) -> None:
         """Closes it."""
@@ -38,10 +45,11 @@ class Watch:
 
     def wait(self, seconds: float) -> bool:
         """Waits so long at most; whether there was a change, as far as it is told."""
-        if self._file.fd < 0:
+        fd = self._file.fd
+        if fd < 0:
             time.sleep(seconds)
             return False
-        changed = system.wait(self._file.fd, seconds=seconds)
+        changed = system.wait(fd, seconds=seconds)
         if changed:
             self._forget()
         return changed
@@ -49,11 +57,11 @@ class Watch:
     async def wait_async(self, seconds: float) -> bool:
         """wait, for a task of asyncio's."""
         asyncio = asyncio_module()
-        changed, loop = asyncio.Event(), asyncio.get_running_loop()
+        changed, loop, fd = asyncio.Event(), asyncio.get_running_loop(), self._file.fd
         try:
-            if self._file.fd < 0:
+            if fd < 0:
                 raise NotImplementedError
-            loop.add_reader(self._file.fd, changed.set)
+            loop.add_reader(fd, changed.set)
         except NotImplementedError:  # as by a loop of Windows
             await asyncio.sleep(seconds)
             return False
@@ -62,13 +70,13 @@ class Watch:
         except asyncio.TimeoutError:
             return False
         finally:
-            loop.remove_reader(self._file.fd)
+            loop.remove_reader(fd)
         self._forget()
         return True
 
     def _forget(self) -> None:
         """Takes what it has told: that there is something is all that is of interest."""
-        with ignoring(BlockingIOError):  # a forked process may have taken it
+        with ignoring(OSError):  # a forked process may have taken it, or it was closed meanwhile
             while len(os.read(self._file.fd, 1 << 16)) > 1 << 15:
                 pass
 

@@ -46,13 +46,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVICE", "acts_as_owner", "add_watch", "advice", "allocate", "allows", "append_some", "attributes", "birth",
-    "boot", "cpus", "device_size", "exchange", "give_to_group", "has_no_reader", "is_local", "is_path_of", "is_scarce",
-    "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_attributes_durable", "make_durable",
-    "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native", "open_directory",
-    "open_directory_into", "open_into", "open_shared", "open_unnamed_into", "open_watch", "path_of", "punch",
-    "read_at", "read_into", "read_some", "remove", "remove_mark", "remove_shared", "rename", "reserve", "room",
-    "set_mode", "start_writeback", "truncate", "unlock", "wait", "write_all", "write_at", "write_pieces",
-    "write_some", "write_zeros",
+    "boot", "cpus", "device_size", "exchange", "give_to_group", "has_no_reader", "is_local", "is_path_of",
+    "is_scarce", "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_attributes_durable",
+    "make_durable", "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native",
+    "open_directory", "open_directory_into", "open_into", "open_shared", "open_unnamed_into", "open_watch", "path_of",
+    "punch", "read_at", "read_into", "read_some", "remove", "remove_mark", "remove_shared", "remove_watch", "rename",
+    "reserve", "room", "set_mode", "start_writeback", "truncate", "unlock", "wait", "write_all", "write_at",
+    "write_pieces", "write_some", "write_zeros",
 ]  # fmt: skip
 
 # --- space ---
@@ -221,9 +221,14 @@ def open_watch() -> int:
     return native.open_watch()
 
 
-def add_watch(fd: int, path: str) -> None:
-    """Has what is at a path, a file or a folder, be watched by that descriptor."""
-    native.add_watch(fd, path)
+def add_watch(fd: int, path: str) -> int:
+    """Has what is at a path, a file or a folder, be watched by that descriptor. Returns the number of the watch."""
+    return native.add_watch(fd, path)
+
+
+def remove_watch(fd: int, number: int) -> None:
+    """Ends a watch."""
+    native.remove_watch(fd, number)
 
 
 # --- names ---

@@ -67,8 +67,12 @@ def open_watch() -> int:
     return -1
 
 
-def add_watch(fd: int, path: str) -> None:
+def add_watch(fd: int, path: str) -> int:
     raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), path)
+
+
+def remove_watch(fd: int, number: int) -> None:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
 def birth(file: int | str) -> int:

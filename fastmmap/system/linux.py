@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "REFUSED", "acts_as_owner", "add_watch", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate",
     "is_local", "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
-    "path_of", "punch", "quota", "start_writeback", "unlock",
+    "path_of", "punch", "quota", "remove_watch", "start_writeback", "unlock",
 ]  # fmt: skip
 
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE
@@ -337,8 +337,12 @@ def open_watch() -> int:
         return -1
 
 
-def add_watch(fd: int, path: str) -> None:
-    _imports.load("fastmmap._watch").add_watch(fd, os.fsencode(path), _EVENTS)
+def add_watch(fd: int, path: str) -> int:
+    return int(_imports.load("fastmmap._watch").add_watch(fd, os.fsencode(path), _EVENTS))
+
+
+def remove_watch(fd: int, number: int) -> None:
+    _imports.load("fastmmap._watch").remove_watch(fd, number)
 
 
 def create_shared(open_by_name: Callable[..., int], name: str, size: int) -> int:

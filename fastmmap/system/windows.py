@@ -24,13 +24,14 @@ from .generic import (
     path_of,
     punch,
     quota,
+    remove_watch,
     start_writeback,
 )
 
 __all__ = [
     "REFUSED", "acts_as_owner", "add_watch", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate",
     "is_local", "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
-    "path_of", "punch", "quota", "start_writeback", "unlock",
+    "path_of", "punch", "quota", "remove_watch", "start_writeback", "unlock",
 ]  # fmt: skip
 
 
