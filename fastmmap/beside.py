@@ -89,7 +89,8 @@ def check_trust(fd: int, path: str, file: os.stat_result, shared: bool = False) 
         raise Untrusted(path, "it has several hard links")
     if status.st_uid not in (os.geteuid(), file.st_uid) and not (shared and may_write(status.st_uid, file)):
         raise Untrusted(path, f"it belongs to user {status.st_uid}")
-    if status.st_mode & ~file.st_mode & 0o022 or (status.st_mode & 0o020 and status.st_gid != file.st_gid):
+    others_group = status.st_gid != file.st_gid and not file.st_mode & 0o002
+    if status.st_mode & ~file.st_mode & 0o022 or (status.st_mode & 0o020 and others_group):
         raise Untrusted(path, "users who may not write to the file may write to it")
 
 

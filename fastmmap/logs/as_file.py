@@ -91,6 +91,8 @@ class AsFile(Storing):
 
     def _write_piece(self, data: bytes) -> None:
         """Stores what ends a line, with what was there of it, and keeps what doesn't. The lock is held."""
+        if not data:
+            return
         thread, before = get_ident(), self._stored
         kept = self._unended.pop(thread, b"")
         end = data.rfind(b"\n") + 1

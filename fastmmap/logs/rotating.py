@@ -70,11 +70,19 @@ class RotatingAppender(Appender):
             self._go_to_path()
             if self._is_full(len(record)):
                 self._rotate()
-            while self._late:
-                super()._write(memoryview(self._late[0]))
-                self._late.popleft()
+            self._write_late()
             super()._write(record)
             self._note_edge()
+
+    def _write_late(self) -> None:
+        """Writes the records of signal handlers that have come into a rotation."""
+        while self._late:
+            late = self._late.popleft()  # before it is written: another handler may come here, too
+            try:
+                super()._write(memoryview(late))
+            except BaseException:
+                self._late.appendleft(late)
+                raise
 
     def _say_refusal(self) -> None:
         """Warns once where other processes take no notice of this one's turn."""

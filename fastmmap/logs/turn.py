@@ -118,9 +118,9 @@ class Turn:
         if status.st_mode & stat.S_ISVTX:  # where others may rename only what is theirs
             status = os.stat_result((status.st_mode & ~0o022, *status[1:10]))
         file = beside.adopt(self._lock_path, permissions(status))
-        check_trust(file.fd, self._lock_path, status, shared=True)
         if os.fstat(file.fd).st_uid == os.geteuid():
             adapt(file.fd, status)
+        check_trust(file.fd, self._lock_path, status, shared=True)
         return file
 
     def remove(self) -> None:
