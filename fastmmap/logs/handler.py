@@ -23,11 +23,17 @@ _MODES = ("a", "w", "x")
 # A level above all others.
 _NEVER = math.inf
 
-# The settings of a rotation that may be looked at and changed, and what it calls them.
-_SETTINGS = {
-    **{name: name for name in ("backupCount", "when", "interval", "suffix", "extMatch", "utc", "atTime", "rolloverAt")},
-    "maxBytes": "max_bytes",
-}
+
+def _setting(name: str, words: str) -> Any:
+    """A setting of the rotation, which may be changed. There is no such attribute where the rotation has none."""
+
+    def get(self: LogHandler) -> Any:
+        return getattr(self._rotation, name)
+
+    def put(self: LogHandler, value: Any) -> None:
+        setattr(self._rotation, name, value)
+
+    return property(get, put, doc=words)
 
 
 class LogHandler(BaseRotatingHandler):
@@ -110,6 +116,17 @@ class LogHandler(BaseRotatingHandler):
 
     stream: RotatingAppender | None  # type: ignore[assignment]
 
+    # What the handlers of the standard library have that it stands for.
+    maxBytes = _setting("max_bytes", "The size in bytes that a file stays below, an int. It may be changed.")
+    backupCount = _setting("backupCount", "How many older files are kept, an int. It may be changed.")
+    when = _setting("when", "When the file is rotated, a str in capitals.")
+    interval = _setting("interval", "How many seconds a file is for, an int.")
+    suffix = _setting("suffix", "The format of dates in names, a str for time.strftime. It may be changed.")
+    extMatch = _setting("extMatch", "What the dates in names match, a pattern of re. It isn't used.")
+    utc = _setting("utc", "Whether dates are those of UTC, a bool.")
+    atTime = _setting("atTime", "The time of day of a rotation, a datetime.time or None.")
+    rolloverAt = _setting("rolloverAt", "When the time of the file is over, in seconds since the epoch, a float.")
+
     def __init__(
         self,
         filename: Path,
@@ -134,6 +151,8 @@ class LogHandler(BaseRotatingHandler):
         if _natural("interval", interval) == 0:
             raise ValueError("interval must be at least 1, not 0")
         self._encoding, self._errors = _codec(encoding, errors)
+        # Handler.format does nothing else: with each record that is a twentieth of what this handler takes.
+        self._formatter_alone = type(self).format is logging.Handler.format
         ascii = bytes(range(128))
         self._is_plain = ascii.decode("ascii").encode(self._encoding, "ignore") == ascii
         # A handler of the standard library's knows what a level is called.
@@ -147,18 +166,6 @@ class LogHandler(BaseRotatingHandler):
             mode = "a"
         self._first_mode = mode
         super().__init__(self.baseFilename, mode, encoding=self._encoding, delay=delay, errors=self._errors)
-
-    def __getattr__(self, name: str) -> Any:
-        """What the handlers of the standard library that it stands for have, as `suffix`: those decide and name."""
-        if name in _SETTINGS and "_rotation" in vars(self):
-            return getattr(self._rotation, _SETTINGS[name])
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _SETTINGS and "_rotation" in vars(self):
-            setattr(self._rotation, _SETTINGS[name], value)
-        else:
-            super().__setattr__(name, value)
 
     def _open(self) -> Any:
         """The appender, for FileHandler's methods. `mode` is for the first time: later it goes on in the file."""
@@ -190,7 +197,8 @@ class LogHandler(BaseRotatingHandler):
                     logging.StreamHandler.emit(self, record)
                     return
                 stream = self.stream = self._open()
-            text = self.format(record)
+            formatter = self._formatter_alone and self.formatter
+            text = formatter.format(record) if formatter else self.format(record)
             if record.created >= self._until:
                 stream.make_room(0)
                 self._append(stream, text)

@@ -120,6 +120,8 @@ class Turn:
         file = beside.adopt(self._lock_path, permissions(status))
         if os.fstat(file.fd).st_uid == os.geteuid():
             adapt(file.fd, status)
+            if status.st_mode & 0o002:  # where everybody may rename, whatever group the file is of
+                system.set_mode(file.fd, 0o666)
         check_trust(file.fd, self._lock_path, status, shared=True)
         return file
 
