@@ -179,15 +179,54 @@ class AsFile(Storing):
             self.write(line)
 
     def readable(self) -> bool:
-        """Whether it can be read from: False."""
+        """Whether it can be read from, for io.TextIOWrapper and the like.
+
+        Returns
+        -------
+        bool
+            False.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.Appender("app.log") as log:
+        ...     log.readable()
+        False
+        """
         return False
 
     def writable(self) -> bool:
-        """Whether it can be written to: True."""
+        """Whether it can be written to, for io.TextIOWrapper and the like.
+
+        Returns
+        -------
+        bool
+            True.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.Appender("app.log") as log:
+        ...     log.writable()
+        True
+        """
         return True
 
     def seekable(self) -> bool:
-        """Whether it has a position that can be set: False."""
+        """Whether it has a position that can be set, for io.TextIOWrapper and the like.
+
+        Returns
+        -------
+        bool
+            False.
+
+        Examples
+        --------
+        >>> import fastmmap
+        >>> with fastmmap.Appender("app.log") as log:
+        ...     log.seekable()
+        False
+        """
         return False
 
     def fileno(self) -> int:

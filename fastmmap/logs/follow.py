@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import stat
 import time
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from .. import system
 from ..blame import ignoring, ours
 from ..errors import warn
-from .followed import Cut, Followed, Lines, opened, rotated
+from ..paths import resolved
+from .followed import Cut, Followed, Lines, opened, place_of, rotated
 from .watching import Watch, asyncio_module
 
 if TYPE_CHECKING:
@@ -98,20 +98,20 @@ class Follower:
     def __init__(self, path: Path, start: Any, timeout: float | None) -> None:
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must be None or seconds from 0 on, not {timeout!r}")
-        inode, offset = _parsed(start)
+        inode, offset = place_of(start)
         self._path = os.path.abspath(os.fsdecode(os.fspath(path)))
         self._timeout = timeout
         self._past: tuple[tuple[float, Followed], ...] = ()  # what was rotated, and until when it is read
         self._queue: tuple[Followed, ...] = ()  # copies that are to be read next, and the file that was cut
         self._known: frozenset[Key] = frozenset()  # rotated files that aren't to be read
         self._is_listed = False  # whether those are all that there were
-        self._listed = (-1,)  # the folders' times when they were listed
+        self._listed: list[int] = []  # the folders' times when they were listed
         self._refused = -1.0  # since when the next file can't be opened
         os.stat(os.path.dirname(self._path))
         self._watch = Watch()
         self._watch_folders()
         self._file = self._begin(inode, offset)
-        # What is yielded now, and what was yielded last of that which tells the position.
+        # What is yielded now, and what was of that which tells the position.
         self._lines = self._counted = Lines(0, 0, []) if self._file is None else self._file.nothing()
         status = self._status()
         if self._file is not None and status is not None and self._file.is_at(status):
@@ -180,8 +180,7 @@ class Follower:
             if self._look():
                 continue
             patience = patience or self._watch.patience(self._timeout)
-            pause = patience.pause()
-            if pause is None:
+            if (pause := patience.pause()) is None:
                 break
             if not self._watch.wait(pause):
                 self._watch_folders()
@@ -203,8 +202,7 @@ class Follower:
                 await asyncio_module().sleep(0)  # others have their turn, however many lines there are
                 continue
             patience = patience or self._watch.patience(self._timeout)
-            pause = patience.pause()
-            if pause is None:
+            if (pause := patience.pause()) is None:
                 break
             if not await self._watch.wait_async(pause):
                 self._watch_folders()
@@ -238,13 +236,16 @@ class Follower:
             lines.changes = [(self, "_file", first)]
             return lines
         status = self._status()  # first: what was written before a rotation is read after it was seen
+        is_left = status is None or not file.is_at(status)
         try:
+            if file.is_unread and not is_left and not self._queue and self._is_listed and self._later(file):
+                raise Cut  # there is no other sign of it
             found = file.read()
         except Cut:
             return self._begin_anew(file)
         if found is not None:
             return found
-        if self._queue or status is None or not file.is_at(status):
+        if self._queue or is_left:
             return self._go_on(file) or self._late()
         self._list()
         return self._late()
@@ -263,19 +264,16 @@ class Follower:
         lines = file.nothing() if copies else file.rest()
         lines.changes = [*lines.changes, *file.begin_anew()]
         if copies:
-            known = self._known.union(copy.key for copy in copies)
-            lines.changes += [
-                (self, "_known", known),
-                (self, "_file", copies[0]),
-                (self, "_queue", (*copies[1:], file)),
-            ]
+            known = self._known.union([copy.key for copy in copies])
+            lines.changes.append((self, "_queue", (*copies[1:], file)))
+            lines.changes += [(self, "_known", known), (self, "_file", copies[0])]
         return lines
 
     def _copies_of(self, file: Followed) -> list[Followed]:
         """What `copytruncate` has left since, from where it was read on: the first is told by what was read of it."""
         found = [self._open(path) for _, _, path in self._later(file)]
         copies = [each for each in found if each is not None]
-        if file.state[0] == 0:
+        if file.is_unread:
             return copies if self._is_listed else []
         for number, copy in enumerate(copies):
             if file.is_copy(copy):
@@ -320,7 +318,7 @@ class Follower:
         status = self._status()
         if file is None:
             return self._path, None  # an error that says what is there, or a file
-        born = 0 if status is None else system.birth(self._path)
+        born = 0 if status is None else system.birth(self._places()[-1])
         between = [each for each in self._later(file) if status is None or 0 < each[0] < born]
         if self._later(file) != self._later(file):
             return None, None  # files are being renamed
@@ -341,23 +339,28 @@ class Follower:
         return sorted((birth, inode, path) for (inode, birth), path in found.items())
 
     def _rotated(self) -> list[str]:
-        """The paths of files that are named as rotated ones, beside the log, and where a link leads to."""
-        places = dict.fromkeys((self._path, os.path.realpath(self._path)))
-        return [path for place in places for path in rotated(place)]
+        """The paths of files that are named as rotated ones."""
+        return [path for place in self._places() for path in rotated(place)]
+
+    def _places(self) -> list[str]:
+        """The path, and behind it where that leads to, if it is a link."""
+        with ignoring(OSError):
+            return list(dict.fromkeys((self._path, resolved(self._path))))
+        return [self._path]  # links in a circle
 
     def _list(self) -> None:
         """Notes which rotated files there are while the file at the path is the one that is followed."""
         with ignoring(FileNotFoundError):
-            changed = tuple(os.stat(folder).st_mtime_ns for folder in self._folders())
+            changed = [os.stat(os.path.dirname(place)).st_mtime_ns for place in self._places()]
             if changed == self._listed or self._file is None:
                 return
-            known = frozenset((os.stat(path).st_ino, system.birth(path)) for path in self._rotated())
+            known = frozenset([(os.stat(path).st_ino, system.birth(path)) for path in self._rotated()])
             status = self._status()
             if status is not None and self._file.is_at(status):
                 self._known, self._is_listed = known, True
                 # A folder that was changed just now may change again without a change of its time.
-                is_old = all(abs(time.time_ns() - each) > 10**9 for each in changed)
-                self._listed = changed if is_old else (-1,)
+                is_old = abs(time.time_ns() - max(changed)) > 10**9
+                self._listed = changed if is_old else []
 
     def _late(self) -> Lines | None:
         """What has come to files that were rotated."""
@@ -376,27 +379,7 @@ class Follower:
                 return found
         return None
 
-    def _folders(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(os.path.dirname(path) for path in (self._path, os.path.realpath(self._path))))
-
     def _watch_folders(self) -> None:
         """Has the folders watched, which may be others by now."""
-        for folder in self._folders():
-            self._watch.add(folder)
-
-
-def _parsed(start: Any) -> tuple[int | None, int | None]:
-    """Where to start: an inode, if one is given, and an offset, None for the end."""
-    if isinstance(start, str):
-        if start != "end":
-            raise ValueError(f"start must be 'end', an offset or (inode, offset), not {start!r}")
-        return None, None
-    inode = None
-    if isinstance(start, (tuple, list)):
-        if len(start) != 2:
-            raise ValueError(f"a position is (inode, offset), not {start!r}")
-        inode, start = operator.index(start[0]), start[1]
-    offset = operator.index(start)
-    if offset < 0:
-        raise ValueError(f"an offset can't be negative: {offset}")
-    return inode, offset
+        for place in self._places():
+            self._watch.add(os.path.dirname(place))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import operator
 import os
 import re
 import stat
@@ -78,6 +79,11 @@ class Followed:
     def key(self) -> tuple[int, int]:
         """What tells it from a file that gets its inode after it."""
         return self.inode, self.birth
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether nothing of it was read."""
+        return self.state[0] == 0
 
     def nothing(self) -> Lines:
         """No lines, where the next one begins."""
@@ -195,3 +201,20 @@ def opened(path: str) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def place_of(start: Any) -> tuple[int | None, int | None]:
+    """Where to start: an inode, if one is given, and an offset, None for the end."""
+    if isinstance(start, str):
+        if start != "end":
+            raise ValueError(f"start must be 'end', an offset or (inode, offset), not {start!r}")
+        return None, None
+    inode = None
+    if isinstance(start, (tuple, list)):
+        if len(start) != 2:
+            raise ValueError(f"a position is (inode, offset), not {start!r}")
+        inode, start = operator.index(start[0]), start[1]
+    offset = operator.index(start)
+    if offset < 0:
+        raise ValueError(f"an offset can't be negative: {offset}")
+    return inode, offset

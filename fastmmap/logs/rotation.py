@@ -6,10 +6,10 @@ import copy
 import os
 import re
 import time
-from contextlib import suppress
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from typing import TYPE_CHECKING, Any
 
+from ..blame import ignoring
 from ..paths import is_taken
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class BySize(_Owned, RotatingFileHandler):
         So a number that is free, because a process was killed here, is used first.
         """
         most, number = self.backupCount, 1
-        while number < most and os.path.exists(self.rotation_filename(f"{self.baseFilename}.{number}")):
+        while number < most and is_taken(self.rotation_filename(f"{self.baseFilename}.{number}")):
             number += 1
         told = copy.copy(self)  # a fork that another thread makes meanwhile must find this one as it is
         told.backupCount = number
@@ -80,7 +80,7 @@ class ByTime(_Owned, TimedRotatingFileHandler):
 
     def __init__(self, owner: LogHandler, max_bytes: int, **options: Any) -> None:
         super().__init__(owner, max_bytes, **options)
-        with suppress(FileNotFoundError):
+        with ignoring(FileNotFoundError):
             self.begin(os.stat(self.baseFilename).st_mtime)  # as the standard library does
 
     @property  # type: ignore[override]

@@ -7,10 +7,11 @@ import shutil
 
 import pytest
 from support.followers import add, now
+from support.standing_in import as_system
 
 import fastmmap
 from fastmmap import system
-from fastmmap.logs import followed
+from fastmmap.logs import follow, followed
 
 pytestmark = pytest.mark.any_kernel
 
@@ -248,3 +249,143 @@ def test_bytes_of_any_kind(path):
     data = b"\0\r\n\xff\n\n\x85\x0b\x0c\xe2\x80\xa8\n"
     path.write_bytes(data)
     assert list(now(path)) == [b"\0\r\n", b"\xff\n", b"\n", b"\x85\x0b\x0c\xe2\x80\xa8\n"]
+
+
+def rotate(path, keeps):
+    """As logrotate does it: the oldest goes, and its inode may be the new file's."""
+    numbered = [path.with_name(f"app.log.{number}") for number in range(1, keeps + 1)]
+    numbered[-1].unlink(missing_ok=True)
+    for older, newer in zip(reversed(numbered), reversed(numbered[:-1])):
+        if newer.exists():
+            newer.rename(older)
+    path.rename(numbered[0])
+    path.touch()
+
+
+def test_inodes_that_are_used_again(path):
+    for number in (3, 2, 1):
+        path.with_name(f"app.log.{number}").write_bytes(b"old\n")
+    path.touch()
+    lines, found, expected = now(path), [], []
+    for number in range(100):
+        rotate(path, 3)
+        add(path, b"%d\n" % number)
+        expected.append(b"%d\n" % number)
+        if number % 2 == 0:
+            found += lines
+    assert found + list(lines) == expected
+
+
+def test_many_rotations_between_looks(path):
+    resource = pytest.importorskip("resource")
+    path.touch()
+    lines = now(path)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 40, before[1]))
+    try:
+        for number in range(100):
+            add(path, b"%d\n" % number)
+            rotate(path, 200)
+        assert list(lines) == [b"%d\n" % number for number in range(100)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_files_that_are_renamed_while_they_are_looked_at(path, monkeypatch):
+    """Each comes once."""
+    path.write_bytes(b"A\n")
+    lines = now(path)
+    assert list(lines) == [b"A\n"]
+    for name in (b"B\n", b"C\n"):
+        rotate(path, 9)
+        add(path, name)
+    real, left = os.stat, [3]
+
+    def stat(*arguments, **options):
+        if left[0] and str(arguments[0]).endswith(".1"):
+            left[0] -= 1
+            monkeypatch.setattr(os, "stat", real)
+            rotate(path, 9)
+            add(path, b"D%d\n" % left[0])
+            monkeypatch.setattr(os, "stat", stat)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    found = []
+    for _ in range(10):
+        found += lines
+    assert found == [b"B\n", b"C\n", b"D2\n", b"D1\n", b"D0\n"]
+
+
+def test_a_rotated_file_while_there_is_none_at_the_path(path):
+    path.write_bytes(b"one\n")
+    lines = now(path)
+    assert list(lines) == [b"one\n"]
+    rotate(path, 5)
+    add(path, b"two\n")
+    rotate(path, 5)
+    path.unlink()
+    assert list(lines) == [b"two\n"]
+
+
+def test_a_copy_of_what_was_not_read(path):
+    path.touch()
+    lines = now(path)
+    assert list(lines) == []
+    for number in range(3):
+        add(path, b"%d\n" % number)
+        shutil.copy(path, path.with_name(f"app.log.{number}"))
+        os.truncate(path, 0)
+    add(path, b"3\n")
+    assert list(lines) == [b"0\n", b"1\n", b"2\n", b"3\n"]
+
+
+def test_another_file_with_the_inode_of_a_position(path, tmp_path):
+    path.write_bytes(b"one\nmore\n")
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"password\n")
+    with pytest.warns(RuntimeWarning, match="lines may be lost"):
+        assert list(now(path, (secret.stat().st_ino, 2))) == [b"one\n", b"more\n"]
+    with pytest.warns(RuntimeWarning, match="lines may be lost"):  # no line begins there
+        assert list(now(path, (path.stat().st_ino, 2))) == [b"one\n", b"more\n"]
+
+
+def test_a_file_that_can_not_be_opened_yet(path, monkeypatch):
+    """It is tried again: who makes a file may give it its mode afterwards."""
+    path.write_bytes(b"one\n")
+    lines, real = now(path), follow.opened
+    assert list(lines) == [b"one\n"]
+    rotate(path, 3)
+    add(path, b"two\n")
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(follow, "opened", as_system(refused))
+    assert list(lines) == []
+    monkeypatch.setattr(follow, "opened", real)
+    assert list(lines) == [b"two\n"]
+
+
+def test_a_link_whose_target_is_rotated(path, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    target = data / "app.log"
+    target.write_bytes(b"one\n")
+    path.symlink_to(target)
+    lines = now(path)
+    assert list(lines) == [b"one\n"]
+    for number in range(3):
+        rotate(target, 5)
+        add(target, b"%d\n" % number)
+    assert list(lines) == [b"0\n", b"1\n", b"2\n"]
+
+
+def test_a_line_of_any_length_takes_time_in_proportion(path):
+    """It isn't copied again with each piece that is read of it."""
+    path.write_bytes(b"x" * (64 << 20))
+    lines = now(path)
+    assert list(lines) == []
+    assert len(lines._file.state[1]) > 32
+    add(path, b"\n")
+    assert len(next(lines)) == (64 << 20) + 1

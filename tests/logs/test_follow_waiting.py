@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from support.followers import add, now
 from support.marks import forking
+from support.stepping import Steps
 
 import fastmmap
 from fastmmap import system
+from fastmmap.logs import follow
 
 pytestmark = pytest.mark.any_kernel
 
@@ -251,3 +253,71 @@ def test_an_appender_s_log(path):
         log.flush()
         found += lines
     assert found == [b"%d\n" % i for i in range(1000)]
+
+
+def test_closed_while_it_waits(path, way):
+    path.touch()
+    lines = fastmmap.follow(path)
+    threading.Timer(0.05, lines.close).start()
+    assert list(lines) == []
+
+
+def test_closed_by_another_task(path, way):
+    async def both():
+        lines = fastmmap.follow(path)
+        asyncio.get_running_loop().call_later(0.05, lines.close)
+        return [line async for line in lines]
+
+    path.touch()
+    assert asyncio.run(both()) == []
+
+
+def test_tasks_that_share_one(path):
+    async def take(lines):
+        return [line async for line in lines]
+
+    async def all_of_them():
+        lines = fastmmap.follow(path, start=0, timeout=0.2)
+        tasks = [asyncio.create_task(take(lines)) for _ in range(3)]
+        for number in range(50):
+            add(path, b"%d\n" % number)
+            await asyncio.sleep(0.001)
+        return [line for task in tasks for line in await task]
+
+    path.touch()
+    assert sorted(asyncio.run(all_of_them())) == sorted(b"%d\n" % number for number in range(50))
+
+
+def test_an_interrupt_at_any_line(path):
+    """Whoever goes on with the same follower misses nothing, and gets nothing twice."""
+    ours = os.path.dirname(follow.__file__)
+    steps = Steps(lambda code: code.co_filename.startswith(ours) and code.co_name != "__next__", ("line", "return"))
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    for job in ("lines", "rotation", "cut"):
+        number, came = 1, True
+        while came:
+            for name in path.parent.glob("app.log*"):
+                name.unlink()
+            path.write_bytes(b"one\ntwo\nbegun")
+            lines = now(path)
+            if job != "lines":
+                assert list(lines) == [b"one\n", b"two\n"]
+                path.rename(f"{path}.1") if job == "rotation" else os.truncate(path, 0)
+                add(path, b"new\n")
+            found, came = [], False
+
+            def take(lines=lines, found=found):
+                for line in lines:
+                    found.append(line)
+
+            try:
+                steps.run(take, number, interrupt)
+            except KeyboardInterrupt:
+                came = True
+            found += lines
+            assert found == ([b"one\n", b"two\n"] if job == "lines" else [b"begun", b"new\n"]), (job, number)
+            number += 3
+        assert number > 30

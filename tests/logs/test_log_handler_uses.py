@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import logging.config
 import logging.handlers
@@ -195,6 +196,53 @@ def test_do_rollover_by_hand(path, handler, tmp_path):
     plain.handle(record("one"))
     plain.doRollover()  # it rotates nothing
     assert not (tmp_path / "plain.1").exists()
+
+
+def test_settings_that_are_changed(path, handler, tmp_path, monkeypatch):
+    mine = handler(maxBytes=1000, backupCount=2)
+    mine.maxBytes, mine.backupCount = 100, 1
+    for number in range(20):
+        mine.handle(record(f"{number:050}"))
+    mine.flush()
+    assert (mine.maxBytes, mine.backupCount) == (100, 1)
+    assert sorted(files(tmp_path)) == ["app.log", "app.log.1"]
+    timed = handler(filename=tmp_path / "timed.log", when="H", utc=True)
+    timed.suffix = "%Y%m%d"
+    timed.handle(record("one"))
+    timed.rolloverAt = 86_400 + 3600
+    timed.handle(record("two"))
+    assert (timed.when, timed.interval, timed.utc) == ("H", 3600, True)
+    assert (tmp_path / "timed.log.19700102").read_bytes() == b"one\n"
+    assert not hasattr(mine, "suffix")
+
+
+def test_another_stream(path, handler):
+    mine, other = handler(), io.StringIO()
+    before = mine.setStream(other)
+    mine.handle(record("one"))
+    assert other.getvalue() == "one\n"
+    mine.setStream(before)
+    mine.handle(record("two"))
+    mine.flush()
+    assert path.read_bytes() == b"two\n"
+
+
+def test_subclasses(path, tmp_path):
+    class Own(fastmmap.LogHandler):
+        def filter(self, each):
+            return "secret" not in each.msg and super().filter(each)
+
+        def format(self, each):
+            return f"own {super().format(each)}"
+
+        def rotation_filename(self, name):
+            return f"{name}.old"
+
+    mine = Own(path, maxBytes=100, backupCount=3)
+    for text in ("one", "secret", "x" * 90):
+        mine.handle(record(text))
+    mine.close()
+    assert files(tmp_path) == {"app.log": b"own " + b"x" * 90 + b"\n", "app.log.1.old": b"own one\n"}
 
 
 def test_should_rollover(handler):
