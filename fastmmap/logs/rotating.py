@@ -47,7 +47,7 @@ class RotatingAppender(Appender):
         self._is_stuck = False  # the file couldn't be rotated when it was to be
         self._late: deque[bytes] = deque()
         self._failure: Exception | None = None  # of the last rotation, if nobody has been told yet
-        largest = rotation.max_bytes // _PART or _USUAL
+        largest = rotation.most // _PART or _USUAL
         super().__init__(path, stage_size=min(max(largest, _SMALLEST), _USUAL))
         with ignoring(OSError):
             self._note_edge()
@@ -185,8 +185,7 @@ class RotatingAppender(Appender):
             except Exception as error:  # a rotator's, perhaps: no record must be lost for that
                 self._failure = error
         finally:
-            self._refusal = ""  # why others take no notice of its turn, as was said
-        self._is_rotating = False
+            self._is_rotating = False
         self._is_stuck = leads_to(self._turn.path, self._log.file.fd)
         self._go_to_path(rotated=True)
 
@@ -200,7 +199,7 @@ class RotatingAppender(Appender):
 
         Where it is full and couldn't be rotated, that isn't tried again with each record.
         """
-        most = self._rotation.max_bytes
+        most = self._rotation.most
         if most and self._log.is_regular:
             room = most - self._log.size() - self._staged()
             self._edge = self._stored + (self._half if self._is_stuck else max(room, 0))

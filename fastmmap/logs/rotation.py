@@ -17,14 +17,31 @@ if TYPE_CHECKING:
 
 
 class Rotation:
-    """No rotation at all, and what the others have in common."""
+    """What both have. The names are those that the handler gives, and its users by its `namer` and `rotator`.
 
-    rotates = False
-    max_bytes = backupCount = 0  # a file may have any size
+    It is a handler of the standard library that opens and writes nothing.
+    """
+
+    def __init__(self, owner: LogHandler, max_bytes: int, **options: Any) -> None:
+        self.owner, self.max_bytes = owner, max_bytes
+        # It looks at the file, which another process may rename in that moment: so it is given one that isn't there.
+        nowhere = os.path.join(owner.baseFilename, "nowhere")
+        super().__init__(nowhere, encoding="utf-8", delay=True, **options)  # type: ignore[call-arg]
+        self.baseFilename = owner.baseFilename
+
+    @property
+    def rotates(self) -> bool:
+        """Whether it does so at all."""
+        return True
+
+    @property
+    def most(self) -> int:
+        """The size that a file stays below; 0: any."""
+        return self.max_bytes
 
     def is_full(self, size: int, length: int) -> bool:
         """Whether a file of that size is to be rotated before so many bytes are written to it."""
-        return 0 < self.max_bytes <= size + length and size > 0
+        return 0 < self.most <= size + length and size > 0
 
     def is_over(self) -> bool:
         """Whether the time of the file is over."""
@@ -35,22 +52,7 @@ class Rotation:
 
     def rename(self) -> None:
         """Renames the file, and the older ones as far as that is needed; removes those that are too many."""
-
-
-class _Owned(Rotation):
-    """The names are those that the handler gives, and its users by its `namer` and `rotator`.
-
-    It is a handler of the standard library that opens and writes nothing.
-    """
-
-    rotates = True
-
-    def __init__(self, owner: LogHandler, max_bytes: int, **options: Any) -> None:
-        self.owner, self.max_bytes = owner, max_bytes
-        # It looks at the file, which another process may rename in that moment: so it is given one that isn't there.
-        nowhere = os.path.join(owner.baseFilename, "nowhere")
-        super().__init__(nowhere, encoding="utf-8", delay=True, **options)  # type: ignore[call-arg]
-        self.baseFilename = owner.baseFilename
+        raise NotImplementedError
 
     def rotation_filename(self, default_name: str) -> str:
         return self.owner.rotation_filename(default_name)
@@ -59,8 +61,16 @@ class _Owned(Rotation):
         self.owner.rotate(source, dest)
 
 
-class BySize(_Owned, RotatingFileHandler):
-    """Numbers: the higher, the older."""
+class BySize(Rotation, RotatingFileHandler):
+    """Numbers: the higher, the older. Without older files there is no rotation."""
+
+    @property
+    def rotates(self) -> bool:
+        return self.backupCount > 0
+
+    @property
+    def most(self) -> int:
+        return self.max_bytes if self.rotates else 0
 
     def rename(self) -> None:
         """By the standard library's loop, which tries every number: it is told of no more than there are files.
@@ -75,7 +85,7 @@ class BySize(_Owned, RotatingFileHandler):
         told.doRollover()
 
 
-class ByTime(_Owned, TimedRotatingFileHandler):
+class ByTime(Rotation, TimedRotatingFileHandler):
     """Dates, with a number where there is a file of that date."""
 
     def __init__(self, owner: LogHandler, max_bytes: int, **options: Any) -> None:
@@ -137,4 +147,4 @@ def rotation_of(owner: LogHandler, max_bytes: int, backup_count: int, when: str 
     """What decides and names for a handler. ValueError for what can't be."""
     if when is not None:
         return ByTime(owner, max_bytes, backupCount=backup_count, when=when, **more)
-    return BySize(owner, max_bytes, backupCount=backup_count) if backup_count else Rotation()
+    return BySize(owner, max_bytes, backupCount=backup_count)

@@ -8,6 +8,7 @@ import os
 import pytest
 
 import fastmmap
+from fastmmap import system
 
 
 @pytest.fixture
@@ -36,3 +37,11 @@ def logger():
     log.setLevel(logging.DEBUG)
     log.propagate = False
     return log
+
+
+@pytest.fixture(params=["watched", "looked at"])
+def way(request, monkeypatch):
+    """How a follower knows of changes."""
+    if request.param == "looked at":
+        monkeypatch.setattr(system, "open_watch", lambda: -1)
+    return request.param

@@ -10,23 +10,7 @@ from support.followers import add, now
 from support.standing_in import as_system
 
 import fastmmap
-from fastmmap import system
 from fastmmap.logs import follow, followed
-
-pytestmark = pytest.mark.any_kernel
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "app.log"
-
-
-@pytest.fixture(params=["watched", "looked at"])
-def way(request, monkeypatch):
-    if request.param == "looked at":
-        monkeypatch.setattr(system, "open_watch", lambda: -1)
-    return request.param
-
 
 # --- where it begins ---
 

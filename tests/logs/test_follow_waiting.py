@@ -17,22 +17,7 @@ from support.marks import forking
 from support.stepping import Steps
 
 import fastmmap
-from fastmmap import system
 from fastmmap.logs import follow
-
-pytestmark = pytest.mark.any_kernel
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "app.log"
-
-
-@pytest.fixture(params=["watched", "looked at"])
-def way(request, monkeypatch):
-    if request.param == "looked at":
-        monkeypatch.setattr(system, "open_watch", lambda: -1)
-    return request.param
 
 
 class Model(RuleBasedStateMachine):

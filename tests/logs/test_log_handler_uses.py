@@ -336,3 +336,24 @@ def test_a_handler_of_a_timer_that_logs(path, handler, tmp_path):
     mine.close()
     lines = [line.decode() for data in files(tmp_path).values() for line in data.splitlines()]
     assert sorted(lines) == sorted(logged + nested)
+
+
+def test_an_interrupt_in_a_rotation(path, handler, tmp_path):
+    """What is logged afterwards isn't kept back, and the file is rotated the next time."""
+
+    def interrupted(source, dest):
+        raise KeyboardInterrupt
+
+    mine = handler(maxBytes=1000, backupCount=3)
+    mine.handle(record("one"))
+    mine.rotator = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        mine.doRollover()
+    mine.rotator = None
+    mine.handle(record("two"))
+    mine.flush()
+    assert files(tmp_path) == {"app.log": b"one\ntwo\n"}
+    mine.doRollover()
+    mine.handle(record("three"))
+    mine.close()
+    assert files(tmp_path) == {"app.log": b"three\n", "app.log.1": b"one\ntwo\n"}
