@@ -7,6 +7,7 @@ from _thread import get_ident
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from .._backend import chosen
 from ..reference.arguments import export, export_data
 from .ending import has_ended
 from .staging import LARGE, Open
@@ -283,4 +284,6 @@ def _bytes_of(data: Data) -> bytes:
     if type(data) is bytes:
         return data
     with export(data) as view:
-        return bytes(view)
+        copied = bytearray(len(view))
+        chosen.append(copied, 0, view)  # by a kernel: it may be memory that has lost its file
+        return bytes(copied)
