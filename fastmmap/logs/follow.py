@@ -28,6 +28,9 @@ _LATE = 60.0
 # So many rotated files at most.
 _MOST_PAST = 16
 
+# So often a folder is looked at whose files are being renamed, and how many seconds longer is waited each time.
+_LOOKS, _PAUSE = 20, 0.0005
+
 # For so many seconds a file that can't be opened is tried again.
 _PATIENCE = 10.0
 
@@ -123,9 +126,9 @@ class Follower:
         file = self._open(self._path, offset)
         if inode is None:
             return file
-        for path in (self._path, *self._rotated()):
+        for path, number in ((self._path, inode), *self._rotated()):
             with ignoring(FileNotFoundError):
-                if os.stat(path).st_ino == inode:
+                if number == inode == os.stat(path).st_ino:
                     found = self._open(path, offset)
                     if found is not None and found.goes_on_at(offset or 0):
                         return found
@@ -271,7 +274,7 @@ class Follower:
 
     def _copies_of(self, file: Followed) -> list[Followed]:
         """What `copytruncate` has left since, from where it was read on: the first is told by what was read of it."""
-        found = [self._open(path) for _, _, path in self._later(file)]
+        found = [self._open(path) for path, _ in self._later(file) or ()]
         copies = [each for each in found if each is not None]
         if file.is_unread:
             return copies if self._is_listed else []
@@ -315,32 +318,44 @@ class Follower:
 
     def _next_place(self, file: Followed | None) -> tuple[str | None, Key | None]:
         """Where the next file is, and which it is, if that is to be asked."""
-        status = self._status()
         if file is None:
             return self._path, None  # an error that says what is there, or a file
-        born = 0 if status is None else system.birth(self._places()[-1])
-        between = [each for each in self._later(file) if status is None or 0 < each[0] < born]
-        if self._later(file) != self._later(file):
-            return None, None  # files are being renamed
-        if between:
-            birth, inode, path = between[0]
-            return path, (inode, birth)
-        return (None, None) if status is None else (self._path, None)
+        status, born = self._status(), system.birth(self._places()[-1])
+        for number in range(_LOOKS):
+            later = self._later(file)
+            if later is not None:
+                break
+            time.sleep(number * _PAUSE)
+        else:
+            return None, None
+        for path, (inode, birth) in later:
+            if status is None or (birth <= born and inode != status.st_ino):
+                return path, (inode, birth)
+        return (None, None) if status is None else (self._path, (status.st_ino, born))
 
-    def _later(self, file: Followed) -> list[tuple[int, int, str]]:
-        """The rotated files that were made after one, and aren't known from before: birth, inode, path."""
+    def _later(self, file: Followed) -> list[tuple[str, Key]] | None:
+        """The rotated files that were made after one, or at the same tick, and aren't known: the oldest first.
+
+        None where some of them were renamed meanwhile: what was looked at isn't what there is.
+        """
         found = {}
-        for path in self._rotated():
-            with ignoring(FileNotFoundError):
-                status, birth = os.stat(path), system.birth(path)
-                key = status.st_ino, birth
-                if stat.S_ISREG(status.st_mode) and birth > file.birth > 0 and key not in self._known:
-                    found[key] = path
-        return sorted((birth, inode, path) for (inode, birth), path in found.items())
+        for path, inode in self._rotated():
+            try:
+                birth = system.birth(path)
+                status = os.stat(path)  # behind that: what has its name yet had it then
+            except ours(FileNotFoundError):
+                return None
+            if status.st_ino != inode:
+                return None
+            key = inode, birth
+            is_later = birth >= file.birth > 0 and key != file.key and key not in self._known
+            if is_later and stat.S_ISREG(status.st_mode):
+                found[key] = birth, status.st_mtime_ns, path
+        return [(found[key][-1], key) for key in sorted(found, key=found.__getitem__)]
 
-    def _rotated(self) -> list[str]:
-        """The paths of files that are named as rotated ones."""
-        return [path for place in self._places() for path in rotated(place)]
+    def _rotated(self) -> list[tuple[str, int]]:
+        """The paths and inodes of files that are named as rotated ones."""
+        return [found for place in self._places() for found in rotated(place)]
 
     def _places(self) -> list[str]:
         """The path, and behind it where that leads to, if it is a link."""
@@ -354,7 +369,7 @@ class Follower:
             changed = [os.stat(os.path.dirname(place)).st_mtime_ns for place in self._places()]
             if changed == self._listed or self._file is None:
                 return
-            known = frozenset([(os.stat(path).st_ino, system.birth(path)) for path in self._rotated()])
+            known = frozenset([(inode, system.birth(path)) for path, inode in self._rotated()])
             status = self._status()
             if status is not None and self._file.is_at(status):
                 self._known, self._is_listed = known, True

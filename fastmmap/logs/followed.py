@@ -176,11 +176,11 @@ def _last_line(fd: int, size: int) -> int:
     return 0
 
 
-def rotated(path: str) -> list[str]:
-    """The paths of files that are named as rotated ones of a log are."""
+def rotated(path: str) -> list[tuple[str, int]]:
+    """The paths and inodes of files that are named as rotated ones of a log: of one moment, but for huge folders."""
     folder, name = os.path.split(path)
-    with ignoring(FileNotFoundError, PermissionError, NotADirectoryError):
-        return [os.path.join(folder, each) for each in os.listdir(folder) if is_rotated(each, name)]
+    with ignoring(FileNotFoundError, PermissionError, NotADirectoryError), os.scandir(folder) as entries:
+        return [(entry.path, entry.inode()) for entry in entries if is_rotated(entry.name, name)]
     return []
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 
 import pytest
 from hypothesis import settings
@@ -306,3 +307,23 @@ def test_an_interrupt_at_any_line(path):
             assert found == ([b"one\n", b"two\n"] if job == "lines" else [b"begun", b"new\n"]), (job, number)
             number += 3
         assert number > 30
+
+
+@forking
+def test_rotations_at_full_speed(path):
+    """By renaming a chain of older files, which a list of the folder may come into."""
+    path.touch()
+    lines = fastmmap.follow(path, start=0, timeout=1)
+    child = os.fork()
+    if child == 0:
+        for number in range(150):
+            add(path, b"%d\n%d.5\n" % (number, number))
+            for older in range(number, 0, -1):
+                os.rename(f"{path}.{older}", f"{path}.{older + 1}")
+            os.rename(path, f"{path}.1")
+            path.touch()
+            time.sleep(0.002)
+        os._exit(0)
+    found = list(lines)
+    assert os.waitpid(child, 0)[1] == 0
+    assert found == [line for number in range(150) for line in (b"%d\n" % number, b"%d.5\n" % number)]
