@@ -245,7 +245,7 @@ class Follower:
                 raise Cut  # there is no other sign of it
             found = file.read()
         except Cut:
-            return self._begin_anew(file)
+            return self._begin_anew(file, is_left)
         if found is not None:
             return found
         if self._queue or is_left:
@@ -261,9 +261,9 @@ class Follower:
             return None
         return status if stat.S_ISREG(status.st_mode) else None
 
-    def _begin_anew(self, file: Followed) -> Lines:
+    def _begin_anew(self, file: Followed, is_left: bool) -> Lines:
         """The file was cut: it is read from its start, after what is in copies of it and wasn't read yet."""
-        copies = self._copies_of(file)
+        copies = self._copies_of(file)[: 1 if is_left else None]  # what is younger may be no copy then
         lines = file.nothing() if copies else file.rest()
         lines.changes = [*lines.changes, *file.begin_anew()]
         if copies:
