@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     # An inode, and the birth of the file that has it.
     Key = tuple[int, int]
 
-# For so many seconds after a rotation the file is read that was rotated: its writers may not know yet.
-_LATE = 60.0
-
-# So many rotated files at most.
-_MOST_PAST = 16
+# For so many seconds the files are read that were rotated, the last ones at most: their writers may not know yet.
+_LATE, _MOST_PAST = 60.0, 16
 
 # So often a folder is looked at whose files are being renamed, and how many seconds longer is waited each time.
 _LOOKS, _PAUSE = 20, 0.0005
@@ -245,7 +242,7 @@ class Follower:
                 raise Cut  # there is no other sign of it
             found = file.read()
         except Cut:
-            return self._begin_anew(file, is_left)
+            return self._begin_anew(file)
         if found is not None:
             return found
         if self._queue or is_left:
@@ -261,9 +258,9 @@ class Follower:
             return None
         return status if stat.S_ISREG(status.st_mode) else None
 
-    def _begin_anew(self, file: Followed, is_left: bool) -> Lines:
+    def _begin_anew(self, file: Followed) -> Lines:
         """The file was cut: it is read from its start, after what is in copies of it and wasn't read yet."""
-        copies = self._copies_of(file)[: 1 if is_left else None]  # what is younger may be no copy then
+        copies = self._copies_of(file)
         lines = file.nothing() if copies else file.rest()
         lines.changes = [*lines.changes, *file.begin_anew()]
         if copies:
@@ -276,12 +273,14 @@ class Follower:
         """What `copytruncate` has left since, from where it was read on: the first is told by what was read of it."""
         found = [self._open(path) for path, _ in self._later(file) or ()]
         copies = [each for each in found if each is not None]
+        status = self._status()
+        is_left = status is None or not file.is_at(status)  # what is younger may be no copy then
         if file.is_unread:
-            return copies if self._is_listed else []
+            return copies if self._is_listed and not is_left else []
         for number, copy in enumerate(copies):
             if file.is_copy(copy):
                 copy.state = file.state
-                return copies[number:]
+                return copies[number : number + 1 if is_left else None]
         return []
 
     def _go_on(self, file: Followed) -> Lines | None:
