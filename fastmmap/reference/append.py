@@ -202,7 +202,7 @@ class Stage:
                 self._base, self._used = base, 0
                 self._before += used
                 self._switches += 1
-                self._limit = -1 if rests else self._room
+                self._limit = -1 if rests or view is None else self._room
         if released is not None:
             released.release()
         return used

@@ -14,7 +14,7 @@ import threading
 import time
 
 import pytest
-from support.handlers import files, record
+from support.handlers import EACH, files, log_all, record, text
 from support.marks import forking, linux
 from support.writers import ours
 
@@ -22,11 +22,7 @@ import fastmmap
 
 pytestmark = forking
 
-WRITERS, EACH = 4, 3000
-
-
-def text(writer, number, length=60):
-    return f"{writer}:{number}:{'x' * length}"
+WRITERS = 4
 
 
 def numbers_in(folder):
@@ -40,14 +36,6 @@ def numbers_in(folder):
             assert set(rest) <= {"x"}
             found.append((int(writer), int(number)))
     return sorted(found)
-
-
-def log_all(path, writer, number=EACH, **options):
-    """What a process does: it logs, and ends as programs end."""
-    handler = fastmmap.LogHandler(path, **options)
-    for each in range(number):
-        handler.handle(record(text(writer, each)))
-    handler.close()
 
 
 def in_processes(job, number=WRITERS):
