@@ -325,12 +325,20 @@ def name_file(fd: int, path: str) -> None:
         raise OSError(error.errno, error.strerror, path) from None  # the other name is of no use to anybody
 
 
-def open_watch() -> int:
-    """inotify(7) by an extension, which a build in plain Python lacks."""
+@functools.cache
+def _watching() -> Any:
+    """inotify(7) by an extension; None in a build in plain Python, which lacks it."""
     try:
-        return int(_imports.load("fastmmap._watch").open_watch())
+        return _imports.load("fastmmap._watch")
     except ours(ImportError):
+        return None
+
+
+def open_watch() -> int:
+    if _watching() is None:
         return -1
+    try:
+        return int(_watching().open_watch())
     except ours(OSError) as error:  # there are 128 for each user
         if error.errno not in (*REFUSED, errno.EMFILE, errno.ENFILE):
             raise
@@ -338,11 +346,11 @@ def open_watch() -> int:
 
 
 def add_watch(fd: int, path: str) -> int:
-    return int(_imports.load("fastmmap._watch").add_watch(fd, os.fsencode(path), _EVENTS))
+    return int(_watching().add_watch(fd, os.fsencode(path), _EVENTS))
 
 
 def remove_watch(fd: int, number: int) -> None:
-    _imports.load("fastmmap._watch").remove_watch(fd, number)
+    _watching().remove_watch(fd, number)
 
 
 def create_shared(open_by_name: Callable[..., int], name: str, size: int) -> int:
