@@ -179,7 +179,8 @@ def _last_line(fd: int, size: int) -> int:
 def rotated(path: str) -> list[tuple[str, int]]:
     """The paths and inodes of files that are named as rotated ones of a log: of one moment, but for huge folders."""
     folder, name = os.path.split(path)
-    with ignoring(FileNotFoundError, PermissionError, NotADirectoryError), os.scandir(folder) as entries:
+    with ignoring(FileNotFoundError, PermissionError, NotADirectoryError):
+        entries = list(os.scandir(folder))  # to its end, which closes it, before a signal handler runs
         return [(entry.path, entry.inode()) for entry in entries if is_rotated(entry.name, name)]
     return []
 
