@@ -66,10 +66,18 @@ def _start(text: str) -> Any:
     text = plain(text)
     if text == "end":
         return text
-    numbers = text.split(":")
-    if len(numbers) > 2 or not all(each.isascii() and each.isdigit() for each in numbers):
+    if text.isascii() and text.isdigit():
+        return int(text)
+    position = _position(text)
+    if position is None:
         raise argparse.ArgumentTypeError(f"{text!r} is neither end, nor an offset, nor INODE:OFFSET")
-    return int(text) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]))
+    return position
+
+
+def _position(text: str) -> tuple[int, int] | None:
+    """INODE:OFFSET; None for what isn't that."""
+    inode, _, offset = text.partition(":")
+    return (int(inode), int(offset)) if text.isascii() and inode.isdigit() and offset.isdigit() else None
 
 
 def _seconds(text: str) -> float:
@@ -91,10 +99,10 @@ def _saved(state: str) -> Any:
             words = file.read(100).decode(errors="replace").strip()
     except FileNotFoundError:
         return None
-    inode, _, offset = words.partition(":")
-    if not (words.isascii() and inode.isdigit() and offset.isdigit()):
+    position = _position(words)
+    if position is None:
         raise ValueError(f"{state} keeps no position: {words[:40]!r} isn't INODE:OFFSET")
-    return int(inode), int(offset)
+    return position
 
 
 def _save(state: str, lines: Follower) -> None:

@@ -7,12 +7,12 @@ import stat
 import time
 from typing import TYPE_CHECKING, Any
 
-from .. import system
+from .. import _imports, system
 from ..blame import ignoring, ours
 from ..errors import warn
 from ..paths import resolved
 from .followed import Cut, Followed, Lines, opened, place_of, rotated
-from .watching import Watch, asyncio_module
+from .watching import Watch
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -120,9 +120,8 @@ class Follower:
 
     def _begin(self, inode: int | None, offset: int | None) -> Followed | None:
         """The file that is followed first, None where there is none yet."""
-        file = self._open(self._path, offset)
         if inode is None:
-            return file
+            return self._open(self._path, offset)
         for path, number in ((self._path, inode), *self._rotated()):
             with ignoring(FileNotFoundError):
                 if number == inode == os.stat(path).st_ino:
@@ -199,7 +198,7 @@ class Follower:
         patience = None
         while self._lines.next == len(self._lines.lines) and not self._closed:
             if self._look():
-                await asyncio_module().sleep(0)  # others have their turn, however many lines there are
+                await _imports.load("asyncio").sleep(0)  # others have their turn, however many lines there are
                 continue
             patience = patience or self._watch.patience(self._timeout)
             if (pause := patience.pause()) is None:
@@ -294,7 +293,7 @@ class Follower:
             self._watch.remove(each.watch)
         lines.changes += [
             (self, "_past", past[-_MOST_PAST:]), (self, "_file", following), (self, "_queue", self._queue[1:]),
-            (self, "_known", self._known | {file.key}), (self, "_counted", following.nothing()),
+            (self, "_known", self._known | {file.key}),
         ]  # fmt: skip
         return lines
 

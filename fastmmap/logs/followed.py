@@ -23,8 +23,8 @@ _REMEMBERED = 256
 # So much is remembered of what was read last, to tell a file whose end was taken back from one that was written anew.
 _LAST = 1 << 16
 
-# What a rotated file is called: as the log, with something behind it that has a number, and not compressed.
-_ROTATED = re.compile(r"\D*\d.*(?<!\.gz)(?<!\.bz2)(?<!\.xz)(?<!\.zst)(?<!\.lz4)(?<!\.zip)(?<!\.Z)(?<!\.part)(?<!\.new)")
+# What is compressed, or isn't finished.
+_OTHERS = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".Z", ".part", ".new")
 
 
 class Lines:
@@ -186,8 +186,8 @@ def rotated(path: str) -> list[tuple[str, int]]:
 
 
 def is_rotated(name: str, log: str) -> bool:
-    """Whether a file is named as a rotated one of a log is."""
-    return name.startswith(log) and _ROTATED.fullmatch(name, len(log)) is not None
+    """Whether a file is named as a rotated one of a log is: with something behind it that has a number."""
+    return name.startswith(log) and re.search(r"\d", name[len(log) :]) is not None and not name.endswith(_OTHERS)
 
 
 def opened(path: str) -> int:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 _MODES = ("a", "w", "x")
 
-# A level above all others.
-_NEVER = math.inf
-
 
 def _setting(name: str, words: str) -> Any:
     """A setting of the rotation, which may be changed. There is no such attribute where the rotation has none."""
@@ -156,7 +153,7 @@ class LogHandler(BaseRotatingHandler):
         ascii = bytes(range(128))
         self._is_plain = ascii.decode("ascii").encode(self._encoding, "ignore") == ascii
         # A handler of the standard library's knows what a level is called.
-        self._flush_from = _NEVER if flush_level is None else logging.NullHandler(flush_level).level
+        self._flush_from = math.inf if flush_level is None else logging.NullHandler(flush_level).level
         self.flush_level = flush_level
         self.baseFilename = os.path.abspath(os.fsdecode(os.fspath(filename)))
         self._until = math.inf  # the time of the file, in seconds since the epoch: see ByTime

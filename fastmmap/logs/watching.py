@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any
 
-from .. import system
+from .. import _imports, system
 from ..blame import ignoring
 from ..descriptors import Descriptor
 
@@ -56,7 +56,7 @@ class Watch:
 
     async def wait_async(self, seconds: float) -> bool:
         """wait, for a task of asyncio's."""
-        asyncio = asyncio_module()
+        asyncio = _imports.load("asyncio")
         changed, loop, fd = asyncio.Event(), asyncio.get_running_loop(), self._file.fd
         try:
             if fd < 0:
@@ -96,10 +96,3 @@ class Patience:
             return pause
         left = self._end - time.monotonic()
         return min(pause, left) if left > 0 else None
-
-
-def asyncio_module() -> Any:
-    """It is imported by those who use it: that takes longer than all of this package."""
-    import asyncio
-
-    return asyncio
