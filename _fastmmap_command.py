@@ -12,6 +12,8 @@ import os
 
 INTERRUPTED = 130
 
+running = False  # whether `main` is
+
 
 def leave(*_: object) -> None:
     """Ends the process: there is nothing yet, or nothing more, that would have to be put in order."""
@@ -20,6 +22,8 @@ def leave(*_: object) -> None:
 
 def main() -> int:
     """Runs the command and returns its status."""
+    global running
+    running = True
     try:
         if not heed_interrupts():
             return run()

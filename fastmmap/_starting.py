@@ -25,6 +25,11 @@ class Answering:
             raise SystemExit(self._command.refuse(error)) from None
 
 
+def is_command() -> bool:
+    """Whether the command imports the package, which needs little of it."""
+    return getattr(sys.modules.get("_fastmmap_command"), "running", False) or _is_to_be_run()
+
+
 def _is_to_be_run() -> bool:
     """Whether this is `python -m fastmmap`, still in search of what to run: "-m" is the program's name until then."""
     arguments: list[str] = getattr(sys, "argv", [])

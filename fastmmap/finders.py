@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from itertools import chain, islice
-from typing import Any, Protocol
 
 from . import _imports, parallel
 from ._backend import Match, chosen, run
@@ -14,11 +12,21 @@ from .line_windows import Window, copy_of, line_end
 from .needles import Needles
 from .patterns import Literals, spelled_out
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Protocol
+else:
+    Protocol = object  # typing takes milliseconds to import
+
 # Lines that are found together: one at first, then GROWTH times as many. One may be all that is wanted.
 GROWTH, TOGETHER = 8, 512
 
 # Lines that are copied and split, or given to `re`, together: few bytes at first, then as many as a cache holds.
 FIRST_BLOCK, MOST_BLOCK = 1 << 13, 1 << 16
+
+# Into how many parts what a thread is given is cut.
+PARTS_EACH = 4
 
 # Where more than one in so many bytes is a match's first.
 DENSE = 32
@@ -56,11 +64,28 @@ class Plain:
 
     def some_lines(self, window: Window) -> Iterator[list[Match]]:
         """The lines of a window that hold one, some at a time: one at first."""
-        buffer, start, end = window.buffer, window.start, window.end
-        options: Any = {"ignorecase": self.literals.ignorecase, "threads": self._threads}
-        offsets = chosen.find_all(buffer, self._needles, start, end, **options)
-        window.is_dense = len(offsets) * DENSE > end - start
+        offsets = self._offsets(window)
+        window.is_dense = len(offsets) * DENSE > window.end - window.start
         return lines_of(window, offsets)
+
+    def _offsets(self, window: Window) -> Any:
+        """Where needles are in a window. Before numpy is imported, that isn't worth the time it would take."""
+        buffer, start, end, fold = window.buffer, window.start, window.end, self.literals.ignorecase
+        if "numpy" in sys.modules:
+            return chosen.find_all(buffer, self._needles, start, end, ignorecase=fold, threads=self._threads)
+        array = _imports.load("array").array
+
+        def in_part(view: Any, low: int, high: int) -> Any:
+            return array("q", chosen.iter_find(view, self._needles, low, high, ignorecase=fold))
+
+        parts, workers = [(start, end)], 1
+        if end - start >= parallel.WORTHWHILE:
+            workers = parallel.workers(self._threads)
+            parts = list(_parts(window, workers)) if workers > 1 else parts
+        offsets = array("q")
+        for found in run(in_part, parts, workers, None, buffer):
+            offsets.extend(found)
+        return offsets
 
     def lines(self, window: Window) -> Iterator[Match]:
         """The lines of a window in which something is found, from the first to the last."""
@@ -141,17 +166,28 @@ class Without:
     """Finds the lines that another finder doesn't find."""
 
     def __init__(self, finder: Finder, threads: int | None) -> None:
-        self._finder, self._threads = finder, threads
+        self._finder, self._every = finder, EveryLine(re.compile(b""), threads)
 
     def lines(self, window: Window) -> Iterator[Match]:
         """The lines of a window in which nothing is found, from the first to the last."""
-        numpy = _imports.load("numpy")
-        found = numpy.fromiter((match.start for match in self._finder.lines(window)), numpy.int64) - window.offset
-        starts = chosen.line_starts(window.buffer, window.start, window.end, threads=self._threads)
-        places = numpy.searchsorted(starts, found)
-        others = numpy.ones(len(starts), bool)
-        others[places[places < len(starts)]] = False  # some may be beyond, where the text has changed meanwhile
-        return chain.from_iterable(lines_of(window, starts[others]))
+        start = window.start
+        for match in self._finder.lines(window):
+            end = match.start - window.offset
+            if start < end:
+                yield from self._every.lines(window.part(start, end))
+            start = end + len(match.line) + 1
+        if start < window.end:
+            yield from self._every.lines(window.part(start, window.end))
+
+
+def _parts(window: Window, number: int) -> Iterator[tuple[int, int]]:
+    """A window in parts of whole lines, about so many for each thread that those who are done first help the others."""
+    size = (window.end - window.start) // (number * PARTS_EACH)
+    start = window.start
+    while start < window.end:
+        end = line_end(window.buffer, min(start + size, window.end), window.end)
+        yield start, end
+        start = end
 
 
 def lines_of(window: Window, offsets: Any) -> Iterator[list[Match]]:

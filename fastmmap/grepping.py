@@ -5,9 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import re
-from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from ._backend import Match
 from .finders import Confirmed, EveryLine, Finder, Plain, Without
@@ -26,7 +24,11 @@ from .reference.arguments import (
 )
 from .streams import reader_of
 
+TYPE_CHECKING = False  # typing takes milliseconds to import
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, SupportsIndex
+
     from .progress import Progress
     from .reference.arguments import Needle, Readable, Several, Stream
 

@@ -43,6 +43,10 @@ class Window:
         self.numbers, self.offset, self.earlier = numbers, numbers.offset, earlier
         self.is_dense = False
 
+    def part(self, start: int, end: int) -> Window:
+        """Some of its lines."""
+        return Window(self.buffer, start, end, self.numbers, self.earlier)
+
 
 class Numbers:
     """The numbers of lines, counted on from the nearest place before that is known.

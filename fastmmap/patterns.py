@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from math import log2
-from typing import TYPE_CHECKING, Any
 
 try:
     from re import _constants as codes  # type: ignore[attr-defined]
@@ -22,9 +21,10 @@ except ImportError:  # before Python 3.11
     import sre_constants as codes
     import sre_parse as parser
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
     Strings: TypeAlias = frozenset[bytes]
 

@@ -134,7 +134,11 @@ class Several:
         self.shared = max(self._lengths, default=1) - 1
 
     def matches(self, pieces: Windows) -> Iterator[list[int]]:
-        """Their matches, as `matches` tells them: a match is known when the longest would have room at its start."""
+        """The offsets of their matches, as `matches` tells them."""
+        return ([offset for offset, _ in some] for some in self.pairs(pieces))
+
+    def pairs(self, pieces: Windows) -> Iterator[list[tuple[int, int]]]:
+        """Their matches: each offset, and which needle is there. One is known when the longest would have room there."""
         start, last = 0, (b"", 0, 0)
         for window in pieces:
             last = _, end, offset = window
@@ -144,7 +148,9 @@ class Several:
         if end > start - offset:
             yield from self._in_window(last, start - offset, end)
 
-    def _in_window(self, window: tuple[Any, int, int], start: int, until: int) -> Generator[list[int], None, int]:
+    def _in_window(
+        self, window: tuple[Any, int, int], start: int, until: int
+    ) -> Generator[list[tuple[int, int]], None, int]:
         """The matches that start in a part of a window; returns where the next may."""
         buffer, end, offset = window
         behind = until
@@ -153,7 +159,7 @@ class Several:
             place, which = some[-1]
             if not self._overlapping:
                 behind = max(until, place + self._lengths[which])
-            yield [offset + place for place, _ in some]
+            yield [(offset + place, which) for place, which in some]
         return offset + behind
 
 

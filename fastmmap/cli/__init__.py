@@ -7,27 +7,31 @@ on stderr. An interrupt is 130.
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Sequence
-from typing import Any
 
-from .commands import COMMANDS, SILENT, parsed
+from .commands import SILENT, parsed
 from .output import OutputClosed, OutputError, complain, keep_numbers, out, say
 from .status import ERROR, INTERRUPTED, PIPE_CLOSED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its status."""
+    import warnings  # Python has imported it
+
     closed = keep_numbers()
     before: Any = sys.stdout, warnings.showwarning
     sys.stdout = out
     warnings.showwarning = lambda message, *_: say(str(message))
     try:
         try:
-            options = parsed(sys.argv[1:] if arguments is None else arguments)
-            if 1 in closed and options.command not in SILENT:  # reported before the work, not after it
+            given = parsed(list(sys.argv[1:] if arguments is None else arguments))
+            if 1 in closed and given.command.name not in SILENT:  # reported before the work, not after it
                 raise OutputError("standard output is closed")
-            status = COMMANDS[options.command](options)
+            status = given.command.run(given)
         except SystemExit as end:
             status = int(end.code or 0)
         out.flush()
@@ -38,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for note in getattr(interrupt, "__notes__", ()):  # what became of a file that was being edited
             say(f"interrupted: {note}")
         return INTERRUPTED
-    except (OSError, ValueError, MemoryError, OutputError, Warning) as error:
+    except (OSError, ValueError, MemoryError, OutputError, Warning, ImportError, RuntimeError) as error:
         complain(error)
         return ERROR
     finally:

@@ -1,83 +1,106 @@
-"""The list of commands, and the parser of the command line."""
+"""The list of commands, and which of them a command line is for."""
 
 from __future__ import annotations
 
-import argparse
-import os
-from collections.abc import Callable, Sequence
+import sys
 
-from .. import __version__, kernel
-from . import append, count, demo, find, follow, recover, replace
-from .options import MARK, Parser, literal, plain, unescaped
+from .options import Command, Given
 
-# What runs each, and returns the status.
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "find": find.run,
-    "count": count.run,
-    "replace": replace.run,
-    "append": append.run,
-    "follow": follow.run,
-    "recover": recover.run,
-    "demo": demo.run,
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # tools that collect a program's imports find them here
+    from collections.abc import Sequence
+
+    from . import append as append
+    from . import completion as completion
+    from . import count as count
+    from . import demo as demo
+    from . import follow as follow
+    from . import grep as grep
+    from . import info as info
+    from . import lines as lines
+    from . import recover as recover
+    from . import replace as replace
+
+# The module of each, which is imported when it is asked for: each would cost every start of the command a millisecond.
+MODULES = {
+    "grep": "grep",
+    "find": "grep",
+    "count": "count",
+    "replace": "replace",
+    "lines": "lines",
+    "append": "append",
+    "follow": "follow",
+    "recover": "recover",
+    "info": "info",
+    "demo": "demo",
+    "completion": "completion",
 }
 
 # Those that write nothing to standard output, which may be closed then.
 SILENT = ("append",)
 
-
-def parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of a command line. An error in it is one line on standard error, and status 2."""
-    top, commands = _parsers()
-    name, others = top.split(arguments, commands)
-    command = commands[name]
-    options, more = top.parse_known_args([name, *command.arranged(others)])
-    if more:
-        command.error(f"one argument too many: {more[0].removeprefix(MARK)}")
-    if getattr(options, "files", None) == []:
-        if os.isatty(0):
-            command.error("FILE is missing; - stands for standard input")
-        options.files = ["-"]
-    if name == "append" and not options.text and (options.escape or options.newline):
-        option = "-E" if options.escape else "-n"
-        command.error(f"option {option} needs a TEXT argument: standard input is appended as it is")
-    for name in ("needle", "old", "new", "text"):
-        given = getattr(options, name, None)
-        if given is not None and options.escape:
-            try:
-                given = [unescaped(text) for text in given] if name == "text" else unescaped(given)
-            except ValueError as error:
-                command.error(f"{name.upper()}: {error}")
-            setattr(options, name, given)
-        if given == b"" and name in ("needle", "old"):
-            command.error(f"{name.upper()} is empty; a NUL byte, which no argument can hold, is \\0 with --escape")
-    return options
+_TOP = Command("", "", lambda given: 0)
 
 
-def _parsers() -> tuple[Parser, dict[str, Parser]]:
-    """The parser of the whole command, and those of its commands."""
-    top = Parser(prog="fastmmap", description="Search, replace in and append to big files.",
-                 epilog="Options may stand anywhere before --.")  # fmt: skip
-    top.add_argument("--version", action="version", version=f"fastmmap {__version__}, kernel {kernel}")
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND", dest="command")
+def command_of(name: str) -> Command:
+    """A command by its name, or by another name that it has."""
+    module = __import__(f"{__package__}.{MODULES[name]}", fromlist=["COMMAND"])
+    command: Command = module.COMMAND
+    return command
 
-    escape = Parser(add_help=False)
-    escape.add_argument("-E", "--escape", action="store_true", help=r"\n, \t, \0, \xHH and \\ in NEEDLE, OLD, "
-                        "NEW and TEXT stand for those bytes")  # fmt: skip
 
-    needle = Parser(add_help=False, parents=[escape])
-    needle.add_argument("needle", metavar="NEEDLE", type=literal, help="what to look for, literally")
-    needle.add_argument("files", metavar="FILE", nargs="*", type=plain, help="a file, or - for standard input; "
-                        "without FILE, standard input is searched unless it is a terminal")  # fmt: skip
-    needle.add_argument("-e", "--needle", metavar="NEEDLE", dest="given", help="the NEEDLE, if it begins with a "
-                        "dash")  # fmt: skip
-    needle.add_argument("-i", "--ignore-case", action="store_true", help="ASCII letters match in either case")
-    needle.add_argument("--overlapping", action="store_true", help="matches may overlap")
+def commands() -> list[Command]:
+    """All of them."""
+    return [command_of(name) for name in MODULES if name == MODULES[name]]
 
-    find.add(commands, needle)
-    count.add(commands, needle)
-    replace.add(commands, escape)
-    append.add(commands, escape)
-    follow.add(commands)
-    recover.add(commands)
-    demo.add(commands)
-    return top, dict(commands.choices)
+
+def parsed(arguments: Sequence[str]) -> Given:
+    """What a command line has given. An error in it is one line on standard error, and status 2."""
+    place = 0 if arguments and not arguments[0].startswith("-") else _place_of_command(arguments)
+    name = arguments[place]
+    if name not in MODULES:
+        _TOP.fail(f"there is no command {name!r}: the commands are {', '.join(MODULES)}")
+    before = [argument for argument in arguments[:place] if argument != "--"]
+    return command_of(name).given([*before, *arguments[place + 1 :]])
+
+
+def _place_of_command(arguments: Sequence[str]) -> int:
+    """Where the command stands, which options of its own may stand before.
+
+    Any letter is one option, or takes a value whichever command it is for: so those of all commands are known.
+    """
+    if arguments in (["-h"], ["--help"]):
+        _show_overview()
+    known = Command("", "", _TOP.run, options=[option for each in commands() for option in each.options])
+    left = iter(arguments)
+    for argument in left:
+        behind = None
+        if argument == "--":
+            behind = next(left, None)
+        elif argument == "-" or not argument.startswith("-"):
+            behind = argument
+        elif argument in ("--version", "--help"):
+            _show_overview() if argument == "--help" else _show_version()
+        else:
+            for _ in known.split(argument, left):
+                pass
+            continue
+        if behind is None:
+            break
+        return len(arguments) - len(list(left)) - 1
+    _TOP.fail("a COMMAND is missing")
+
+
+def _show_version() -> None:
+    from .. import __version__
+    from .kernels import chosen
+
+    sys.stdout.write(f"fastmmap {__version__}, kernel {chosen.name}\n")
+    raise SystemExit(0)
+
+
+def _show_overview() -> None:
+    from .help import overview
+
+    sys.stdout.write(overview(commands()))
+    raise SystemExit(0)

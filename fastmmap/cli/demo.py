@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
-
-from .options import plain, size
+from .options import Argument, Command, Given, Option
 from .status import FOUND, NOT_FOUND
+from .values import size
 
 
-def add(commands: Any) -> None:
-    """Its arguments."""
-    demo = commands.add_parser("demo", help="race this package against plain files and the mmap module")
-    demo.add_argument("file", metavar="FILE", nargs="?", type=plain, help="a text to use, which isn't changed; without "
-                      "FILE, one is made")  # fmt: skip
-    demo.add_argument("--size", metavar="SIZE", type=size, default=256 << 20, help="of the text that is made: 256M")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(given: Given) -> int:
     """Runs the race, and returns the status."""
     from .race import demo  # which imports much that no other command needs
 
-    return FOUND if demo(options.file, options.size) else NOT_FOUND
+    return FOUND if demo(given.the_file, given.size) else NOT_FOUND
+
+
+COMMAND = Command(
+    "demo",
+    "Race this package against plain files and the mmap module, on this machine",
+    run,
+    [Argument("FILE", "a text to use, which isn't changed; without FILE, one is made", least=0, by_name=True)],
+    options=[
+        Option("--size", "how large the text is that is made: 256M", "SIZE", size, default=256 << 20),
+    ],
+    examples=[("fastmmap demo", "ten seconds"), ("fastmmap demo --size 64M", "a smaller text")],
+)

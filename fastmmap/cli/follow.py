@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
-import math
 import os
 import time
-from typing import TYPE_CHECKING, Any
 
 from ..errors import naming
-from .options import plain
+from .options import Argument, Command, Given, Option
 from .output import out
 from .status import FOUND, NOT_FOUND
+from .values import seconds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..logs.follow import Follower
 
 # How many seconds pass until it is noticed that nobody reads the output any more.
 _LOOK = 1.0
 
 
-def add(commands: Any) -> None:
-    """Its arguments."""
-    follow = commands.add_parser("follow", help="print the lines of a log as they arrive, through rotations",
-                                 description="Status 0: there were lines; 1: there were none. Without --timeout only "
-                                 "an interrupt ends it.")  # fmt: skip
-    follow.add_argument("file", metavar="FILE", type=plain)
-    follow.add_argument("--start", metavar="WHERE", type=_start, help="end (the default), an offset in "
-                        "bytes, or INODE:OFFSET, where an earlier one has come to")  # fmt: skip
-    follow.add_argument("--state", metavar="STATE", type=plain, help="a file that keeps INODE:OFFSET: goes on there "
-                        "if it is there, and writes it after the lines are written")  # fmt: skip
-    follow.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="end when no line has come for so long")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(given: Given) -> int:
     """Prints lines until it is interrupted, or nothing has come for a time."""
     from ..logs.follow import follow  # now: no other command needs it
 
-    saved = None if options.state is None else _saved(options.state)
-    start = next(each for each in (saved, options.start, "end") if each is not None)
-    most = math.inf if options.timeout is None else options.timeout
+    saved = None if given.state is None else _saved(given.state)
+    start = next(each for each in (saved, given.start, "end") if each is not None)
+    most = float("inf") if given.timeout is None else given.timeout
     status, end = NOT_FOUND, time.monotonic() + most
-    with follow(options.file, start=start, timeout=min(most, _LOOK)) as lines:
-        if options.state is not None:
-            _save(options.state, lines)  # killed before the first line, it goes on here
+    with follow(given.the_file, start=start, timeout=min(most, _LOOK)) as lines:
+        if given.state is not None:
+            _save(given.state, lines)  # killed before the first line, it goes on here
         while True:
             batch = lines._batch()
             if not batch:
@@ -56,21 +44,20 @@ def run(options: argparse.Namespace) -> int:
             if not batch[-1].endswith(b"\n"):  # it was rotated before its end
                 out.put(b"\n")
             out.flush()
-            if options.state is not None:
-                _save(options.state, lines)
+            if given.state is not None:
+                _save(given.state, lines)
     return status
 
 
 def _start(text: str) -> Any:
     """What --start says."""
-    text = plain(text)
     if text == "end":
         return text
     if text.isascii() and text.isdigit():
         return int(text)
     position = _position(text)
     if position is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither end, nor an offset, nor INODE:OFFSET")
+        raise ValueError(f"{text!r} is neither end, nor an offset, nor INODE:OFFSET")
     return position
 
 
@@ -78,18 +65,6 @@ def _position(text: str) -> tuple[int, int] | None:
     """INODE:OFFSET; None for what isn't that."""
     inode, _, offset = text.partition(":")
     return (int(inode), int(offset)) if text.isascii() and inode.isdigit() and offset.isdigit() else None
-
-
-def _seconds(text: str) -> float:
-    """A number of seconds."""
-    text = plain(text)
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
-    if not seconds >= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 on")
-    return seconds
 
 
 def _saved(state: str) -> Any:
@@ -113,3 +88,24 @@ def _save(state: str, lines: Follower) -> None:
             with open(new, "w") as file:
                 file.write(":".join(map(str, lines.position)) + "\n")
             os.replace(new, state)
+
+
+COMMAND = Command(
+    "follow",
+    "Print the lines of a log as they arrive, through rotations",
+    run,
+    [Argument("FILE", "the log, which need not be there yet", by_name=True)],
+    about="Status 0: there were lines; 1: there were none. Without --timeout only an interrupt ends it.",
+    options=[
+        Option("--start", "end (the default), an offset in bytes, or INODE:OFFSET, where an earlier one has come to",
+               "WHERE", _start),
+        Option("--state", "a file that keeps INODE:OFFSET: goes on there if it is there, and writes it after the lines "
+               "are written", "STATE"),
+        Option("--timeout", "end when no line has come for so many seconds", "SECONDS", seconds),
+    ],
+    examples=[
+        ("fastmmap follow app.log", "as tail -F"),
+        ("fastmmap follow --start 0 --timeout 0 app.log", "all that is there, and no more"),
+        ("fastmmap follow --state seen app.log | ship", "goes on where it was, after a kill"),
+    ],
+)  # fmt: skip

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
-
-from .. import system
 
 # So much is collected before it is written.
 _PIECE = 1 << 16
@@ -26,6 +23,7 @@ class Output:
     def __init__(self) -> None:
         self._waiting: list[bytes] = []
         self._size = 0
+        self.written = 0
 
     def put(self, data: bytes) -> None:
         """Writes bytes, at the next flush at the latest."""
@@ -41,7 +39,10 @@ class Output:
 
     def flush(self) -> None:
         """Returns when all was written. What couldn't be is given up, with an OutputError."""
+        if not self._waiting:
+            return
         data, self._waiting, self._size = b"".join(self._waiting), [], 0
+        self.written += len(data)
         try:
             _write_whole(1, data)
         except BrokenPipeError as error:
@@ -51,6 +52,8 @@ class Output:
 
     def check_open(self) -> None:
         """Raises OutputClosed if nobody reads it any more, which is seen without writing where it is a pipe."""
+        from .. import system
+
         if system.has_no_reader(1):
             raise OutputClosed("nobody reads it")
 
@@ -65,9 +68,11 @@ class Output:
 
 def say(text: str) -> None:
     """One line on standard error, if that is open."""
-    with suppress(OSError):
-        line = text.replace("\n", "\\n")  # of a name, too
+    line = text.replace("\n", "\\n")  # of a name, too
+    try:
         _write_whole(2, os.fsencode(f"fastmmap: {line}\n"))
+    except OSError:
+        return
 
 
 def _write_whole(fd: int, data: bytes) -> None:
@@ -78,6 +83,8 @@ def _write_whole(fd: int, data: bytes) -> None:
             try:
                 written += os.write(fd, view[written:])
             except BlockingIOError:
+                from .. import system
+
                 system.wait(fd, writes=True)
 
 

@@ -1,98 +1,211 @@
-"""fastmmap replace: edits of files, and what they would change."""
+"""fastmmap replace: edits of files, what they would change, and a filter."""
 
 from __future__ import annotations
 
-import argparse
 import os
-from typing import TYPE_CHECKING, Any
 
-from .files import on_each_file, prefix
-from .options import Parser, literal, plain, whole
-from .output import out, say
-from .status import ERROR
+from ..errors import naming
+from . import shared
+from .files import Status, found_files
+from .options import Argument, Command, Given, Option, inputs
+from .output import out
+from .progress import progress_of
+from .values import literal, unescaped, whole
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..editing.edit import Replacement
+    from ..editing.planning import Plan
 
-# How many changes a dry run shows.
-SHOWN = 20
-
-
-def add(commands: Any, escape: Parser) -> None:
-    """Its arguments."""
-    replace = commands.add_parser("replace", parents=[escape], help="replace OLD by NEW, of any length, in files")
-    replace.add_argument("old", metavar="OLD", type=literal, help="what to replace, literally")
-    replace.add_argument("new", metavar="NEW", type=literal, help="what to put in its place")
-    replace.add_argument("files", metavar="FILE", nargs="+", type=plain)
-    replace.add_argument("-m", "--max-count", metavar="N", type=whole, default=-1, help="replace at most N in a file")
-    replace.add_argument("--in-place", action="store_true", help="edit the file itself, without a second copy. When "
-                         "killed, the same command or recover goes on")  # fmt: skip
-    replace.add_argument("--journal", metavar="PATH", type=plain, help="where the journal of an edit in place is made, "
-                         "on another disk for instance; without, beside the file")  # fmt: skip
-    replace.add_argument("--output", metavar="OTHER", type=plain, help="leave FILE as it is, and write what it would "
-                         "be to a new file OTHER")  # fmt: skip
-    replace.add_argument("--sync", action="store_true", help="wait for the disk with --in-place, too, so that a power "
-                         "loss is as harmless as a kill")  # fmt: skip
-    replace.add_argument("--no-sync", action="store_true", help="don't wait for the disk: faster, but a power loss "
-                         "may leave an empty file")  # fmt: skip
-    replace.add_argument("--backup", metavar="SUFFIX", type=plain, help="keep the old file under its name "
-                         "plus SUFFIX; not over an older backup")  # fmt: skip
-    replace.add_argument("--force", action="store_true", help="edit read-only files, replace an older backup or "
-                         "OTHER, and edit in place on any filesystem")  # fmt: skip
-    replace.add_argument("-n", "--dry-run", action="store_true", help="change nothing, and show what would change: "
-                         f"the first {SHOWN} lines")  # fmt: skip
+# What goes with a file that is edited, and not with others.
+_OF_FILES = ["--in-place", "--backup", "--journal", "--output", "--expect", "-n", "--sync", "--no-sync", "--force"]
 
 
-def run(options: argparse.Namespace) -> int:
-    """Runs it on each file, and returns the status."""
-    if options.output is not None:
-        others = {"--in-place": options.in_place, "--backup": options.backup, "--journal": options.journal}
-        for option in (option for option, given in others.items() if given):
-            say(f"replace: --output and {option} don't go together (see fastmmap replace --help)")
-            return ERROR
-        if len(options.files) > 1:
-            say("replace: --output is for one FILE (see fastmmap replace --help)")
-            return ERROR
-    if options.sync and options.no_sync:
-        say("replace: --sync and --no-sync don't go together (see fastmmap replace --help)")
-        return ERROR
-    return on_each_file(replace_in, options)
+def run(given: Given) -> int:
+    """Edits each file, and returns the status."""
+    together = given.command.refuse_together
+    together(given, "--output", ["--in-place", "--backup", "--journal", "-r", "--expect", "-n"])
+    together(given, "--sync", ["--no-sync"])
+    pairs = _pairs(given)
+    if given.recursive and not given.files:
+        given.files = ["."]
+    given.files = inputs(given)
+    if given.output is not None and len(given.files) > 1:
+        given.command.fail("--output is for one FILE")
+    if "-" in given.files:
+        for name in _OF_FILES:
+            option = given.command.option(name)
+            if getattr(given, option.key) not in (option.default, None):
+                given.command.fail(f"{name} is for files, and - is a filter: from standard input to standard output")
+        if len(given.files) > 1:
+            given.command.fail("- is a filter, from standard input to standard output: give it alone")
+        return _filter(given, pairs)
+    return _Edits(given, pairs).run()
 
 
-def replace_in(options: argparse.Namespace, file: str) -> bool:
-    from ..editing.edit import replace_file  # now: no other command needs what edits are made of
+def _pairs(given: Given) -> dict[bytes, bytes]:
+    """What is replaced by what. An error in it ends the command."""
+    try:
+        if given.pairs is not None:
+            return _read_pairs(given.pairs, given.escapes)
+        old, new = (literal(text, given.escapes) for text in (given.the_old, given.the_new))
+    except ValueError as error:
+        given.command.fail(str(error))
+    if not old:
+        given.command.fail(r"OLD is empty; a NUL byte, which no argument can hold, is \0 with --escapes")
+    return {old: new}
 
-    if options.dry_run:
-        return preview(options, file)
-    durable = True if options.sync else False if options.no_sync else None
-    if options.output is not None:
-        done = to_output(options, file, durable)
-    else:
-        done = replace_file(
-            file, options.old, options.new, options.max_count, in_place=options.in_place, durable=durable,
-            backup=options.backup, journal=options.journal, force=options.force,
+
+def _read_pairs(file: str, escapes: bool) -> dict[bytes, bytes]:
+    """The pairs of a file: in each line OLD, a tab, and NEW."""
+    with naming(0 if file == "-" else file), open(0 if file == "-" else file, "rb", closefd=file != "-") as lines:
+        pairs: dict[bytes, bytes] = {}
+        for number, line in enumerate(lines.read().removesuffix(b"\n").split(b"\n"), 1):
+            where = f"line {number} of {file}"
+            old, tab, new = line.partition(b"\t")
+            if not tab or not old:
+                raise ValueError(f"{where} is not OLD, a tab, and NEW")
+            try:
+                pair = (unescaped(old), unescaped(new)) if escapes else (old, new)
+            except ValueError as error:
+                raise ValueError(f"{where}: {error}") from None
+            if pair[0] in pairs:
+                raise ValueError(f"{where} has an OLD that is in a line before: {os.fsdecode(old)!r}")
+            pairs[pair[0]] = pair[1]
+    return pairs
+
+
+def _filter(given: Given, pairs: dict[bytes, bytes]) -> int:
+    """Standard input, replaced in, to standard output."""
+    from ..editing.filtering import Filter
+    from ..editing.preparing import edit_of
+    from .sources import Source
+
+    with Source("-") as source, naming(0):
+        done = Filter(source.readinto, edit_of(pairs, None, given.max_count, ignorecase=given.ignore_case))
+        for piece in done.pieces():
+            out.put(piece)
+    return 0 if done.count else 1
+
+
+class _Edits:
+    """Edits of several files with the same options."""
+
+    def __init__(self, given: Given, pairs: dict[bytes, bytes]) -> None:
+        self._given, self._pairs, self._status = given, pairs, Status()
+        self._durable = True if given.sync else False if given.no_sync else None
+        self._named = len(given.files) > 1 or given.recursive
+
+    def run(self) -> int:
+        """Edits them one after the other; after one that fails it goes on with the rest. Returns the status."""
+        given = self._given
+        files = list(found_files(given, given.files, self._status))
+        if given.expect is not None:
+            self._check_expected(files)
+        for file in files:
+            try:
+                self._status.found |= self._edit(file)
+            except BrokenPipeError:
+                raise
+            except (OSError, ValueError, Warning) as error:
+                self._status.fail(error)
+        return self._status.number
+
+    def _check_expected(self, files: list[str]) -> None:
+        """ValueError unless as many matches would be replaced in all files as were expected."""
+        total = sum(self._plan(file).count for file in files)
+        if total != self._given.expect:
+            raise ValueError(f"{total} would be replaced, and not {self._given.expect}: nothing was changed")
+
+    def _plan(self, file: str) -> Plan:
+        from ..editing.planning import plan_replace
+
+        with progress_of(self._given, file, _size(file)) as told:
+            return plan_replace(
+                file, self._pairs, None, self._given.max_count, ignorecase=self._given.ignore_case, progress=told
+            )
+
+    def _edit(self, file: str) -> bool:
+        given, label = self._given, f"{file}:" if self._named else ""
+        if given.dry_run:
+            from .preview import show
+
+            plan = self._plan(file)
+            if plan.count or not given.recursive:
+                show(plan, given, self._pairs, label)
+            return plan.count > 0
+        with progress_of(given, file, _size(file)) as told:
+            done = self._to_output(file, told) if given.output is not None else self._replace(file, told)
+        if not given.quiet and (done.count or not given.recursive):
+            print(f"{label}{done.count} replaced, {done.old_size} bytes before, {done.new_size} after")
+        return done.count > 0
+
+    def _replace(self, file: str, told: Any) -> Replacement:
+        from ..editing.edit import replace_file  # now: no other command needs what edits are made of
+
+        given = self._given
+        return replace_file(
+            file, self._pairs, None, given.max_count, in_place=given.in_place, ignorecase=given.ignore_case,
+            durable=self._durable, backup=given.backup, journal=given.journal, force=given.force, progress=told,
         )  # fmt: skip
-    print(f"{prefix(options, file)}{done.count} replaced, {done.old_size} bytes before, {done.new_size} after")
-    return done.count > 0
+
+    def _to_output(self, file: str, told: Any) -> Replacement:
+        """Writes the edited file to another."""
+        from ..editing.elsewhere import write_elsewhere
+        from ..editing.preparing import Asked, edit_of, options_of, target_of
+
+        given = self._given
+        asked = Asked(False, self._durable, None, None, given.force, None, told)
+        target = target_of(file)
+        edit = edit_of(self._pairs, None, given.max_count, ignorecase=given.ignore_case)
+        return write_elsewhere(target, given.output, edit, options_of(target, asked))
 
 
-def to_output(options: argparse.Namespace, file: str, durable: bool | None) -> Replacement:
-    """Writes the edited file to another."""
-    from ..editing.elsewhere import write_elsewhere
-    from ..editing.preparing import Asked, edit_of, options_of, target_of
-
-    asked = Asked(False, durable, None, None, options.force, None, None)
-    target, edit = target_of(file), edit_of(options.old, options.new, options.max_count)
-    return write_elsewhere(target, options.output, edit, options_of(target, asked))
+def _size(file: str) -> int | None:
+    try:
+        return os.stat(file).st_size
+    except OSError:
+        return None  # whoever opens it says why
 
 
-def preview(options: argparse.Namespace, file: str) -> bool:
-    """The first changes, as lines with their number, then how many there are."""
-    from ..editing.planning import plan_replace
-
-    plan, label = plan_replace(file, options.old, options.new, options.max_count), prefix(options, file)
-    for change in plan.preview(SHOWN):
-        for sign, text in ((b"-", change.before), (b"+", change.after)):
-            out.put(b"%b%d:%b%b\n" % (os.fsencode(label), change.number + 1, sign, text))
-    print(f"{label}{plan.count} would be replaced, {plan.old_size} bytes before, {plan.new_size} after")
-    return plan.count > 0
+COMMAND = Command(
+    "replace",
+    "Replace OLD by NEW, of any length, in files",
+    run,
+    [
+        Argument("OLD", "what to replace, literally", unless=("--pairs",)),
+        Argument("NEW", "what to put in its place", unless=("--pairs",)),
+        Argument("FILE", "a file; - or none is a filter, from standard input to standard output", least=0, many=True),
+    ],
+    about="Readers find the old file or the new one, never a mix. Nothing is touched where nothing matches.",
+    options=[
+        Option("-n --dry-run", "change nothing, and show what would change"),
+        Option("--pairs", "a file of pairs instead of OLD and NEW: in each line OLD, a tab, and NEW", "FILE"),
+        shared.ESCAPES, shared.IGNORE_CASE,
+        Option("-m --max-count --count", "replace at most N in each file", "N", whole, default=-1),
+        Option("--expect", "change nothing unless N would be replaced in all files together", "N", whole),
+        *shared.WALKING,
+        Option("--backup", "keep the old file under its name plus SUFFIX; not over an older backup", "SUFFIX"),
+        Option("--in-place", "edit the file itself, without a second copy. When killed, the same command or recover "
+               "goes on"),
+        Option("--journal", "where the journal of an edit in place is made, on another disk for instance; without, "
+               "beside the file", "PATH"),
+        Option("--output", "leave FILE as it is, and write what it would be to a new file OTHER", "OTHER"),
+        Option("--sync", "wait for the disk with --in-place, too, so that a power loss is as harmless as a kill"),
+        Option("--no-sync", "don't wait for the disk: faster, but a power loss may leave an empty file"),
+        Option("--force", "edit read-only files, replace an older backup or OTHER, and edit in place on any filesystem"),
+        Option("-q --quiet", "don't print how many were replaced"),
+        shared.COLOR, shared.PROGRESS,
+    ],
+    examples=[
+        ("fastmmap replace -n colour color *.txt", "what would change"),
+        ("fastmmap replace colour color *.txt", "do it"),
+        ("fastmmap replace --backup .orig foo bar config", "and keep the old file"),
+        ("fastmmap replace --expect 1 port=80 port=81 conf", "once, or not at all"),
+        ("fastmmap replace --pairs pairs.tsv dump.sql", "many pairs in one pass"),
+        ("fastmmap replace --in-place hunter2 '*******' dump", "no second copy: for a full disk"),
+        ("zcat a.gz | fastmmap replace foo bar - | gzip > b.gz", "a filter"),
+    ],
+)  # fmt: skip

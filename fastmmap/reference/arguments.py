@@ -10,7 +10,6 @@ import operator
 import os
 import sys
 from _collections_abc import Mapping
-from _pickle import PickleBuffer
 from contextlib import contextmanager, suppress
 
 from .. import _imports
@@ -77,7 +76,7 @@ def export(source: Any) -> memoryview:
     if isinstance(source, viewed):
         view: memoryview = source.view()
         return view
-    buffer = PickleBuffer(source)
+    buffer = _imports.load("_pickle").PickleBuffer(source)
     with memoryview(buffer) as items:
         if not items.c_contiguous:
             raise BufferError("the buffer is not C-contiguous")

@@ -1,0 +1,131 @@
+"""What grep prints: lines as GNU grep and ripgrep print them, coloured where a terminal shows them."""
+
+from __future__ import annotations
+
+import os
+
+from .colours import MATCH, NAME, NUMBER, SIGN, Palette
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import re
+    from typing import Any
+
+    from .._backend import Match
+    from .files import Put
+    from .options import Given
+
+
+class Stats:
+    """What a search has found: for --stats and --json."""
+
+    def __init__(self) -> None:
+        self.matches = self.matched_lines = self.bytes_searched = self.bytes_printed = 0
+        self.searches = self.searches_with_match = 0
+        self.seconds = 0.0
+
+    def add(self, other: Stats) -> None:
+        """Those of a file."""
+        for name, number in vars(other).items():
+            setattr(self, name, getattr(self, name) + number)
+
+
+class Layout:
+    """How lines are printed, whichever file they are of."""
+
+    def __init__(self, given: Given, named: bool, coloured: bool) -> None:
+        self.named, self.palette = named, Palette(coloured)
+        self.numbered: bool = given.line_number
+        self.offsets: bool = given.byte_offset
+        self.only: bool = given.only_matching
+        self.around = bool(_around(given, "before") or _around(given, "after"))
+        self.ends_name = b"\0" if given.null else None
+        self.separator = self.palette.paint(b"--", SIGN) + b"\n"  # between groups of lines
+
+    def label(self, file: str, sign: bytes) -> bytes:
+        """The file's name before a line, where it is printed."""
+        if not self.named:
+            return b""
+        name = b"(standard input)" if file == "-" else os.fsencode(file)
+        behind = self.palette.paint(sign, SIGN) if self.ends_name is None else self.ends_name
+        return self.palette.paint(name, NAME) + behind
+
+
+def _around(given: Given, name: str) -> int:
+    lines: int = getattr(given, f"{name}_context")
+    return lines
+
+
+class Lines:
+    """Prints the lines of one file."""
+
+    def __init__(self, layout: Layout, file: str, put: Put, pattern: re.Pattern[bytes] | None) -> None:
+        self._layout, self._put, self._pattern = layout, put, pattern
+        self._labels = {sign: layout.label(file, sign) for sign in (b":", b"-")}
+        self._plain = not (layout.numbered or layout.offsets or layout.only or layout.palette.coloured)
+        self._end = -1  # of the last line that was printed
+
+    def match(self, match: Match) -> None:
+        """Prints a line that matches, with those around it."""
+        layout = self._layout
+        if self._plain and not layout.around:
+            self._put(self._labels[b":"] + match.line + b"\n")
+            return
+        if layout.only:
+            self._only(match)
+            return
+        number = match.number if layout.numbered else 0
+        start = match.start - sum(len(line) + 1 for line in match.before)
+        if layout.around and start > self._end:
+            self._put(layout.separator)
+        place = start
+        for at, line in enumerate(match.before, -len(match.before)):
+            self._line(b"-", number + at, place, line)
+            place += len(line) + 1
+        shown = match.line if self._pattern is None else layout.palette.marked(match.line, self._pattern)
+        self._line(b":", number, match.start, shown)
+        place = match.end + 1
+        for at, line in enumerate(match.after, 1):
+            self._line(b"-", number + at, place, line)
+            place += len(line) + 1
+        self._end = place
+
+    def _only(self, match: Match) -> None:
+        """Prints what matches, each in a line of its own."""
+        if self._pattern is None:  # of a line that doesn't match, there is nothing
+            return
+        number = match.number if self._layout.numbered else 0
+        for found in self._pattern.finditer(match.line):
+            if found[0]:
+                text = self._layout.palette.marked_at(found[0], [(0, len(found[0]))], MATCH)
+                self._line(b":", number, match.start + found.start(), text)
+
+    def _line(self, sign: bytes, number: int, offset: int, text: bytes) -> None:
+        layout, paint = self._layout, self._layout.palette.paint
+        pieces = [self._labels[sign]]
+        behind = paint(sign, SIGN)
+        if layout.numbered:
+            pieces += [paint(b"%d" % (number + 1), NUMBER), behind]
+        if layout.offsets:
+            pieces += [paint(b"%d" % offset, NUMBER), behind]
+        self._put(b"".join([*pieces, text, b"\n"]))
+
+
+def spans_of(line: bytes, pattern: re.Pattern[bytes] | None) -> list[tuple[int, int]]:
+    """Where a pattern matches in a line; nowhere if there is none, as in lines that don't match."""
+    return [] if pattern is None else [match.span() for match in pattern.finditer(line)]
+
+
+def report(stats: Stats, seconds: float) -> bytes:
+    """What --stats prints, in ripgrep's words."""
+    rows: list[tuple[Any, str]] = [
+        (stats.matches, "matches"),
+        (stats.matched_lines, "matched lines"),
+        (stats.searches_with_match, "files contained matches"),
+        (stats.searches, "files searched"),
+        (stats.bytes_printed, "bytes printed"),
+        (stats.bytes_searched, "bytes searched"),
+        (f"{stats.seconds:.6f}", "seconds spent searching"),
+        (f"{seconds:.6f}", "seconds"),
+    ]
+    return b"\n" + b"".join(f"{number} {what}\n".encode() for number, what in rows)

@@ -1,0 +1,168 @@
+"""What a command is given to search: files, which are read where they are small and mapped elsewhere, and streams."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from ..errors import naming
+from .output import out
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from typing_extensions import Self
+
+    from ..streams import Windows
+    from .needles import Wanted
+
+# Files below so many bytes are read, which takes less time than to map them.
+READ_BELOW = 1 << 17
+
+# How much of a mapping is searched before what was found is told.
+PART = 16 << 20
+
+
+def parts(mapped: Any) -> Windows:
+    """A mapping as windows, each of which begins with all that was before: so that matches are known while it is read.
+
+    iter_find looks for many matches at a time, however few are wanted.
+    """
+    for end in range(PART, len(mapped), PART):
+        yield mapped, end, 0
+    yield mapped, len(mapped), 0
+
+
+class Source:
+    """A file to be searched, by its path, or standard input, by "-".
+
+    `data` is its bytes, or a mapping of it; None where it can only be read on, as a pipe, in constant memory. Standard
+    input is searched from where it stands, as cat reads it; offsets count from there.
+    """
+
+    def __init__(self, file: str) -> None:
+        self._standard = file == "-"
+        self.name: int | str = 0 if self._standard else file
+        self.data: Any = None
+        self.searched = 0  # bytes of a stream that were read
+        self.ends_line = True  # whether those end with a newline
+        with naming(self.name):
+            self._fd = 0 if self._standard else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._open()
+            except BaseException:
+                self.close()
+                raise
+
+    def _open(self) -> None:
+        status = os.fstat(self._fd)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        self._regular = stat.S_ISREG(status.st_mode)
+        self._start = os.lseek(self._fd, 0, os.SEEK_CUR) if self._regular else 0
+        if self._regular and not self._standard and 0 < status.st_size < READ_BELOW:
+            self.data = self._read()
+        elif (self._regular and status.st_size) or (stat.S_ISBLK(status.st_mode) and not self._standard):
+            from ..mapped import MappedFile
+
+            self.data = MappedFile(self._fd, offset=min(self._start, status.st_size))
+            self.data.name = "standard input" if self._standard else self.name
+
+    def _read(self) -> bytes:
+        """All bytes of a file, which may have grown since its status was read."""
+        blocks = []
+        while block := os.read(self._fd, READ_BELOW):
+            blocks.append(block)
+        return b"".join(blocks)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if hasattr(self.data, "close"):
+            self.data.close()
+        if not self._standard and self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+    # --- what can only be read on, as a binary file ---
+
+    def readinto(self, view: memoryview) -> int:
+        """Reads some bytes; what was found before is written first, because this may wait."""
+        from .. import system
+
+        out.flush()
+        block = system.read_some(self._fd, len(view))
+        view[: len(block)] = block
+        if block:
+            self.searched += len(block)
+            self.ends_line = block.endswith(b"\n")
+        return len(block)
+
+    def read(self, size: int = -1) -> bytes:
+        """As files have it: their readers look for it."""
+        room = bytearray(PART if size < 0 else size)
+        return bytes(room[: self.readinto(memoryview(room))])
+
+    @property
+    def searchable(self) -> Any:
+        """What the functions of the package take."""
+        return self if self.data is None else self.data
+
+    @property
+    def size(self) -> int | None:
+        """How many bytes it has; None where that isn't known before the end."""
+        return None if self.data is None else len(self.data)
+
+    # --- searches ---
+
+    def matches(self, wanted: Wanted, limit: int | None, overlapping: bool, told: Any) -> Iterator[list[int]]:
+        """The offsets of the matches, a number of them at a time, up to a limit."""
+        from .. import many
+        from .kernels import chosen
+        from ..streams import Several, matches, windows
+
+        if limit == 0:
+            return
+        left, needles, fold = limit, wanted.needles, wanted.ignorecase
+        several = Several(many.verbs_of(chosen.name).kernel, needles, overlapping, fold) if len(needles) > 1 else None
+        shared = several.shared if several else len(needles[0]) - 1
+        pieces = windows(self.readinto, shared) if self.data is None else parts(self.data)
+        if told is not None:
+            pieces = _told(pieces, told, self.size)
+        with naming(self.name):
+            found = several.matches(pieces) if several else matches(pieces, needles[0], overlapping=overlapping,
+                                                                     ignorecase=fold)  # fmt: skip
+            for offsets in found:
+                if left is not None:
+                    offsets = offsets[:left]
+                    left -= len(offsets)
+                yield offsets
+                if left == 0:
+                    self.leave(offsets[-1] + shared + 1)
+                    return
+            self.leave(None)
+
+    def leave(self, offset: int | None) -> None:
+        """Has standard input stand behind what was searched: all there was when None."""
+        if not (self._standard and self._regular) or (offset is None and self.data is None):
+            return
+        if offset is None:
+            offset = len(self.data)
+            if self._start > self.data.offset:
+                return  # it stood beyond the end
+        os.lseek(0, self._start + offset, os.SEEK_SET)
+
+
+def _told(pieces: Windows, told: Any, total: int | None) -> Windows:
+    """The windows; `told` is called as progress(done, total) when the next one is asked for."""
+    for buffer, end, offset in pieces:
+        yield buffer, end, offset
+        told(offset + end, total)
