@@ -12,7 +12,7 @@ import os
 
 INTERRUPTED = 130
 
-running = False  # whether `main` is
+running = False  # whether `run` is
 
 
 def leave(*_: object) -> None:
@@ -22,8 +22,6 @@ def leave(*_: object) -> None:
 
 def main() -> int:
     """Runs the command and returns its status."""
-    global running
-    running = True
     try:
         if not heed_interrupts():
             return run()
@@ -45,6 +43,8 @@ def heed_interrupts() -> bool:
 
 def run(interruptible: bool = False) -> int:
     """Imports the package and runs the command, which an interrupt reaches as KeyboardInterrupt."""
+    global running
+    running = True
     try:
         from fastmmap.cli import main as command
     except Exception as error:  # a kernel that can't be had, an extension that can't be loaded

@@ -138,7 +138,7 @@ class Several:
         return ([offset for offset, _ in some] for some in self.pairs(pieces))
 
     def pairs(self, pieces: Windows) -> Iterator[list[tuple[int, int]]]:
-        """Their matches: each offset, and which needle is there. One is known when the longest would have room there."""
+        """Their matches, each with which needle it is. One is known when the longest needle would have room there."""
         start, last = 0, (b"", 0, 0)
         for window in pieces:
             last = _, end, offset = window

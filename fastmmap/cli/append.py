@@ -83,7 +83,10 @@ COMMAND = Command(
     "append",
     "Append text, or standard input, to a file, which is created if it doesn't exist",
     run,
-    [Argument("FILE", "the file", by_name=True), Argument("TEXT", "what to append; - or none for standard input", least=0, many=True)],
+    [
+        Argument("FILE", "the file", by_name=True),
+        Argument("TEXT", "what to append; - or none for standard input", least=0, many=True),
+    ],
     about="Each call's text is in the file whole, whoever else appends to it meanwhile.",
     options=[shared.ESCAPES, Option("--newline", "end each TEXT with a newline")],
     examples=[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .options import Command, Given
+from .options import HELP, Command, Given, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # tools that collect a program's imports find them here
@@ -39,6 +39,8 @@ MODULES = {
 # Those that write nothing to standard output, which may be closed then.
 SILENT = ("append",)
 
+VERSION = Option("--version", "show the version, and the kernel that is used")
+
 _TOP = Command("", "", lambda given: 0)
 
 
@@ -56,39 +58,40 @@ def commands() -> list[Command]:
 
 def parsed(arguments: Sequence[str]) -> Given:
     """What a command line has given. An error in it is one line on standard error, and status 2."""
-    place = 0 if arguments and not arguments[0].startswith("-") else _place_of_command(arguments)
+    place, ended = (0, False) if arguments and not arguments[0].startswith("-") else _place_of_command(arguments)
     name = arguments[place]
     if name not in MODULES:
         _TOP.fail(f"there is no command {name!r}: the commands are {', '.join(MODULES)}")
-    before = [argument for argument in arguments[:place] if argument != "--"]
+    before = [*arguments[: place - 1], "--"] if ended else arguments[:place]
     return command_of(name).given([*before, *arguments[place + 1 :]])
 
 
-def _place_of_command(arguments: Sequence[str]) -> int:
-    """Where the command stands, which options of its own may stand before.
+def _place_of_command(arguments: Sequence[str]) -> tuple[int, bool]:
+    """Where the command stands, which options of its own may stand before; and whether "--" has ended those.
 
     Any letter is one option, or takes a value whichever command it is for: so those of all commands are known.
     """
-    if arguments in (["-h"], ["--help"]):
+    if arguments == ["-h"]:
         _show_overview()
-    known = Command("", "", _TOP.run, options=[option for each in commands() for option in each.options])
-    left = iter(arguments)
+    options = [option for each in commands() for option in each.options]
+    known = Command("", "", _TOP.run, options=[VERSION, *options])
+    left, ended = iter(arguments), False
     for argument in left:
-        behind = None
         if argument == "--":
-            behind = next(left, None)
-        elif argument == "-" or not argument.startswith("-"):
-            behind = argument
-        elif argument in ("--version", "--help"):
-            _show_overview() if argument == "--help" else _show_version()
-        else:
-            for _ in known.split(argument, left):
-                pass
-            continue
-        if behind is None:
+            if next(left, None) is None:
+                _TOP.fail("a COMMAND is missing")
+            ended = True
             break
-        return len(arguments) - len(list(left)) - 1
-    _TOP.fail("a COMMAND is missing")
+        if argument == "-" or not argument.startswith("-"):
+            break
+        for option, _ in known.split(argument, left):
+            if option is VERSION:
+                _show_version()
+            if option is HELP:
+                _show_overview()
+    else:
+        _TOP.fail("a COMMAND is missing")
+    return len(arguments) - len(list(left)) - 1, ended
 
 
 def _show_version() -> None:
@@ -102,5 +105,5 @@ def _show_version() -> None:
 def _show_overview() -> None:
     from .help import overview
 
-    sys.stdout.write(overview(commands()))
+    sys.stdout.write(overview(commands(), [VERSION, HELP]))
     raise SystemExit(0)

@@ -36,8 +36,8 @@ def _bash(commands: list[tuple[str, Command]]) -> str:
     lines = [
         "# source <(fastmmap completion bash)",
         "_fastmmap() {",
-        '    local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}" command="" options="" words=""',
-        "    local each",
+        '    local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"',
+        '    local each command="" options="" words=""',
         '    for each in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
         f'        case "$each" in {names.replace(" ", "|")}) command="$each"; break ;; esac',
         "    done",
@@ -105,7 +105,9 @@ def _fish(commands: list[tuple[str, Command]]) -> str:
         lines.append(f"complete -c fastmmap -n {_quoted(none)} -f -a {name} -d {_quoted(command.summary)}")
         for option in command.options:
             parts = [f"-{'l' if each.startswith('--') else 's'} {each.lstrip('-')}" for each in option.names]
-            takes = f" -x -a {_quoted(' '.join(option.choices))}" if option.choices else " -r" * (option.value is not None)
+            takes = (
+                f" -x -a {_quoted(' '.join(option.choices))}" if option.choices else " -r" * (option.value is not None)
+            )
             seen = _quoted(f"__fish_seen_subcommand_from {name}")
             lines.append(f"complete -c fastmmap -n {seen} {' '.join(parts)}{takes} -d {_quoted(option.help)}")
     seen = _quoted("__fish_seen_subcommand_from completion")

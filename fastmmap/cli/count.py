@@ -7,7 +7,7 @@ import sys
 
 from ..errors import naming
 from . import shared
-from .files import has_prefix, search_files
+from .files import has_prefix, label_of, search_files
 from .needles import Wanted, wanted
 from .options import Command, Given, inputs
 from .progress import progress_of
@@ -37,7 +37,7 @@ def run(given: Given) -> int:
             with progress_of(given, file, source.size) as told:
                 numbers = counted(source, sought, {"overlapping": given.overlapping, "threads": threads}, told)
             source.leave(None)
-        label = os.fsencode(file) + end if named else b""
+        label = label_of(file) + end if named else b""
         for place, number in enumerate(numbers):
             put(b"%b%d%b\n" % (label, number, b"\t" + sought.needles[place] if len(numbers) > 1 else b""))
         return any(numbers)
@@ -81,8 +81,8 @@ def _has_kernels() -> bool:
 def _counted_each(source: Source, sought: Wanted, overlapping: bool) -> list[int]:
     """How many matches each of several needles has in a stream."""
     from .. import many
-    from .kernels import chosen
     from ..streams import Several, windows
+    from .kernels import chosen
 
     several = Several(many.verbs_of(chosen.name).kernel, sought.needles, overlapping, sought.ignorecase)
     numbers = [0] * len(sought.needles)

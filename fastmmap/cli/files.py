@@ -182,6 +182,11 @@ def has_prefix(given: Given, files: list[str]) -> bool:
     return bool(given.with_filename or given.recursive or len(files) > 1)
 
 
+def label_of(file: str) -> bytes:
+    """What a file is called in the output: standard input as GNU grep calls it."""
+    return b"(standard input)" if file == "-" else os.fsencode(file)
+
+
 def prefix(given: Given, file: str) -> str:
     """The file's name, where there are several."""
     return f"{file}:" if len(given.files) > 1 else ""

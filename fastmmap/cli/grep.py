@@ -8,8 +8,8 @@ from _thread import allocate_lock
 
 from ..errors import naming
 from . import shared
-from .colours import are_wanted
-from .files import has_prefix, search_files
+from .colours import NAME, are_wanted
+from .files import has_prefix, label_of, search_files
 from .needles import Wanted, wanted
 from .options import Command, Given, Option, inputs
 from .output import out
@@ -189,8 +189,7 @@ class _Search:
                 self.stats.add(stats)
 
     def _put_name(self, file: str, put: Put) -> None:
-        name = b"(standard input)" if file == "-" else os.fsencode(file)
-        put(self._layout.palette.paint(name, b"35") + (b"\0" if self.given.null else b"\n"))
+        put(self._layout.palette.paint(label_of(file), NAME) + (b"\0" if self.given.null else b"\n"))
 
 
 def _flushing(bar: Any) -> Callable[[int, int | None], None]:

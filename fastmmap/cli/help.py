@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .options import Command
+    from .options import Command, Option
 
 WIDTH = 100
 
@@ -33,7 +33,7 @@ def text_of(command: Command) -> str:
     return "\n".join(pieces) + "\n"
 
 
-def overview(commands: Iterable[Command]) -> str:
+def overview(commands: Iterable[Command], options: Iterable[Option]) -> str:
     """The help of the whole command."""
     rows = _rows((command.name, command.summary) for command in commands)
     return "\n".join(
@@ -51,7 +51,7 @@ def overview(commands: Iterable[Command]) -> str:
             "  fastmmap replace -n colour color *.txt       # what would change; without -n it is done",
             "",
             "options:",
-            *_rows([("--version", "show the version, and the kernel that is used"), ("--help", "show this help")]),
+            *_rows((option.names[0], option.help) for option in options),
             "",
             "`fastmmap COMMAND --help` has examples and all options of a command. Options may stand anywhere before",
             "--, and - is standard input. Status 0: found or changed; 1: not found; 2: an error; 130: interrupted.",

@@ -10,4 +10,3 @@ __all__ = ["chosen", "run", "workers"]
 
 if _backend.NATIVE:
     from .. import faults, sheltered  # noqa: F401
-

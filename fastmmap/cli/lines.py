@@ -7,7 +7,7 @@ import re
 
 from ..errors import naming
 from . import shared
-from .files import on_each_file
+from .files import label_of, on_each_file
 from .options import Argument, Command, Given, Option, inputs
 from .output import out
 from .sources import Source
@@ -55,7 +55,7 @@ def run(given: Given) -> int:
     given.files = inputs(given)
 
     def print_lines(given: Given, file: str) -> bool:
-        label = os.fsencode(file) + b":" if len(given.files) > 1 else b""
+        label = label_of(file) + b":" if len(given.files) > 1 else b""
         with Source(file) as source, naming(source.name):
             if source.data is not None:
                 _Text(source.data, given.line_number, label).show(ranges)
@@ -193,8 +193,8 @@ COMMAND = Command(
     "Print lines by their numbers",
     run,
     [
-        Argument("RANGE", "N, or FIRST:LAST with both included; from 1, or from -1 at the end; either bound may be left "
-                 "out", many=True, fits=fits),
+        Argument("RANGE", "N, or FIRST:LAST with both included; from 1, or from -1 at the end; either bound may be "
+                 "left out", many=True, fits=fits),
         shared.FILES,
     ],
     about="In the order in which they are named. Nothing behind the last of them is read, unless a number counts from "

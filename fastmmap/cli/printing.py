@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from .colours import MATCH, NAME, NUMBER, SIGN, Palette
+from .files import label_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,9 +45,8 @@ class Layout:
         """The file's name before a line, where it is printed."""
         if not self.named:
             return b""
-        name = b"(standard input)" if file == "-" else os.fsencode(file)
         behind = self.palette.paint(sign, SIGN) if self.ends_name is None else self.ends_name
-        return self.palette.paint(name, NAME) + behind
+        return self.palette.paint(label_of(file), NAME) + behind
 
 
 def _around(given: Given, name: str) -> int:

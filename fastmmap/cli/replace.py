@@ -47,12 +47,15 @@ def run(given: Given) -> int:
 
 def _pairs(given: Given) -> dict[bytes, bytes]:
     """What is replaced by what. An error in it ends the command."""
+    if given.pairs is not None:
+        return _read_pairs(given.pairs, given.escapes)
     try:
-        if given.pairs is not None:
-            return _read_pairs(given.pairs, given.escapes)
-        old, new = (literal(text, given.escapes) for text in (given.the_old, given.the_new))
+        name = "OLD"
+        old = literal(given.the_old, given.escapes)
+        name = "NEW"
+        new = literal(given.the_new, given.escapes)
     except ValueError as error:
-        given.command.fail(str(error))
+        given.command.fail(f"{name}: {error}")
     if not old:
         given.command.fail(r"OLD is empty; a NUL byte, which no argument can hold, is \0 with --escapes")
     return {old: new}
@@ -195,7 +198,8 @@ COMMAND = Command(
         Option("--output", "leave FILE as it is, and write what it would be to a new file OTHER", "OTHER"),
         Option("--sync", "wait for the disk with --in-place, too, so that a power loss is as harmless as a kill"),
         Option("--no-sync", "don't wait for the disk: faster, but a power loss may leave an empty file"),
-        Option("--force", "edit read-only files, replace an older backup or OTHER, and edit in place on any filesystem"),
+        Option("--force", "edit read-only files, replace an older backup or OTHER, and edit in place on any "
+               "filesystem"),
         Option("-q --quiet", "don't print how many were replaced"),
         shared.COLOR, shared.PROGRESS,
     ],

@@ -126,8 +126,8 @@ class Source:
     def matches(self, wanted: Wanted, limit: int | None, overlapping: bool, told: Any) -> Iterator[list[int]]:
         """The offsets of the matches, a number of them at a time, up to a limit."""
         from .. import many
-        from .kernels import chosen
         from ..streams import Several, matches, windows
+        from .kernels import chosen
 
         if limit == 0:
             return

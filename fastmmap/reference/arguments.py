@@ -80,7 +80,8 @@ def export(source: Any) -> memoryview:
     with memoryview(buffer) as items:
         if not items.c_contiguous:
             raise BufferError("the buffer is not C-contiguous")
-    return buffer.raw()
+    raw: memoryview = buffer.raw()
+    return raw
 
 
 def unsafe_memory(source: Any, writable: bool) -> Any:

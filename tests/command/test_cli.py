@@ -36,16 +36,16 @@ def test_count(make):
 
 def test_find(make):
     one, two = make(b"abcabcab", "one"), make(b"xxab", "two")
-    assert run("find", "ab", one) == (0, b"0\n3\n6\n", b"")
-    assert run("find", "-m", "2", "ab", one, two) == (0, f"{one}:0\n{one}:3\n{two}:2\n".encode(), b"")
-    assert run("find", "-m", "0", "ab", one) == (1, b"", b"")
-    assert run("find", "zz", one) == (1, b"", b"")
-    assert run("find", "ab", "-", stdin=b"..ab") == (0, b"2\n", b"")
-    assert run("find", b"\xff".decode(errors="surrogateescape"), make(b"a\xff")) == (0, b"1\n", b"")
+    assert run("find", "--bytes", "ab", one) == (0, b"0\n3\n6\n", b"")
+    assert run("find", "--bytes", "-m", "2", "ab", one, two) == (0, f"{one}:0\n{one}:3\n{two}:2\n".encode(), b"")
+    assert run("find", "--bytes", "-m", "0", "ab", one) == (1, b"", b"")
+    assert run("find", "--bytes", "zz", one) == (1, b"", b"")
+    assert run("find", "--bytes", "ab", "-", stdin=b"..ab") == (0, b"2\n", b"")
+    assert run("find", "--bytes", b"\xff".decode(errors="surrogateescape"), make(b"a\xff")) == (0, b"1\n", b"")
 
 
 def test_find_many(make):
-    status, output, _ = run("find", "a", make(b"a" * 200_000))
+    status, output, _ = run("find", "--bytes", "a", make(b"a" * 200_000))
     assert (status, output) == (0, b"".join(b"%d\n" % i for i in range(200_000)))
 
 
@@ -65,7 +65,7 @@ def test_errors_are_one_line(make, tmp_path):
     fails("count", "a", tmp_path / "missing", words="missing: No such file or directory")
     fails("find", "a", tmp_path, words="Is a directory")
     fails("replace", "", "x", path, words="OLD is empty")
-    fails("count", "", path, words="--escape")
+    fails("count", "", path, words="--escapes")
     fails("find", "", path, words="NEEDLE is empty")
     fails("replace", "a", "x", tmp_path / "missing", words="missing: No such file or directory")
     fails("append", tmp_path, "x", words="Is a directory")
@@ -74,21 +74,21 @@ def test_errors_are_one_line(make, tmp_path):
     fails("demo", "--size", "much", words="not a size")
     fails("find", "-m", "-1", "a", path, words="negative")
     fails("find", "-m", "x", "a", path, words="invalid")
-    fails("count", words="required")
+    fails("count", words="NEEDLE is missing")
     fails("frobnicate", words="frobnicate")
     assert path.read_bytes() == b"abc"
 
 
 def test_errors_of_reading_name_the_file(make):
     path = make(b"xax")
-    for verb in ("count", "find"):
+    for verb, offsets in (("count", ()), ("find", ["--bytes"])):
         if os.path.exists("/proc/self/mem"):  # can be opened, and has nothing at its start
-            status, output, errors = run(verb, "xa", "/proc/self/mem", path)
+            status, output, errors = run(verb, *offsets, "xa", "/proc/self/mem", path)
             assert (status, output) == (2, f"{path}:{1 if verb == 'count' else 0}\n".encode())
             assert errors == b"fastmmap: /proc/self/mem: Input/output error\n"
         for stdin in ("<&-", f"0>{path}.new", f"0>>{path}"):
             said = b"fastmmap: standard input: Bad file descriptor\n"
-            assert shell(f"fastmmap {verb} xa {stdin}") == (2, b"", said)
+            assert shell(f"fastmmap {verb} {' '.join(offsets)} xa {stdin}") == (2, b"", said)
 
 
 def test_an_error_does_not_keep_the_other_files_from_their_turn(make, tmp_path):
@@ -100,7 +100,9 @@ def test_an_error_does_not_keep_the_other_files_from_their_turn(make, tmp_path):
 
 def test_a_reader_that_has_enough(make):
     path = make(b"a" * 500_000)
-    with subprocess.Popen(command("find", "a", path), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command("find", "--bytes", "a", path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout.readline() == b"0\n"
         process.stdout.close()
         assert process.stderr.read() == b""
@@ -241,7 +243,7 @@ def test_all_output_or_an_error_on_a_full_disk(make, small_disk):
         (small_disk / "fill").write_bytes(bytes((1 << 20) - room))
         with (small_disk / "out").open("wb") as out:
             done = subprocess.run(
-                command("find", "a", path), stdout=out, stderr=subprocess.PIPE, env=unbuffered(), timeout=120
+                command("find", "--bytes", "a", path), stdout=out, stderr=subprocess.PIPE, env=unbuffered(), timeout=120
             )
         if done.returncode == 0:
             assert (small_disk / "out").read_bytes() == expected
@@ -257,7 +259,7 @@ def test_all_output_on_a_pipe_that_does_not_block(make):
     path = make(b"a" * 60_000)
     read, write = os.pipe()
     os.set_blocking(write, False)
-    with subprocess.Popen(command("find", "a", path), stdout=write, env=unbuffered()) as process:
+    with subprocess.Popen(command("find", "--bytes", "a", path), stdout=write, env=unbuffered()) as process:
         os.close(write)
         with os.fdopen(read, "rb") as file:
             assert file.read() == b"".join(b"%d\n" % i for i in range(60_000))
@@ -267,7 +269,9 @@ def test_all_output_on_a_pipe_that_does_not_block(make):
 def test_needles_and_names_of_any_bytes_are_printed_as_they_are(make):
     path = make(b"a\xffb\n", os.fsdecode(b"n\xff\xc3\n"))
     for environment in ({}, {"LC_ALL": "C"}, {"PYTHONIOENCODING": "utf-16"}):
-        status, output, _ = run("replace", "-nE", r"\xff", r"\xfe", path, path, env={**os.environ, **environment})
+        status, output, _ = run(
+            "replace", "-n", "--escapes", r"\xff", r"\xfe", path, path, env={**os.environ, **environment}
+        )
         name = os.fsencode(path) + b":"
         shown = name + b"1:-a\xffb\n" + name + b"1:+a\xfeb\n" + name + b"1 would be replaced, 4 bytes before, 4 after\n"
         assert (status, output) == (0, shown * 2)

@@ -11,7 +11,7 @@ from support.commands import command, run, shell
 def test_append(tmp_path):
     path = tmp_path / "log"
     assert run("append", path, "one", "zwö") == (0, b"", b"")
-    assert run("append", "-n", path, "three") == (0, b"", b"")
+    assert run("append", "--newline", path, "three") == (0, b"", b"")
     assert run("append", path, stdin=b"four\n\0") == (0, b"", b"")
     assert path.read_bytes() == "onezwöthree\nfour\n\0".encode()
 
@@ -32,7 +32,7 @@ def test_append_its_own_file(make, tmp_path):
 def test_append_takes_no_more_than_the_text(small_disk):
     log = small_disk / "log"
     for _ in range(2):
-        assert run("append", "-n", log, "one", "two") == (0, b"", b"")
+        assert run("append", "--newline", log, "one", "two") == (0, b"", b"")
     assert os.listdir(small_disk) == ["log"]
     text = "x" * 100_000
     (small_disk / "fill").write_bytes(bytes((1 << 20) - (1 << 16)))
@@ -46,7 +46,7 @@ def test_append_takes_no_more_than_the_text(small_disk):
 
 def test_appends_of_many_are_whole(tmp_path):
     log, text = tmp_path / "log", "x" * 50_000
-    processes = [subprocess.Popen(command("append", "-n", log, text + str(i), f"end {i}")) for i in range(6)]
+    processes = [subprocess.Popen(command("append", "--newline", log, text + str(i), f"end {i}")) for i in range(6)]
     assert [process.wait() for process in processes] == [0] * 6
     lines = log.read_text().splitlines()
     pairs = sorted(zip(lines[::2], lines[1::2]))

@@ -40,9 +40,9 @@ def test_options_stand_anywhere(make, run, fails):
         assert run("count", *arguments) == (0, both, b"")
     for needle, at in (("-i", 5), ("--", 8), ("-e", 11)):
         for arguments in (["--", needle, path], ["-e", needle, path], [path, f"-e{needle}"], [path, "-e", needle]):
-            assert run("find", *arguments) == (0, b"%d\n" % at, b"")
-    assert run("find", "a", "-m1", path, other)[1] == f"{path}:1\n".encode()
-    assert run("find", path, "-im", "1", "-e", "a") == (0, b"0\n", b"")
+            assert run("find", "--bytes", *arguments) == (0, b"%d\n" % at, b"")
+    assert run("find", "--bytes", "a", "-m1", path, other)[1] == f"{path}:1\n".encode()
+    assert run("find", "--bytes", path, "-im", "1", "-e", "a") == (0, b"0\n", b"")
 
 
 def test_options_before_the_command(make, run, fails):
@@ -51,8 +51,8 @@ def test_options_before_the_command(make, run, fails):
                       ["--needle=a", "-i", "count", path], ["-i", "--", "count", "a", path]):  # fmt: skip
         assert run(*arguments) == (0, b"3\n", b"")
     assert run("--", "find", "-i", path) == (0, b"5\n", b"")
-    assert run("-m", "1", "find", "a", path) == run("-m1", "find", "a", path) == (0, b"1\n", b"")
-    assert run("-E", "count", r"\n", path) == (0, b"2\n", b"")
+    assert run("-m", "1", "find", "--bytes", "a", path) == run("-m1", "find", "a", path, "--bytes") == (0, b"1\n", b"")
+    assert run("--escapes", "count", r"\n", path) == (0, b"2\n", b"")
     assert run("-n", "replace", "a", "b", path)[0] == 0
     assert path.read_bytes() == b"Aa a\n-i\n"
     for arguments in (["--version"], ["-i", "--version"], ["--version", "find"]):
@@ -78,14 +78,14 @@ def test_arguments_that_begin_with_a_dash(make, run, tmp_path, monkeypatch):
     assert run("append", path, "--", "-n", "--", "-") == (0, b"", b"")
     assert path.read_bytes() == b"a -y --n---"
     monkeypatch.chdir(tmp_path)
-    assert run("append", "-n", "--", "-n", "-n")[0] == 0
+    assert run("append", "--newline", "--", "-n", "-n")[0] == 0
     assert (tmp_path / "-n").read_bytes() == b"-n\n"
 
 
 def test_a_value_of_two_dashes(make, run, fails, tmp_path):
     path = make(b"aaa", "o")
     for given in (["-m", "--"], ["-m--"], ["--max-count", "--"], ["--max-count=--"]):
-        fails("find", "a", path, *given, words="invalid number: '--'")
+        fails("find", "--bytes", "a", path, *given, words="invalid number: '--'")
         fails("replace", "a", "b", path, *given, words="invalid number: '--'")
     for given in (["--size", "--"], ["--size=--"]):
         fails("demo", *given, words="'--' is not a size")
@@ -98,39 +98,41 @@ def test_a_value_of_two_dashes(make, run, fails, tmp_path):
 def test_bytes_by_escapes(make, run, fails):
     path = make(b"a\0b\n\\n\xff")
     for needle, at in ((r"\0", 1), (r"b\n", 2), (r"\\n", 4), (r"\xff", 6), (r"\xFF", 6), (r"\n\x5C", 3)):
-        assert run("find", "-E", needle, path) == (0, b"%d\n" % at, b"")
-        assert run("find", path, "--escape", "-e", needle) == (0, b"%d\n" % at, b"")
-    assert run("find", r"\n", path) == (0, b"4\n", b"")
-    assert run("replace", "-E", r"\0", r"\t", path)[0] == 0
-    assert run("append", "-E", path, r"\n\\x41") == (0, b"", b"")
+        assert run("find", "--bytes", "--escapes", needle, path) == (0, b"%d\n" % at, b"")
+        assert run("find", "--bytes", path, "--escapes", "-e", needle) == (0, b"%d\n" % at, b"")
+    assert run("find", "--bytes", r"\n", path) == (0, b"4\n", b"")
+    assert run("replace", "--escapes", r"\0", r"\t", path)[0] == 0
+    assert run("append", "--escapes", path, r"\n\\x41") == (0, b"", b"")
     assert path.read_bytes() == b"a\tb\n\\n\xff\n\\x41"
     for bad in ("\\", r"\q", r"\x4", r"\xzz", r"\1", "a" + "\\" * 3, "\\\n"):
-        fails("count", "-E", bad, path, words="is not an escape")
-    fails("replace", "a", r"\e", path, "-E", words=r"NEW: \e is not an escape")
-    fails("append", path, "fine", r"\e", "-E", words="TEXT")
+        fails("count", "--escapes", bad, path, words="is not an escape")
+    fails("replace", "a", r"\e", path, "--escapes", words=r"NEW: \e is not an escape")
+    fails("append", path, "fine", r"\e", "--escapes", words="TEXT")
 
 
 def test_options_for_texts_are_for_no_standard_input(make, run, fails):
     path = make(b"abc")
-    for given, option in ((["-E"], "-E"), (["-n"], "-n"), (["--newline"], "-n"), (["-nE"], "-E")):
-        fails("append", path, *given, words=f"append: option {option} needs a TEXT")
-    assert run("append", path, "-n", "")[0] == 0
+    for option in ("--escapes", "--newline"):
+        fails("append", path, option, words=f"append: option {option} needs a TEXT")
+    assert run("append", path, "--newline", "")[0] == 0
     assert path.read_bytes() == b"abc\n"
 
 
 def test_no_argument_means_something_else(make, run, fails):
     path = make(b"aaa")
     for bad in ("1_0", "+1", " 1", "\u0661", "1.0", "0x1", "", "--1"):
-        fails("find", "-m", bad, "a", path, words="invalid number")
+        fails("find", "--bytes", "-m", bad, "a", path, words="invalid number")
     for bad in ("1_0", "\u0661M", "-1", "0", "1MM", "K"):
         fails("demo", "--size", bad, words="not a size")
     for bad in ("--ignore", "--over", "--max", "-x", "-5", "--needl=a"):
-        fails("find", bad, "a", path, words="no option")
-    fails("find", "--overlapping=no", "a", path, words="overlapping")
-    fails("find", "-e", "a", "-e", "b", path, words="one NEEDLE")
-    fails("find", "a", path, "-m", words="needs a value")
+        fails("find", "--bytes", bad, "a", path, words="no option")
+    fails("find", "--bytes", "--overlapping=no", "a", path, words="overlapping")
+    fails("find", "-E", "--bytes", "a", path, words="--bytes and -E don't go together")
+    fails("find", "--bytes", "a", path, "-m", words="needs a value")
     fails("replace", "a", "b", path, "--backup", "", words="backup")
     fails("demo", path, path, words="too many")
-    fails("recover", words="required")
-    assert run("find", "-m", "9" * 30, "a", path) == (0, b"0\n1\n2\n", b"")
+    fails("recover", words="PATH is missing")
+    for command in ("append", "follow", "recover", "demo"):
+        fails(command, "-", words="can't be -, standard input; ./- is a file of that name")
+    assert run("find", "--bytes", "-m", "9" * 30, "a", path) == (0, b"0\n1\n2\n", b"")
     assert run("replace", "-m", "9" * 30, "a", "b", path)[0] == 0

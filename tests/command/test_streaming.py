@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastmmap import _backend, streams
-from fastmmap.cli import streaming
+from fastmmap.cli import sources
+from fastmmap.cli.needles import Wanted
 
 COMMAND = [sys.executable, "-m", "fastmmap"]
 chosen = _backend.chosen
@@ -51,8 +52,17 @@ def from_pipe(use, data, pieces=1):
         writer.join()
 
 
+def stream(fd):
+    """What reads a descriptor."""
+
+    def fill(view):
+        return os.readv(fd, [view])
+
+    return fill
+
+
 def stream_matches(fd, needle, options):
-    pieces = streams.windows(streaming.stream(fd), len(needle) - 1)
+    pieces = streams.windows(stream(fd), len(needle) - 1)
     return list(itertools.chain(*streams.matches(pieces, needle, **options)))
 
 
@@ -81,34 +91,39 @@ def test_pipes_beyond_a_window(monkeypatch, needle, options):
     assert from_pipe(lambda fd: stream_matches(fd, needle, options), data, 3) == list(
         chosen.iter_find(data, needle, **options)
     )
-    assert from_pipe(lambda fd: streams.count(streaming.stream(fd), needle, **options), data, 3) == chosen.count(
+    assert from_pipe(lambda fd: streams.count(stream(fd), needle, **options), data, 3) == chosen.count(
         data, needle, **options
     )
 
 
 def test_a_mapping_in_parts(monkeypatch, make):
-    monkeypatch.setattr(streaming, "PART", 1000)
+    monkeypatch.setattr(sources, "PART", 1000)
     monkeypatch.setattr(streams, "OFFSETS", 7)
     data = b"aaab" * 1000
     path = make(data)
     for needle, options in itertools.product((b"aa", b"ab", b"b" * 5), WAYS):
-        with streaming.Source(str(path)) as source:
+        with sources.Source(str(path)) as source:
             expected = list(chosen.iter_find(data, needle, **options))
-            assert list(itertools.chain(*source.matches(needle, None, **options))) == expected
-            assert list(itertools.chain(*source.matches(needle, 9, **options))) == expected[:9]
-            assert source.count(needle, **options) == len(expected)
+            wanted = Wanted([needle], options["ignorecase"], False)
+            for limit in (None, 9):
+                found = source.matches(wanted, limit, options["overlapping"], None)
+                assert list(itertools.chain(*found)) == expected[:limit]
 
 
 def test_an_endless_pipe():
     with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as endless:
-        done = subprocess.run([*COMMAND, "find", "-m", "1", "y"], stdin=endless.stdout, capture_output=True, timeout=60)
+        done = subprocess.run(
+            [*COMMAND, "find", "--bytes", "-m", "1", "y"], stdin=endless.stdout, capture_output=True, timeout=60
+        )
         endless.stdout.close()
         endless.terminate()
     assert (done.returncode, done.stdout, done.stderr) == (0, b"0\n", b"")
 
 
 def test_what_is_known_is_printed_before_a_read_that_blocks():
-    with subprocess.Popen([*COMMAND, "find", "xx", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [*COMMAND, "find", "--bytes", "xx", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         for text, answer in ((b"xx", b"0\n"), (b"..x", None), (b"x", b"4\n"), (b"xx", b"6\n")):
             process.stdin.write(text)
             process.stdin.flush()
@@ -125,7 +140,11 @@ def test_constant_memory():
     def limit():
         resource.setrlimit(resource.RLIMIT_DATA, (200 << 20, 200 << 20))
 
-    for command, answer in ((["count", "\n"], b"240000\n"), (["find", "-m1", "absent"], b"")):
+    for command, answer in (
+        (["count", "\n"], b"240000\n"),
+        (["find", "-m1", "absent"], b""),
+        (["find", "--bytes", "absent"], b""),
+    ):
         with subprocess.Popen(
             [*COMMAND, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=limit
         ) as process:
@@ -140,7 +159,7 @@ def test_what_has_no_size(tmp_path):
         done = subprocess.run([*COMMAND, *arguments], capture_output=True, timeout=60)
         return done.returncode, done.stdout
 
-    assert run("find", "-m1", "-E", r"\0\0", "/dev/zero") == (0, b"0\n")
+    assert run("find", "--bytes", "-m1", "--escapes", r"\0\0", "/dev/zero") == (0, b"0\n")
     assert run("count", "Name:", "/proc/self/status") == (0, b"1\n")
     assert run("count", "x", "/dev/null") == (1, b"0\n")
     fifo = tmp_path / "fifo"
@@ -156,10 +175,7 @@ def test_all_reads_are_of_a_size_that_every_file_takes(shared):
     if not os.path.exists("/proc/self/pagemap"):
         pytest.skip("this system has no pagemap")
     with open("/proc/self/pagemap", "rb") as file:
-        ends = [
-            offset + end
-            for _, end, offset in itertools.islice(streams.windows(streaming.stream(file.fileno()), shared), 6)
-        ]
+        ends = [offset + end for _, end, offset in itertools.islice(streams.windows(stream(file.fileno()), shared), 6)]
     assert ends == sorted(set(ends))
 
 
@@ -167,12 +183,12 @@ def test_all_reads_are_of_a_size_that_every_file_takes(shared):
     ("command", "output", "rest"),
     [
         (["count", "x", "-"], b"3\n", b""),
-        (["find", "x"], b"1\n3\n6\n", b""),
-        (["find", "-m", "2", "x"], b"1\n3\n", b"\nlx"),
-        (["find", "-m", "9", "x"], b"1\n3\n6\n", b""),
-        (["find", "-m", "0", "x"], b"", b" x x\nlx"),
-        (["find", "absent"], b"", b""),
-        (["count", "x", "-", "-"], b"-:3\n-:0\n", b""),
+        (["find", "--bytes", "x"], b"1\n3\n6\n", b""),
+        (["find", "--bytes", "-m", "2", "x"], b"1\n3\n", b"\nlx"),
+        (["find", "--bytes", "-m", "9", "x"], b"1\n3\n6\n", b""),
+        (["find", "--bytes", "-m", "0", "x"], b"", b" x x\nlx"),
+        (["find", "--bytes", "absent"], b"", b""),
+        (["count", "x", "-", "-"], b"(standard input):3\n(standard input):0\n", b""),
     ],
 )
 def test_standard_input_from_where_it_stands(make, command, output, rest):
