@@ -144,7 +144,7 @@ def found_files(given: Given, files: list[str], status: Status) -> Iterator[str]
 
     globs = Globs(given.glob)
     for name in files:
-        if name != "-" and os.path.isdir(name):
+        if name != "-" and os.path.isdir(name or "."):
             yield from _walked(name, "", globs, status)
         else:
             yield name
@@ -153,14 +153,14 @@ def found_files(given: Given, files: list[str], status: Status) -> Iterator[str]
 def _walked(folder: str, within: str, globs: Any, status: Status) -> Iterator[str]:
     """The regular files in a folder and its folders, by name. `within` is its path in the folder that was named."""
     try:
-        with os.scandir(folder) as found:
+        with os.scandir(folder or ".") as found:
             entries = sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         status.fail(error)
         return
     for entry in entries:
         path = f"{within}{entry.name}"
-        name = entry.name if folder == "." and not within else os.path.join(folder, entry.name)
+        name = os.path.join(folder, entry.name)
         if entry.is_dir(follow_symlinks=False):
             if not globs.leaves_out(path):
                 yield from _walked(name, f"{path}/", globs, status)

@@ -64,8 +64,6 @@ def _complete(given: Given) -> None:
         given.line_number = False
     elif os.isatty(1) and not given.bytes:
         given.line_number = True
-    if given.recursive and not given.files:
-        given.files = ["."]
 
 
 class _Search:

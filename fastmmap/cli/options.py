@@ -219,8 +219,10 @@ HELP = Option("--help", "show this help")
 
 
 def inputs(given: Given) -> list[str]:
-    """The files that were named; standard input where none was, unless that is a terminal."""
+    """The files that were named. Where none was, this folder with -r, else standard input, unless that is a terminal."""
     files: list[str] = given.files
+    if not files and getattr(given, "recursive", False):
+        return [""]
     if not files:
         if os.isatty(0):
             given.command.fail("FILE is missing; - stands for standard input")

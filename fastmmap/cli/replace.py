@@ -29,8 +29,6 @@ def run(given: Given) -> int:
     together(given, "--output", ["--in-place", "--backup", "--journal", "-r", "--expect", "-n"])
     together(given, "--sync", ["--no-sync"])
     pairs = _pairs(given)
-    if given.recursive and not given.files:
-        given.files = ["."]
     given.files = inputs(given)
     if given.output is not None and len(given.files) > 1:
         given.command.fail("--output is for one FILE")

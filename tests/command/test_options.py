@@ -50,14 +50,14 @@ def test_options_before_the_command(make, run, fails):
     for arguments in (["-i", "count", "a", path], ["-ie", "a", "count", path], ["-e", "a", "count", "-i", path],
                       ["--needle=a", "-i", "count", path], ["-i", "--", "count", "a", path]):  # fmt: skip
         assert run(*arguments) == (0, b"3\n", b"")
-    assert run("--", "find", "-i", path) == (0, b"5\n", b"")
+    assert run("--", "find", "-i", path) == (0, b"-i\n", b"")
     assert run("-m", "1", "find", "--bytes", "a", path) == run("-m1", "find", "a", path, "--bytes") == (0, b"1\n", b"")
     assert run("--escapes", "count", r"\n", path) == (0, b"2\n", b"")
     assert run("-n", "replace", "a", "b", path)[0] == 0
     assert path.read_bytes() == b"Aa a\n-i\n"
     for arguments in (["--version"], ["-i", "--version"], ["--version", "find"]):
         assert run(*arguments)[1].startswith(b"fastmmap ")
-    for arguments in (["--help"], ["-h", "find"]):
+    for arguments in (["--help"], ["-h"], ["-i", "--help"]):
         assert b"COMMAND" in run(*arguments)[1]
     for arguments, words in ((["--bogus", "find"], "no option --bogus"), (["-mfind"], "COMMAND is missing"),
                              (["-m", "1", "count", "a", path], "count: there is no option -m"),

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
+import pty
 import shlex
 import signal
+import struct
 import subprocess
 import sys
+import termios
 
 SCRIPT = "import sys; from _fastmmap_command import main; sys.exit(main())"  # what an installed command does
 WAYS = {"module": ["-m", "fastmmap"], "script": ["-c", SCRIPT]}
+
+UNCOLOURED = ("NO_COLOR", "CLICOLOR_FORCE")  # what says whether there are colours
 
 turns = itertools.cycle(WAYS.values())
 
@@ -35,6 +41,37 @@ def run(*arguments, stdin=b"", way=None, **options):
     given = {"stdin": options.pop("file")} if "file" in options else {"input": stdin}
     done = subprocess.run(command(*arguments, way=way), capture_output=True, timeout=120, **given, **options)
     return done.returncode, done.stdout, done.stderr
+
+
+def run_in_terminal(*arguments, stdin=b"", columns=80, **environment):
+    """What the command shows in a terminal of its own, to which its three streams are connected; and its status.
+
+    What is typed is followed by an end of file.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
+    modes = termios.tcgetattr(theirs)
+    modes[3] &= ~termios.ECHO
+    termios.tcsetattr(theirs, termios.TCSANOW, modes)
+    env = {
+        **{name: value for name, value in os.environ.items() if name not in UNCOLOURED},
+        "TERM": "xterm",
+    } | environment
+    with subprocess.Popen(
+        command(*arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        os.write(ours, stdin + b"\x04")
+        shown = b"".join(iter(lambda: _read_terminal(ours), b""))
+        os.close(ours)
+        return process.wait(), shown.replace(b"\r\n", b"\n")
+
+
+def _read_terminal(fd):
+    try:
+        return os.read(fd, 1 << 16)
+    except OSError:  # nobody has it open any more
+        return b""
 
 
 def shell(script, **options):
