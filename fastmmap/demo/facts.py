@@ -122,7 +122,7 @@ def what_is_missing() -> str:
 
 def why_a_kill_loses(log: Path) -> str:
     """Why an Appender's stage isn't a file there; nothing where it is one."""
-    with warnings.catch_warnings(record=True) as said:
+    with held_interrupts(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         with Appender(log) as appender:
             survives = appender.survives_kill
@@ -187,7 +187,7 @@ def child(name: str, function: str, file: Path, number: int = 0) -> Iterator[Chi
     """A process for a function of children.py, named for the reader, which is gone at the end of the block.
 
     It knows this process's folders of modules, and nothing of its environment that is for Python: no fault handler, no
-    warnings, no bytecode that is written. It hears no Ctrl-C, and ends by itself if this process is killed.
+    warnings, no bytecode that is written. It ends by itself if this process is killed.
     """
     options = ["-I", "-B", "-W", "ignore"]
     if sys.pycache_prefix:
@@ -195,7 +195,7 @@ def child(name: str, function: str, file: Path, number: int = 0) -> Iterator[Chi
     command = [sys.executable, *options, PROGRAM, function, str(file), str(number), PACKAGES, *sys.path]
     started = None
     try:
-        with held_interrupts():  # which the process inherits
+        with held_interrupts():
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             started = Child(name, process)
         yield started

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
 def held_interrupts() -> Iterator[None]:
-    """Ctrl-C in the block is answered at its end, where the system can hold it back."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
+    """Ctrl-C in the block is answered at its end.
+
+    A mask of signals wouldn't do: this process has other threads, which would take the signal, and pass it on.
+    """
+    answer = signal.getsignal(signal.SIGINT)
+    if not callable(answer) or threading.current_thread() is not threading.main_thread():
+        yield  # it is no exception here
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, answer)
+        if came:
+            signal.raise_signal(signal.SIGINT)
