@@ -11,7 +11,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -162,8 +162,8 @@ class Child:
             raise Unexpected(f"{self.name}: {_last_line(line + self._output.read())}")
 
     def go_on(self) -> None:
-        self._input.write(GO)
-        self._input.flush()
+        with suppress(BrokenPipeError):  # it has ended: `ending` says how
+            self._input.write(GO)
 
     def kill(self) -> None:
         """As kill -9 does."""
@@ -196,7 +196,9 @@ def child(name: str, function: str, file: Path, number: int = 0) -> Iterator[Chi
     started = None
     try:
         with held_interrupts():
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
             started = Child(name, process)
         yield started
     finally:
