@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 
-import pytest
 from support.commands import SCRIPT, command, heed_interrupts, run, shell
 from support.marks import linux
 
@@ -160,29 +159,6 @@ def test_version_and_help():
         status, output, errors = run(*verb, "--help")
         assert (status, errors) == (0, b"")
         assert output.startswith(b"usage: fastmmap")
-
-
-@pytest.mark.parametrize("given", [True, False])
-def test_demo(make, given, tmp_path):
-    """The race of a small text: every answer equal, and nothing left behind."""
-    text = make(b"some words the cat and the dog\n" * 10_000)
-    before = text.stat()
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    arguments = [text] if given else ["--size", "1M"]
-    status, output, errors = run("demo", *arguments, env={**os.environ, "TMPDIR": str(temporary)})
-    assert (status, errors) == (0, b"")
-    assert b"All answers are equal." in output
-    assert [line.split()[0] for line in output.decode().splitlines()[3:9]] == [
-        "read",
-        "find",
-        "count",
-        "replace",
-        "append",
-        "100000",
-    ]
-    assert os.listdir(temporary) == []
-    assert (text.stat().st_mtime_ns, text.stat().st_size) == (before.st_mtime_ns, before.st_size)
 
 
 @linux

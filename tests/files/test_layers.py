@@ -38,6 +38,7 @@ MAY_IMPORT = {
     | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "parts", "progress"}
     | {"growing", "unfinished", "logs.recovering"},
     "logs": BASE | {"system", "reference", "beside", "unfinished", "_backend", "mapped"},
+    "demo": BASE | {"system", "_backend", "mapped", "logs.appender", "recovering"},
 }
 
 
