@@ -29,7 +29,7 @@ class Pairs:
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]], ignorecase: bool) -> Pairs:
-        """Those that Pairs had. Of equal ones the first counts, where a dict of them would have the last."""
+        """Pairs as a journal has them. Of equal ones the first counts, where a dict of them would have the last."""
         olds, news = zip(*pairs, strict=True)
         return _pairs(Needles(olds, ignorecase), news)
 

@@ -23,11 +23,9 @@ class FoldedSubstitution:
     """
 
     def __init__(self, matching: ManyPairs, view: Any, span: tuple[int, int], most: int) -> None:
-        numpy = _imports.load("numpy")
         self._matching, self._view, self._most = matching, view, END if most < 0 else most
         self.consumed, self._end = span
         self.replaced = 0
-        self._lengths = numpy.array([len(old) for old, _ in matching.all_pairs], dtype=numpy.int64)
         self._reach = max(matching.longest_old - 1, 0)
         self._piece = max(PIECE, self._reach)  # else more would be copied for the last match than for the others
         self._copy = memoryview(b"")
@@ -87,7 +85,7 @@ class FoldedSubstitution:
         bounds = numpy.zeros(len(text) + 1, dtype=numpy.int8)  # 1 where a match starts, -1 where one ends
         number = 0
         for offsets, which in self._matching.found(copy, 0, len(copy), most, until):
-            ends = offsets + self._lengths[which]
+            ends = offsets + self._matching.lengths[which]
             bounds[offsets] += 1
             bounds[ends] -= 1
             number += len(offsets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import _imports
@@ -184,7 +185,13 @@ class ManyPairs:
 
     @property
     def longest_old(self) -> int:
-        return max(map(len, self.pairs.needles), default=0)
+        longest: int = self._searched.longest
+        return longest
+
+    @cached_property  # of many thousands of pairs this takes as long as a block
+    def lengths(self) -> Any:
+        """How many bytes each pair's match has, as an array."""
+        return _imports.load("numpy").array([len(old) for old in self.pairs.needles], dtype="int64")
 
     @property
     def longest_new(self) -> int:
