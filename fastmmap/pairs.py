@@ -8,7 +8,7 @@ from .reference.arguments import check_old, check_same_length, data_bytes, stora
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from .parts import Search
@@ -19,13 +19,19 @@ class Pairs:
 
     __slots__ = ("_ready", "needles", "news")
 
-    def __init__(self, pairs: Mapping[Any, Any]) -> None:
+    def __init__(self, pairs: Mapping[Any, Any], ignorecase: bool = False) -> None:
         olds, news = [], []
         for old, new in pairs.items():
             olds.append(data_bytes(old, "old"))
             check_old(olds[-1])
             news.append(data_bytes(new, "new"))
-        self._set(Needles(olds), tuple(news))
+        self._set(Needles(olds, ignorecase), tuple(news))
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[bytes, bytes]], ignorecase: bool) -> Pairs:
+        """Pairs as a journal has them. Of equal ones the first counts, where a dict of them would have the last."""
+        olds, news = zip(*pairs, strict=True)
+        return _pairs(Needles(olds, ignorecase), news)
 
     def _set(self, needles: Needles, news: tuple[bytes, ...]) -> None:
         self.needles, self.news = needles, news
@@ -48,11 +54,20 @@ class Pairs:
     def __reduce__(self) -> tuple[Any, ...]:
         return _pairs, (self.needles, self.news)
 
+    def searched(self, kernel: Any) -> Any:
+        """What a kernel's searches for them read, made once."""
+        return prepare(self.needles, kernel.Prepared, False)
+
     def prepared(self, kernel: Any) -> Any:
-        """What a kernel's replacements read, made once."""
+        """What a kernel's replacements read, made once: they replace what stands there as it is written.
+
+        With ignorecase they are written in lower case.
+        """
         ready = self._ready.get(kernel.Replacements)
         if ready is None:
-            prepared = prepare(self.needles, kernel.Prepared, False)
+            prepared = self.searched(kernel)
+            if self.needles.ignorecase:
+                prepared = prepare([old.lower() for old in self.needles], kernel.Prepared, False)
             ready = self._ready[kernel.Replacements] = kernel.Replacements(prepared, self.news)
         return ready
 

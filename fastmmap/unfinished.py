@@ -33,7 +33,10 @@ MARK = "fastmmap.journal"
 LONGEST_PAIRS = 1 << 22
 
 # No text begins so.
-MAGIC, _VERSION = b"\xfdfmedit\0", 1
+MAGIC = b"\xfdfmedit\0"
+
+# The version says whether ASCII letters match in both cases; nothing else differs. Who reads version 1 alone refuses 2.
+_AS_WRITTEN, _IGNORECASE = 1, 2
 
 # Magic, checksum and length of what follows: of the head, and of each slot.
 HEAD = struct.Struct("<8sII")
@@ -64,6 +67,7 @@ class Plan(NamedTuple):
     room: int
     path: str
     pairs: tuple[tuple[bytes, bytes], ...]
+    ignorecase: bool
 
     @property
     def full_size(self) -> int:
@@ -87,7 +91,8 @@ class Plan(NamedTuple):
         """The head of its journal."""
         path = os.fsencode(self.path)
         pairs = b"".join(_PAIR.pack(len(old), len(new)) + old + new for old, new in self.pairs)
-        body = _FIELDS.pack(_VERSION, *self[:10], len(path), len(pairs)) + path + pairs
+        version = _IGNORECASE if self.ignorecase else _AS_WRITTEN
+        body = _FIELDS.pack(version, *self[:10], len(path), len(pairs)) + path + pairs
         return HEAD.pack(MAGIC, zlib.crc32(body), len(body)) + body
 
 
@@ -101,7 +106,7 @@ def read_plan(file: Held) -> Plan:
     if len(body) != length or length < _FIELDS.size or zlib.crc32(body) != checksum:
         raise damaged(path, "its head isn't whole")
     version, *fields, path_length, pairs_length = _FIELDS.unpack_from(body)
-    if version != _VERSION:
+    if version not in (_AS_WRITTEN, _IGNORECASE):
         text = f"The journal {path!r} is of version {version}, which this fastmmap can't read"
         raise OSError(errno.EPROTONOSUPPORT, text, path)
     at = _FIELDS.size + path_length
@@ -119,7 +124,10 @@ def read_plan(file: Held) -> Plan:
     device, inode, birth, old_size, growth, start, most, durable, holes, room = fields
     if not 0 <= start <= old_size <= old_size + growth < 1 << 62:
         raise damaged(path, "its sizes don't fit")
-    return Plan(device, inode, birth, old_size, growth, start, most, durable, holes, room, target, tuple(pairs))
+    return Plan(
+        device, inode, birth, old_size, growth, start, most, durable, holes, room, target, tuple(pairs),
+        version == _IGNORECASE,
+    )  # fmt: skip
 
 
 def damaged(path: str, why: str) -> OSError:

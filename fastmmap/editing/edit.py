@@ -71,6 +71,7 @@ def replace_file(
     count: SupportsIndex = -1,
     *,
     in_place: bool = False,
+    ignorecase: bool = False,
     durable: bool | None = None,
     backup: str | None = None,
     journal: Path | None = None,
@@ -101,6 +102,9 @@ def replace_file(
         How many matches are replaced at most, from the start. A negative number: all.
     in_place : bool, default False
         Whether the file itself is edited, instead of a new one put in its place.
+    ignorecase : bool, default False
+        Whether ASCII letters of what is replaced match in both cases. Other letters don't. `new` is put as it is given.
+        Of pairs that differ in case alone the first counts.
     durable : bool or None, default None
         Whether to wait until the disk has what is written. None is True for a new file, and False in place. Without, a
         power loss may leave an empty file, or in place one that can't be brought to its end. A kill is harmless always.
@@ -156,10 +160,14 @@ def replace_file(
     'your color, my color\n'
     >>> fastmmap.replace_file("notes.txt", "color", "colour", in_place=True).strategy
     'in_place'
+    >>> fastmmap.replace_file("notes.txt", "MY", "our", ignorecase=True).count
+    1
+    >>> pathlib.Path("notes.txt").read_text()
+    'your colour, our colour\n'
     """
     seen: Seen = []  # no call, which an interrupt could come into
     try:
-        edit, target = edit_of(old, new, count), target_of(path)
+        edit, target = edit_of(old, new, count, ignorecase), target_of(path)
         options = options_of(target, Asked(in_place, durable, backup, journal, force, threads, progress))
         return replace_with(target, edit, None, options, seen)
     except KeyboardInterrupt as interrupt:

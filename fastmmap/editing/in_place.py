@@ -68,7 +68,7 @@ def edit_in_place(original: Original, edit: Edit, first: int, options: Options) 
         check_same(os.fstat(file.fd), before, changed)
         plan = Plan(
             before.st_dev, before.st_ino, system.birth(file.fd), before.st_size, peak_of(parts), first, edit.most,
-            options.durable, has_holes(before), 0, target, tuple(edit.matching.all_pairs),
+            options.durable, has_holes(before), 0, target, tuple(edit.matching.all_pairs), edit.matching.ignorecase,
         )  # fmt: skip
         return _begin(file, plan, edit, parts, options)
     finally:

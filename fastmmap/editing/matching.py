@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import _imports
@@ -13,6 +14,7 @@ from ..pairs import Pairs
 from ..parallel import ROOM, Seams
 from ..parts import ManySeams, Search
 from ..reference.arguments import END
+from .folding import FoldedSubstitution
 
 if TYPE_CHECKING:
     from ..mapped import MappedFile
@@ -27,12 +29,20 @@ class Matching(Protocol):
         """What is replaced by what, in the order of the mapping."""
 
     @property
+    def ignorecase(self) -> bool:
+        """Whether ASCII letters match in both cases."""
+
+    @property
     def changes(self) -> bool:
         """Whether any match is replaced by something else."""
 
     @property
     def keeps_lengths(self) -> bool:
         """Whether each replacement is as long as what it replaces."""
+
+    @property
+    def longest_old(self) -> int:
+        """How many bytes the longest match has, 0 where there can be none."""
 
     @property
     def longest_new(self) -> int:
@@ -64,10 +74,10 @@ class Matching(Protocol):
     def matches(self, source: MappedFile) -> Iterator[tuple[int, int]]:
         """Where matches are, and which pair's."""
 
-    def found(self, view: Any, start: int, end: int, most: int) -> Iterator[tuple[Any, Any]]:
+    def found(self, view: Any, start: int, end: int, most: int, until: int | None = None) -> Iterator[tuple[Any, Any]]:
         """The first matches in a block: arrays of their offsets and of their pairs' numbers; None where there is one.
 
-        The arrays are overwritten by the next ones.
+        They start before `until`, if that is given. The arrays are overwritten by the next ones.
         """
 
     def substitution(self, view: Any, start: int, end: int, most: int) -> Any:
@@ -86,12 +96,20 @@ class OnePair:
         return [(self.old, self.new)]
 
     @property
+    def ignorecase(self) -> bool:
+        return False
+
+    @property
     def changes(self) -> bool:
         return self.old != self.new
 
     @property
     def keeps_lengths(self) -> bool:
         return len(self.old) == len(self.new)
+
+    @property
+    def longest_old(self) -> int:
+        return len(self.old)
 
     @property
     def longest_new(self) -> int:
@@ -122,7 +140,9 @@ class OnePair:
     def peak(self, view: Any, span: tuple[int, int], counts: list[int], most: int) -> int:
         return max(self.grown(counts), 0)
 
-    def found(self, view: Any, start: int, end: int, most: int) -> Iterator[tuple[Any, Any]]:
+    def found(self, view: Any, start: int, end: int, most: int, until: int | None = None) -> Iterator[tuple[Any, Any]]:
+        if until is not None:
+            end = min(end, until + len(self.old) - 1)
         offsets = _imports.load("numpy").empty(ROOM, dtype="int64")
         number = ROOM
         while most and number == ROOM:
@@ -142,7 +162,7 @@ class OnePair:
 
 @dataclass(frozen=True)
 class ManyPairs:
-    """Several such, none or two and more: by the kernels for many needles."""
+    """Several such, none or two and more, or one that matches in both cases: by the kernels for many needles."""
 
     pairs: Pairs
 
@@ -155,8 +175,23 @@ class ManyPairs:
         return not any(self._growths())
 
     @property
+    def ignorecase(self) -> bool:
+        return self.pairs.needles.ignorecase
+
+    @property
     def changes(self) -> bool:
-        return any(old != new for old, new in self.all_pairs)
+        """With ignorecase a match may differ from `old`, and so from what is the same, if that has letters."""
+        return any(old != new or (self.ignorecase and old.lower() != old.upper()) for old, new in self.all_pairs)
+
+    @property
+    def longest_old(self) -> int:
+        longest: int = self._searched.longest
+        return longest
+
+    @cached_property  # of many thousands of pairs this takes as long as a block
+    def lengths(self) -> Any:
+        """How many bytes each pair's match has, as an array."""
+        return _imports.load("numpy").array([len(old) for old in self.pairs.needles], dtype="int64")
 
     @property
     def longest_new(self) -> int:
@@ -177,7 +212,7 @@ class ManyPairs:
         return self._count(source, (start, len(source), len(source)), most)
 
     def seams(self, source: MappedFile, start: int, block: int | None) -> ManySeams:
-        search = Search(self._kernel, source, self._prepared.prepared, (start, END), False, None)
+        search = Search(self._kernel, source, self._searched, (start, END), False, None)
         return ManySeams(search, block)
 
     def count_block(self, view: Any, start: int, end: int, most: int) -> list[int]:
@@ -199,10 +234,10 @@ class ManyPairs:
             grown, peak = int(reached[-1]), max(peak, int(reached.max()))
         return peak
 
-    def found(self, view: Any, start: int, end: int, most: int) -> Iterator[tuple[Any, Any]]:
+    def found(self, view: Any, start: int, end: int, most: int, until: int | None = None) -> Iterator[tuple[Any, Any]]:
         numpy = _imports.load("numpy")
         offsets, which = numpy.empty(ROOM, dtype=numpy.int64), numpy.empty(ROOM, dtype=numpy.int32)
-        scan = self._kernel.scan(view, self._prepared.prepared, (start, end, end), False)
+        scan = self._kernel.scan(view, self._searched, (start, end, end if until is None else until), False)
         try:
             number = ROOM
             while most and number == ROOM:
@@ -219,16 +254,23 @@ class ManyPairs:
         return [len(new) - len(old) for old, new in self.all_pairs]
 
     def matches(self, source: MappedFile) -> Iterator[tuple[int, int]]:
-        search = Search(self._kernel, source, self._prepared.prepared, (0, END), False, 1)
+        search = Search(self._kernel, source, self._searched, (0, END), False, 1)
         return search.iterate()
 
     def substitution(self, view: Any, start: int, end: int, most: int) -> Any:
-        return self._kernel.substitution(view, self._prepared, (start, end, end), most)
+        if self.ignorecase:
+            return FoldedSubstitution(self, view, (start, end), most)
+        return self.as_written(view, start, end, most)
+
+    def as_written(self, view: Any, start: int, end: int, most: int) -> Any:
+        """`substitution` of what stands there as it is written, which with ignorecase is in lower case."""
+        kernel = self._kernel
+        return kernel.substitution(view, self.pairs.prepared(kernel), (start, end, end), most)
 
     def _count(self, buffer: Any, span: tuple[int, int, int], most: int) -> list[int]:
         numpy = _imports.load("numpy")
         counts = numpy.zeros(len(self.pairs), dtype=numpy.int64)
-        self._kernel.count_all(buffer, self._prepared.prepared, span, False, counts, most)
+        self._kernel.count_all(buffer, self._searched, span, False, counts, most)
         return counts.tolist()  # type: ignore[no-any-return]
 
     @property
@@ -236,10 +278,11 @@ class ManyPairs:
         return verbs_of(chosen.name).kernel
 
     @property
-    def _prepared(self) -> Any:
-        return self.pairs.prepared(self._kernel)
+    def _searched(self) -> Any:
+        return self.pairs.searched(self._kernel)
 
 
 def matching_of(pairs: Pairs) -> OnePair | ManyPairs:
-    """The quicker way for so many."""
-    return OnePair(pairs.needles[0], pairs.news[0]) if len(pairs) == 1 else ManyPairs(pairs)
+    """The quicker way for so many. Needles for many alone carry that letters match in both cases."""
+    one = len(pairs) == 1 and not pairs.needles.ignorecase
+    return OnePair(pairs.needles[0], pairs.news[0]) if one else ManyPairs(pairs)

@@ -162,6 +162,7 @@ def plan_replace(
     new: Data | None = None,
     count: SupportsIndex = -1,
     *,
+    ignorecase: bool = False,
     progress: Progress | None = None,
 ) -> Plan:
     r"""Says what `replace_file` would do: how many matches, which sizes, which lines. Nothing is touched.
@@ -176,6 +177,8 @@ def plan_replace(
         What by. It is left out beside a mapping.
     count : int, default -1
         How many matches at most, from the start. A negative number: all.
+    ignorecase : bool, default False
+        Whether ASCII letters of what would be replaced match in both cases, as for `replace_file`.
     progress : callable or None, default None
         Called as progress(done, total) in the calling thread, with the bytes that are looked through, at most ten times
         a second and at the end.
@@ -201,8 +204,10 @@ def plan_replace(
     2
     >>> fastmmap.plan_replace("notes.txt", {"my": "our", "your": "our", "colour": "color"}).counts
     (1, 1, 2)
+    >>> fastmmap.plan_replace("notes.txt", "COLOUR", "color", ignorecase=True).preview(1)[0].after
+    b'my color, your color'
     """
-    edit, target = edit_of(old, new, count), target_of(path)
+    edit, target = edit_of(old, new, count, ignorecase), target_of(path)
     with opened(target) as original:
         refuse_unfinished_edit(target, original.status)
         threads, size = workers(None), len(original.data)

@@ -19,9 +19,9 @@ from ..pairs import Pairs
 from ..parallel import workers
 from ..paths import resolved
 from ..progress import check_progress
-from ..reference.arguments import END, are_pairs, check_old, data_bytes, index_or
+from ..reference.arguments import END, are_pairs, data_bytes, index_or
 from ..unfinished import unfinished_edit
-from .matching import Matching, OnePair, matching_of
+from .matching import matching_of
 from .model import Edit, Options, Original
 from .new_file import is_same
 from .refusing import refuse_backup
@@ -34,14 +34,10 @@ if TYPE_CHECKING:
     Seen = list[tuple[str, os.stat_result]]
 
 
-def edit_of(old: Any, new: Any, count: SupportsIndex) -> Edit:
+def edit_of(old: Any, new: Any, count: SupportsIndex, ignorecase: bool = False) -> Edit:
     """An edit by what its caller was given: one old and new, or {old: new, ...} and None."""
-    matching: Matching
-    if are_pairs(old, new):
-        matching = matching_of(Pairs(old))
-    else:
-        matching = OnePair(data_bytes(old, "old"), data_bytes(new, "new"))
-        check_old(matching.old)
+    pairs = old if are_pairs(old, new) else {data_bytes(old, "old"): data_bytes(new, "new")}
+    matching = matching_of(Pairs(pairs, bool(ignorecase)))
     return Edit(matching, min(max(index_or(count, -1), -1), END))
 
 

@@ -32,7 +32,9 @@ class Resumed:
 
     def is_same(self, edit: Edit) -> bool:
         """Whether it is that edit."""
-        return self.plan.pairs == tuple(edit.matching.all_pairs) and self.plan.most == edit.most
+        plan, matching = self.plan, edit.matching
+        same = plan.pairs == tuple(matching.all_pairs) and plan.ignorecase == matching.ignorecase
+        return same and plan.most == edit.most
 
 
 def resume(path: str, options: Options) -> Resumed | None:
@@ -86,13 +88,14 @@ def _resume(file: Held, path: str, target: Held, options: Options) -> Resumed | 
     if not journal.plan.is_of(status, system.birth(target.fd)):
         raise mismatch(journal.path, "it is another file")
     journal.durable |= options.durable
-    edit = Edit(matching_of(Pairs(dict(journal.plan.pairs))), journal.plan.most)
+    plan = journal.plan
+    edit = Edit(matching_of(Pairs.of(plan.pairs, plan.ignorecase)), plan.most)
     steps = Steps(target, journal, edit, options.threads, options.progress)
     steps.path = path
     steps.resume()
     with resumable(journal, path):
         count, size = go_on(target, steps)
-    return Resumed(journal.plan, count, size)
+    return Resumed(plan, count, size)
 
 
 def recover_edit(path: str) -> bool:

@@ -143,7 +143,8 @@ class Filling:
             while True:
                 until, step, new = self._next or (self._end, 0, b"")
                 length = min(until - self._copied, len(out) - filled)
-                out[filled : filled + length] = self._view[self._copied : self._copied + length]
+                # As bytes: guarded memory takes no memoryview.
+                out[filled : filled + length] = bytes(self._view[self._copied : self._copied + length])
                 filled, self._copied = filled + length, self._copied + length
                 if self._copied < until or self._next is None or len(out) - filled < len(new):
                     return filled

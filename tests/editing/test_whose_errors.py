@@ -17,6 +17,7 @@ from support.at_lines import CLOSING, PACKAGE, STEPS, descriptors, held
 from support.stepping import Steps, untried
 
 import fastmmap
+from fastmmap.editing import folding
 
 pytestmark = [
     # Of what is interrupted as its with statement begins or ends; forgotten, it is closed.
@@ -91,11 +92,14 @@ EDITS = {
     "with a backup": edit,
     "by a link": lambda path: fastmmap.replace_file(f"{path}.link", "cat", "leopard", durable=False, threads=1),
     "not durable": lambda path: fastmmap.replace_file(path, "cat", "leopard", durable=False, threads=1),
+    "in both cases": lambda path: fastmmap.replace_file(path, "CAT", "leopard", ignorecase=True, threads=1),
+    "in both cases, some": lambda path: fastmmap.replace_file(path, "CAT", "leopard", 5, ignorecase=True, threads=1),
     "a plan": plan,
 }
 
 
-def test_at_each_line_of_an_edit(memory_path):
+def test_at_each_line_of_an_edit(memory_path, monkeypatch):
+    monkeypatch.setattr(folding, "PIECE", 25)  # so that there are several, and what is behind the last match
     path, tried = memory_path / "file", collections.Counter()
 
     def make():

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "finders": BASE | {"_backend", "parallel", "line_windows", "needles", "patterns"},
     "editing": BASE
     | {"system", "reference", "beside", "_backend", "parallel", "mapped", "many", "pairs", "parts", "progress"}
-    | {"growing", "unfinished", "logs.recovering"},
+    | {"growing", "streams", "unfinished", "logs.recovering"},
     "logs": BASE | {"system", "reference", "beside", "unfinished", "_backend", "mapped"},
     "demo": BASE | {"system", "_backend", "mapped", "logs.appender", "recovering"},
 }

@@ -213,6 +213,20 @@ def test_a_substitution_of_many_that_is_closed(kernel):
     buffer += b"!"
 
 
+@pytest.mark.parametrize("source", [bytes, bytearray, memoryview])
+def test_any_memory_into_any_memory(kernel, source):
+    own = many.verbs_of(kernel.name).kernel
+    text = source(b"one two three")
+    for target in (bytearray(20), memoryview(bytearray(20))):
+        for edit in (
+            own.substitution(text, Pairs({"one": "four", "two": ""}).prepared(own), (0, 13, 13), -1),
+            kernel.substitution(text, "one two", "four ", -1, 0, 13),
+        ):
+            with edit:
+                assert edit.readinto(target) == len(b"four  three")
+            assert bytes(target[:11]) == b"four  three"
+
+
 def test_a_count_where_parts_are_copied(kernel, monkeypatch):
     """Each part takes what the ones before have left of it."""
     monkeypatch.setattr(parallel, "BLOCK", 64)

@@ -16,6 +16,7 @@ from pathlib import Path
 import fastmmap
 from fastmmap import parallel
 from fastmmap.editing import in_place, journal, moving, writing
+from support import oracle
 from support.fail import STICKY
 
 TEXT = b"the cat sat on the mat\n" * 80
@@ -30,6 +31,7 @@ VARIANTS = {
     "as long": ({b"cat": b"dog"}, {"durable": True}),
     "of all lengths": ({b"cat": b"leopard", b"the ": b"", b"sat": b"sit"}, {"threads": 2}),
     "with a journal elsewhere": ({b"cat": b"leopard"}, {"durable": True, "journal": "elsewhere"}),
+    "in both cases": ({b"CAT": b"leopard", b"Sat": b""}, {"ignorecase": True, "count": 100}),
     "with holes": ({b"cat": b"leopard"}, {}),
     "named from the start": ({b"cat": b"ox"}, {"durable": True}),
 }
@@ -42,9 +44,7 @@ def text_of(variant: str) -> bytes:
 def edited(variant: str) -> bytes:
     pairs, options = VARIANTS[variant]
     data = text_of(variant)
-    for old, new in pairs.items():
-        data = data.replace(old, new, options.get("count", -1))
-    return data
+    return oracle.replaced(data, pairs, options.get("count", -1), options.get("ignorecase", False))[0]
 
 
 def edit(path: Path, variant: str) -> None:

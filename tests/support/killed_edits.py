@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import pytest
 import fastmmap
 from fastmmap import parallel, system
 from fastmmap.editing import in_place, journal, moving, writing
+from support import oracle
 
 PAGE, SECTOR = 64, 8
 
@@ -196,13 +196,10 @@ class Machine:
         return [sector for sector in sectors if self.rng.random() < 0.5]
 
 
-def replaced(data: bytes, pairs: dict[bytes, bytes], most: int) -> tuple[bytes, int]:
+def replaced(data: bytes, pairs: dict[bytes, bytes], most: int, ignorecase: bool = False) -> tuple[bytes, int]:
     """What an edit makes of bytes, and how many it replaces: by re."""
-    if most == 0:
-        return data, 0
-    needles = sorted(pairs, key=len, reverse=True)
-    pattern = re.compile(b"|".join(map(re.escape, needles)), re.S)
-    return pattern.subn(lambda match: pairs[match[0]], data, count=max(most, 0))
+    new, counts = oracle.replaced(data, pairs, most, ignorecase)
+    return new, sum(counts)
 
 
 def a_case(rng: random.Random) -> tuple[bytes, dict[bytes, bytes], int]:
@@ -219,6 +216,11 @@ def a_case(rng: random.Random) -> tuple[bytes, dict[bytes, bytes], int]:
     return data, pairs, rng.choice((-1, -1, -1, 0, 1, 5, 40))
 
 
+def in_any_case(rng: random.Random, data: bytes) -> bytes:
+    """The same letters, each in one case or the other."""
+    return bytes(rng.choice((byte, byte ^ 0x20)) for byte in data)
+
+
 def small_steps(patch: pytest.MonkeyPatch, rng: random.Random) -> None:
     """Has a file of a few hundred bytes have many parts, steps and slots."""
     patch.setattr(in_place, "PART", rng.choice((16, 64, 1 << 20)))
@@ -233,10 +235,12 @@ def small_steps(patch: pytest.MonkeyPatch, rng: random.Random) -> None:
     patch.setattr(parallel, "WORTHWHILE", 0)
 
 
-def kill_until_done(folder: Path, rng: random.Random, power: bool = False) -> int:
+def kill_until_done(folder: Path, rng: random.Random, power: bool = False, ignorecase: bool = False) -> int:
     """Edits a file, killed until it is done. Returns how often, of power losses if `power`; asserts the rest."""
     data, pairs, most = a_case(rng)
-    want, number = replaced(data, pairs, most)
+    if ignorecase:
+        data, pairs = in_any_case(rng, data), {in_any_case(rng, old): new for old, new in pairs.items()}
+    want, number = replaced(data, pairs, most, ignorecase)
     path, kills, losses = folder / "file", 0, 0
     path.write_bytes(data)
     inode = path.stat().st_ino
@@ -246,6 +250,7 @@ def kill_until_done(folder: Path, rng: random.Random, power: bool = False) -> in
         "durable": power or rng.choice((None, True)),
         "threads": rng.choice((1, 2)),
         "count": most,
+        "ignorecase": ignorecase,
     }
     if elsewhere:
         options["journal"] = folder / "elsewhere.journal"

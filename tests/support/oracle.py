@@ -78,15 +78,18 @@ def matches(text, needles, *span, ignorecase=False):
     return found
 
 
-def replaced(text, pairs, count=-1):
+def replaced(text, pairs, count=-1, ignorecase=False):
     """What re makes of a text by {old: new, ...}, and how many of each pair it replaced."""
     counts = dict.fromkeys(pairs, 0)
+    spelt = {old.lower() if ignorecase else old: old for old in reversed(pairs)}  # of equal ones the first counts
 
     def new_of(match):
-        counts[match.group()] += 1
-        return pairs[match.group()]
+        old = spelt[match.group().lower() if ignorecase else match.group()]
+        counts[old] += 1
+        return pairs[old]
 
     if pairs and count:
         alternatives = b"|".join(map(re.escape, sorted(pairs, key=len, reverse=True)))
-        text = re.sub(alternatives, new_of, text, count=max(count, 0))
+        flags = re.IGNORECASE if ignorecase else 0
+        text = re.sub(alternatives, new_of, text, count=max(count, 0), flags=flags)
     return text, tuple(counts.values())

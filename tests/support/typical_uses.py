@@ -138,6 +138,8 @@ def edit(path: pathlib.Path) -> None:
     assert_type(fm.plan_replace(path, {"old": b"new"}, count=3), fm.Plan)
     assert_type(fm.replace_file(path, {b"old": "new"}, durable=False), fm.Replacement)
     assert_type(fm.replace_file(path, "old", "", in_place=True, journal=path, durable=True), fm.Replacement)
+    assert_type(fm.replace_file(path, {"old": "new"}, in_place=True, ignorecase=True), fm.Replacement)
+    assert_type(fm.plan_replace(path, "old", "new", ignorecase=True), fm.Plan)
     assert_type(fm.plan_replace(path, "old", "new").apply(in_place=True), fm.Replacement)
     assert_type(fm.recover(path), bool)
     assert_type(plan.preview(3), list[fm.Change])
