@@ -67,19 +67,12 @@ class Argument:
     by_name: whether it can't be "-", standard input.
     """
 
-    def __init__(
-        self,
-        name: str,
-        help: str,
-        *,
-        least: int = 1,
-        many: bool = False,
-        unless: tuple[str, ...] = (),
-        fits: Callable[[str], bool] | None = None,
-        by_name: bool = False,
-    ) -> None:
+    def __init__(self, name: str, help: str, *, least: int = 1, many: bool = False, **more: Any) -> None:
         self.name, self.help, self.least, self.many = name, help, least, many
-        self.unless, self.fits, self.by_name = unless, fits, by_name
+        self.unless: tuple[str, ...] = more.pop("unless", ())
+        self.fits: Callable[[str], bool] | None = more.pop("fits", None)
+        self.by_name: bool = more.pop("by_name", False)
+        assert not more, more
 
     @property
     def key(self) -> str:
@@ -219,7 +212,7 @@ HELP = Option("--help", "show this help")
 
 
 def inputs(given: Given) -> list[str]:
-    """The files that were named. Where none was, this folder with -r, else standard input, unless that is a terminal."""
+    """The files that were named. Without any: this folder with -r, else standard input, unless that is a terminal."""
     files: list[str] = given.files
     if not files and getattr(given, "recursive", False):
         return [""]
