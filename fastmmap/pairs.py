@@ -59,16 +59,10 @@ class Pairs:
         return prepare(self.needles, kernel.Prepared, False)
 
     def prepared(self, kernel: Any) -> Any:
-        """What a kernel's replacements read, made once: they replace what stands there as it is written.
-
-        With ignorecase they are written in lower case.
-        """
+        """What a kernel's replacements read, made once."""
         ready = self._ready.get(kernel.Replacements)
         if ready is None:
-            prepared = self.searched(kernel)
-            if self.needles.ignorecase:
-                prepared = prepare([old.lower() for old in self.needles], kernel.Prepared, False)
-            ready = self._ready[kernel.Replacements] = kernel.Replacements(prepared, self.news)
+            ready = self._ready[kernel.Replacements] = kernel.Replacements(self.searched(kernel), self.news)
         return ready
 
     def check_lengths(self) -> None:

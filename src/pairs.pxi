@@ -12,8 +12,8 @@ cdef class Replacements:
     def __cinit__(self, Prepared prepared not None, tuple news not None):
         cdef Py_ssize_t i
         cdef bytes old, new
-        if prepared.fold or len(news) != len(prepared.needles):
-            raise ValueError("there is a replacement for each needle, as it is written")
+        if len(news) != len(prepared.needles):
+            raise ValueError("there is a replacement for each needle")
         self.prepared, self.news = prepared, news
         self.pairs = <Pair *> malloc(max(len(news), 1) * sizeof(Pair))
         if self.pairs == NULL:
@@ -22,6 +22,8 @@ cdef class Replacements:
             old, new = prepared.needles[i], news[i]
             set_pair(&self.pairs[i], <const uint8_t *> PyBytes_AS_STRING(old), PyBytes_GET_SIZE(old),
                      <const uint8_t *> PyBytes_AS_STRING(new), PyBytes_GET_SIZE(new))
+            if prepared.fold and old != old.upper():
+                self.pairs[i].same = False  # what stands there may be written otherwise
             self.longest = max(self.longest, self.pairs[i].new_length)
             self.changes |= not self.pairs[i].same
 

@@ -10,6 +10,7 @@ from .files import Status, found_files
 from .options import Argument, Command, Given, Option, inputs
 from .output import out
 from .progress import progress_of
+from .status import FOUND, NOT_FOUND
 from .values import literal, unescaped, whole
 
 TYPE_CHECKING = False
@@ -80,15 +81,19 @@ def _read_pairs(file: str, escapes: bool) -> dict[bytes, bytes]:
 
 def _filter(given: Given, pairs: dict[bytes, bytes]) -> int:
     """Standard input, replaced in, to standard output."""
-    from ..editing.filtering import Filter
+    from ..editing.filtering import substituted
     from ..editing.preparing import edit_of
     from .sources import Source
 
-    with Source("-") as source, naming(0):
-        done = Filter(source.readinto, edit_of(pairs, None, given.max_count, ignorecase=given.ignore_case))
-        for piece in done.pieces():
-            out.put(piece)
-    return 0 if done.count else 1
+    with Source("-") as source, naming(0), progress_of(given, "-") as told:
+        pieces = substituted(source.readinto, edit_of(pairs, None, given.max_count, given.ignore_case))
+        while True:
+            try:
+                out.put(bytes(next(pieces)))
+            except StopIteration as end:
+                return FOUND if end.value else NOT_FOUND
+            if told is not None:
+                told(source.searched, source.size)
 
 
 class _Edits:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import _imports
@@ -14,7 +13,6 @@ from ..pairs import Pairs
 from ..parallel import ROOM, Seams
 from ..parts import ManySeams, Search
 from ..reference.arguments import END
-from .folding import FoldedSubstitution
 
 if TYPE_CHECKING:
     from ..mapped import MappedFile
@@ -188,11 +186,6 @@ class ManyPairs:
         longest: int = self._searched.longest
         return longest
 
-    @cached_property  # of many thousands of pairs this takes as long as a block
-    def lengths(self) -> Any:
-        """How many bytes each pair's match has, as an array."""
-        return _imports.load("numpy").array([len(old) for old in self.pairs.needles], dtype="int64")
-
     @property
     def longest_new(self) -> int:
         return max(map(len, self.pairs.news), default=0)
@@ -258,12 +251,6 @@ class ManyPairs:
         return search.iterate()
 
     def substitution(self, view: Any, start: int, end: int, most: int) -> Any:
-        if self.ignorecase:
-            return FoldedSubstitution(self, view, (start, end), most)
-        return self.as_written(view, start, end, most)
-
-    def as_written(self, view: Any, start: int, end: int, most: int) -> Any:
-        """`substitution` of what stands there as it is written, which with ignorecase is in lower case."""
         kernel = self._kernel
         return kernel.substitution(view, self.pairs.prepared(kernel), (start, end, end), most)
 

@@ -12,7 +12,7 @@ from support.oracle import replaced
 
 import fastmmap
 from fastmmap import streams
-from fastmmap.editing import filtering, folding
+from fastmmap.editing import filtering
 from fastmmap.editing.filtering import substituted
 from fastmmap.editing.preparing import edit_of
 
@@ -45,7 +45,6 @@ def filtered(data, edit, sizes=(1 << 30,)):
 def small_windows(patch, window, block=1):
     patch.setattr(streams, "WINDOW", window)
     patch.setattr(filtering, "BLOCK", block)
-    patch.setattr(folding, "PIECE", window)
 
 
 some = st.text("aAbB", min_size=1, max_size=6).map(str.encode)

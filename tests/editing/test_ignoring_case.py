@@ -18,7 +18,6 @@ from support.oracle import replaced
 
 import fastmmap
 from fastmmap import _backend, beside, parallel
-from fastmmap.editing import folding
 from fastmmap.editing.preparing import edit_of
 from fastmmap.editing.writing import write_parts
 from fastmmap.unfinished import Plan, read_plan
@@ -41,7 +40,6 @@ def test_a_new_file_as_re_replaces(tmp_path, text, pairs, count, in_pieces):
         if in_pieces:
             patch.setattr(parallel, "WORTHWHILE", 0)
             patch.setattr(parallel, "BLOCK", 50)
-            patch.setattr(folding, "PIECE", 7)
         plan = fastmmap.plan_replace(path, pairs, count=count, ignorecase=True)
         done = fastmmap.replace_file(path, pairs, count=count, ignorecase=True, durable=False, threads=2)
     assert path.read_bytes() == expected
@@ -51,14 +49,12 @@ def test_a_new_file_as_re_replaces(tmp_path, text, pairs, count, in_pieces):
 
 
 @same
-@given(texts, mappings | as_long, st.integers(-1, 6), st.sampled_from([7, 1 << 19]))
-def test_in_place_as_re_replaces(tmp_path, small, text, pairs, count, piece):
+@given(texts, mappings | as_long, st.integers(-1, 6))
+def test_in_place_as_re_replaces(tmp_path, small, text, pairs, count):
     path = tmp_path / "file"
     path.write_bytes(text)
     expected, counts = replaced(text, pairs, count, ignorecase=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folding, "PIECE", piece)
-        done = edit(path, pairs, count=count, ignorecase=True, threads=1)
+    done = edit(path, pairs, count=count, ignorecase=True, threads=1)
     assert (path.read_bytes(), done.count) == (expected, sum(counts))
     assert os.listdir(tmp_path) == ["file"]
 

@@ -17,7 +17,6 @@ from support.at_lines import CLOSING, PACKAGE, STEPS, descriptors, held
 from support.stepping import Steps, untried
 
 import fastmmap
-from fastmmap.editing import folding
 
 pytestmark = [
     # Of what is interrupted as its with statement begins or ends; forgotten, it is closed.
@@ -98,8 +97,7 @@ EDITS = {
 }
 
 
-def test_at_each_line_of_an_edit(memory_path, monkeypatch):
-    monkeypatch.setattr(folding, "PIECE", 25)  # so that there are several, and what is behind the last match
+def test_at_each_line_of_an_edit(memory_path):
     path, tried = memory_path / "file", collections.Counter()
 
     def make():
