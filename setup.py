@@ -5,6 +5,7 @@ FASTMMAP_DEBUG=1           builds for a debugger: no optimisation, assertions on
 FASTMMAP_SANITIZE=list     builds with those sanitizers, as in address,undefined
 """
 
+import compileall
 import os
 import sys
 from glob import glob
@@ -80,6 +81,9 @@ class build_py(BuildPython):
                 file.write(MARKER)
         elif os.path.exists(marker):
             os.remove(marker)
+        if self.editable_mode:  # pip compiles what it copies; else the command would be compiled whenever it starts
+            compileall.compile_dir("fastmmap", quiet=1)
+            compileall.compile_file("_fastmmap_command.py", quiet=1)
 
 
 class build_ext(BuildExtensions):

@@ -11,6 +11,7 @@ import sys
 from types import SimpleNamespace
 
 from . import _extensions, _imports
+from ._kernels import NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,9 +42,6 @@ __all__ = [
     "set_kernel_methods",
     "usable",
 ]
-
-# Best first. "scalar" goes byte by byte, "python" is the reference.
-NAMES = ("avx512", "avx2", "sse2", "neon", "scalar", "python")
 
 if NATIVE:
     from . import guarded as guarded  # has the reference guarded

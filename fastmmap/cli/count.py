@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
+from .._kernels import search_alone
 from ..errors import naming
 from . import shared
 from .files import has_prefix, label_of, search_files
@@ -57,8 +55,8 @@ def counted(source: Source, sought: Wanted, options: dict[str, Any], told: Any) 
             every = sought.pattern.findall
             found = grep(source.searchable, sought.pattern, threads=options["threads"], progress=told)
             return [sum(len(every(match.line)) for match in found)]
-        if len(needles) == 1 and not overlapping and isinstance(source.data, bytes) and not _has_kernels():
-            return [source.data.lower().count(needles[0].lower()) if fold else source.data.count(needles[0])]
+        if len(needles) == 1 and isinstance(source.data, bytes) and (kernel := search_alone()):
+            return [kernel.count(source.data, needles[0], overlapping=overlapping, ignorecase=fold)]
         from .kernels import chosen
 
         if len(needles) == 1:
@@ -71,11 +69,6 @@ def counted(source: Source, sought: Wanted, options: dict[str, Any], told: Any) 
                 return counts.tolist()  # type: ignore[no-any-return]
             return verbs_of(chosen.name).count_few(source.data, needles, ignorecase=fold, progress=told, **options)
         return _counted_each(source, sought, overlapping)
-
-
-def _has_kernels() -> bool:
-    """Whether the kernels were imported, or must be: a small file is searched in less time than that takes."""
-    return f"{__package__}.kernels" in sys.modules or "FASTMMAP_KERNEL" in os.environ
 
 
 def _counted_each(source: Source, sought: Wanted, overlapping: bool) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 
 from .output import complain, out
 from .status import ERROR, FOUND, NOT_FOUND
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # So many files are searched at a time, each by one thread, if none of them has this size.
 TOGETHER, LARGE = 64, 8 << 20
+
+# Before that many seconds have passed they are searched one by one.
+ALONE = 0.05
 
 
 def on_each_file(work: Callable[[Given, str], bool], given: Given) -> int:
@@ -67,8 +71,10 @@ def search_files(given: Given, files: list[str], work: Work, emit: Put = out.put
         _search_alone(given, next(names, None), work, status)
         return status
     batch: list[str] = []
+    began = time.monotonic()
     for name in names:
-        if given.progress or _is_large(name):
+        # While it goes quickly, other threads would be in the way of this one.
+        if given.progress or (not batch and time.monotonic() - began < ALONE) or _is_large(name):
             _search_together(given, batch, work, status)
             batch = []
             if not _is_enough(given, status):

@@ -128,9 +128,11 @@ class _Search:
 
     def _matches(self, source: Source, threads: int | None, told: Any) -> Iterator[Match]:
         """The lines that are asked for."""
+        given = self.given
+        if not given.invert_match and source.lacks(self.sought):
+            return
         from ..grepping import grep
 
-        given = self.given
         is_alone = given.count or given.only_matching
         around = (0, 0) if is_alone else (given.before_context, given.after_context)
         with naming(source.name):

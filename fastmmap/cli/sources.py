@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 
+from .._kernels import search_alone
 from ..errors import naming
 from .output import out
 
@@ -62,18 +63,21 @@ class Source:
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         self._regular = stat.S_ISREG(status.st_mode)
-        self._start = os.lseek(self._fd, 0, os.SEEK_CUR) if self._regular else 0
+        self._start = os.lseek(self._fd, 0, os.SEEK_CUR) if self._regular and self._standard else 0
         if self._regular and not self._standard and 0 < status.st_size < READ_BELOW:
-            self.data = self._read()
+            self.data = self._read(status.st_size)
         elif (self._regular and status.st_size) or (stat.S_ISBLK(status.st_mode) and not self._standard):
             from ..mapped import MappedFile
 
             self.data = MappedFile(self._fd, offset=min(self._start, status.st_size))
             self.data.name = "standard input" if self._standard else self.name
 
-    def _read(self) -> bytes:
-        """All bytes of a file, which may have grown since its status was read."""
-        blocks = []
+    def _read(self, size: int) -> bytes:
+        """All bytes of a file, which may have grown, or become shorter, since its status was read."""
+        data = os.read(self._fd, size + 1)
+        if len(data) == size:
+            return data
+        blocks = [data]
         while block := os.read(self._fd, READ_BELOW):
             blocks.append(block)
         return b"".join(blocks)
@@ -149,6 +153,13 @@ class Source:
                     self.leave(offsets[-1] + shared + 1)
                     return
             self.leave(None)
+
+    def lacks(self, wanted: Wanted) -> bool:
+        """Whether a small file surely has no match, which is found out without importing what else a search takes."""
+        if len(wanted.needles) != 1 or wanted.is_pattern or not isinstance(self.data, bytes):
+            return False
+        kernel = search_alone()
+        return kernel is not None and kernel.find(self.data, wanted.needles[0], ignorecase=wanted.ignorecase) < 0
 
     def leave(self, offset: int | None) -> None:
         """Has standard input stand behind what was searched: all there was when None."""
