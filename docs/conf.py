@@ -21,12 +21,12 @@ exclude_patterns = ["_build"]
 source_suffix = {".md": "markdown"}
 default_role = "code"  # docstrings have names between single backticks
 highlight_language = "none"
+smartquotes_action = "D"  # dashes alone: a mode is "r", with the quotes that one types
 
 # --- pages ---
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-suppress_warnings = ["toc.empty_glob"]  # the reference lists its pages, then whatever else is there
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
@@ -42,13 +42,14 @@ html_show_sourcelink = False
 napoleon_google_docstring = False
 napoleon_numpy_docstring = True
 napoleon_use_rtype = False
-napoleon_use_ivar = True
+napoleon_use_param = False  # so that "start, end" stays one entry
+napoleon_custom_sections = [("Attributes", "params_style")]
 autodoc_typehints = "none"  # the sections say more
 autodoc_member_order = "groupwise"
 autodoc_class_signature = "mixed"
 add_module_names = False
 python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 100
+python_maximum_signature_line_length = 140
 
 # What mappings, and the error, have for the layers above them. It isn't for users.
 INTERNAL = {
