@@ -80,7 +80,7 @@ def test_a_page(path, tmp_path):
     command = [sys.executable, "-u", "-W", "error", runner.__file__, path, *languages]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=120)
     printed = outputs(done.stdout)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout[-3000:] + done.stderr
     assert set(printed) == {block.line for block in blocks}
     for block in blocks:
         if block.output is not None:

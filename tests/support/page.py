@@ -14,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 MARK = "--- block at line "
 FENCE = re.compile(r"^(?P<fence>```+)(?P<info>[^\n`]*)\n(?P<code>.*?)^(?P=fence)[ ]*$", re.M | re.S)
@@ -61,11 +62,11 @@ def run(block: Block, page: str, names: dict[str, object]) -> None:
 
 def main() -> None:
     page, *languages = sys.argv[1:]
-    names: dict[str, object] = {"__name__": "__main__"}
+    story = sys.modules["__main__"] = ModuleType("__main__")  # as in an interactive session, so that pickle finds names
     for block in blocks_of(Path(page).read_text()):
         if block.language in languages and not block.reason:
             print(f"{MARK}{block.line}", flush=True)
-            run(block, page, names)
+            run(block, page, vars(story))
             sys.stdout.flush()
 
 
