@@ -30,6 +30,7 @@ class Block:
     line: int
     code: str
     output: str | None = None
+    numbers_vary: bool = False  # whether its numbers stand for any
 
 
 def blocks_of(text: str) -> list[Block]:
@@ -39,7 +40,7 @@ def blocks_of(text: str) -> list[Block]:
     for match in FENCE.finditer(text):
         language, _, rest = match["info"].strip().partition(" ")
         if language == "text" and found and not text[end : match.start()].strip():
-            found[-1].output = match["code"]
+            found[-1].output, found[-1].numbers_vary = match["code"], rest == "numbers-vary"
         elif language in LANGUAGES:
             line = text.count("\n", 0, match.start()) + 2
             reason = rest.removeprefix("no-run:").strip() if rest.startswith("no-run:") else ""
