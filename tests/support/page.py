@@ -39,7 +39,7 @@ def blocks_of(text: str) -> list[Block]:
     end = -1
     for match in FENCE.finditer(text):
         language, _, rest = match["info"].strip().partition(" ")
-        if language == "text" and found and not text[end : match.start()].strip():
+        if language == "text" and end >= 0 and not text[end : match.start()].strip():
             found[-1].output, found[-1].numbers_vary = match["code"], rest == "numbers-vary"
         elif language in LANGUAGES:
             line = text.count("\n", 0, match.start()) + 2
