@@ -3,8 +3,8 @@
 A page is a story: its blocks run in order, in one process, in an empty folder, warnings being errors.
 
 - ```` ```python ```` and ```` ```sh ```` run. In the latter `fastmmap` is the command, `python` this Python.
-- ```` ```text ```` directly behind such a block is what it prints; `...` stands for anything. In ```` ```text numbers-vary ````
-  each number stands for any: what is claimed of them is printed as True.
+- ```` ```text ```` directly behind such a block is what it prints; `...` stands for anything. In
+  ```` ```text numbers-vary ```` each number stands for any: what is claimed of them is printed as True.
 - ```` ```sh no-run: why ```` doesn't run, and says why; so does `python no-run: why`.
 """
 

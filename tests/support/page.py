@@ -56,9 +56,9 @@ def run(block: Block, page: str, names: dict[str, object]) -> None:
     if block.language == "python":
         exec(compile("\n" * (block.line - 1) + block.code, page, "exec"), names)
         return
-    command = shlex.join([sys.executable, "-m", "fastmmap"])
-    script = f'set -euo pipefail; fastmmap() {{ {command} "$@"; }}; python() {{ {shlex.quote(sys.executable)} "$@"; }}\n'
-    subprocess.run(["bash", "-c", script + block.code], check=True)
+    python = shlex.quote(sys.executable)
+    names = f'fastmmap() {{ {python} -m fastmmap "$@"; }}; python() {{ {python} "$@"; }}\n'
+    subprocess.run(["bash", "-euo", "pipefail", "-c", names + block.code], check=True)
 
 
 def main() -> None:
