@@ -11,6 +11,7 @@ A page is a story: its blocks run in order, in one process, in an empty folder, 
 from __future__ import annotations
 
 import doctest
+import inspect
 import os
 import re
 import subprocess
@@ -41,6 +42,9 @@ FOR_LINUX = {"copies-and-system-calls.md", "mapping.md", "full-disk.md", "guard.
 # The README's commands install something, or have files that aren't there.
 PYTHON_ALONE = {"README.md"}
 
+# What Mapping has for the layers above it.
+INTERNAL = {"remap", "unmap", "close_file", "file_status", "sync"}
+
 as_written = doctest.OutputChecker()
 
 
@@ -61,6 +65,17 @@ def reason_to_skip(path):
     }
     missing = [name for name in OPTIONAL if name in imported and find_spec(name) is None]
     return f"there is no {', '.join(missing)}" if missing else ""
+
+
+def members():
+    """The public methods and properties of the classes that users have in their hands."""
+    for name in ("MappedFile", "Appender", "Lines", "Needles", "Plan"):
+        value = getattr(fastmmap, name)
+        for member in dir(value):
+            found = inspect.getattr_static(value, member)
+            is_internal = name == "MappedFile" and member in INTERNAL
+            if not member.startswith("_") and not is_internal and (callable(found) or isinstance(found, property)):
+                yield f"{name}.{member}"
 
 
 def outputs(printed):
@@ -111,7 +126,9 @@ def test_the_pages_build(tmp_path):
     environment = with_folder(Path(fastmmap.__file__).parents[1])
     done = subprocess.run([*command, DOCS, tmp_path / "html"], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "html" / "index.html").exists()
+    pages = {path.name: path.read_text() for path in (tmp_path / "html" / "reference").glob("*.html")}
+    for member in members():
+        assert sum(f'id="fastmmap.{member}"' in text for text in pages.values()) == 1, member
 
 
 @pytest.mark.skipif(not DOCS.is_dir(), reason="the pages aren't here")
