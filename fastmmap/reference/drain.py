@@ -1,8 +1,8 @@
 """Drains, by which staged records get to a log, each once: the definition.
 
 Each of these functions is one step to whoever calls it: the kernels' are interrupted by no signal handler of Python's,
-and these by none that drains. They know descriptors, not paths; `logs/` has the files, docs/appending.md the order of
-the steps, and why it is this.
+and these by none that drains. They know descriptors, not paths; `logs/` has the files, docs/explanation/appending.md
+the order of the steps, and why it is this.
 """
 
 from __future__ import annotations

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import multiprocessing
 import os
 import pickle
-import re
 import subprocess
 import sys
 import threading
@@ -64,43 +62,6 @@ def test_the_first_lines_of_the_readme(tmp_path):
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.stdout[:7], done.returncode) == ("100000\n", 0), done.stderr
     assert os.listdir(tmp_path) == ["big.log"]
-
-
-SETTING = """
-import gzip, pathlib, re, sys
-from concurrent.futures import ThreadPoolExecutor as ProcessPoolExecutor
-from functools import partial
-import fastmmap as fm
-path = pathlib.Path("big.log")
-line = b"2026-11-29 1%d:00:00 %s session opened for bob %d\\n"
-text = b"".join(line % (i // 250_000, b"INFO" if i % 99_999 else b"ERROR", i) for i in range(1_000_001))
-path.write_bytes(text)
-paths = [path]
-pathlib.Path("logs").mkdir()
-pathlib.Path("words").write_text("some words")
-gzip.open("logs/a.gz", "wb").write(text[:1000])
-pathlib.Path("logs/b.log").write_bytes(text[:1000])
-gzip.open("old.log.gz", "wb").write(text[:100_000])
-sys.stdin = open("old.log.gz")
-"""
-
-
-def test_the_snippets_of_a_page(tmp_path):
-    """One after the other; of a cluster there are programs."""
-    page = EXAMPLES.parent / "docs" / "searching.md"
-    if not page.exists():
-        pytest.skip("the docs aren't here")
-    snippets = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    assert len(snippets) >= 6
-    code = [
-        SETTING,
-        *(snippet.partition("with Client(")[0] for snippet in snippets if "import Progress" not in snippet),
-    ]
-    code = [each for each in code if "tqdm" not in each or importlib.util.find_spec("tqdm")]
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(code)], cwd=tmp_path, capture_output=True, text=True, timeout=100
-    )
-    assert done.returncode == 0, done.stderr
 
 
 # --- by name ---

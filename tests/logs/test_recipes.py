@@ -1,4 +1,4 @@
-"""The examples of docs/logging.md, each run as it stands, in a folder of its own."""
+"""The examples of docs/how-to/logging.md, each run as it stands, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "logging.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "logging.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.M | re.S) if PAGE.exists() else []
 
 # What each leaves, and what is printed.
