@@ -85,4 +85,5 @@ else:
         return value
 
     def __dir__():
-        return sorted({*globals(), *__all__})
+        # What users call: the modules behind it are nobody's to complete.
+        return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

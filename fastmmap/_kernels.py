@@ -1,4 +1,4 @@
-"""The names of the kernels, and the search functions of the best: for who needs no more, and has no time to import more.
+"""The names of the kernels, and the search functions of the best one, for who has no time to import more.
 
 _backend.py chooses for everybody else.
 """
@@ -32,9 +32,8 @@ def _search() -> Any:
     if os.environ.get("FASTMMAP_KERNEL"):
         return None
     try:
-        if not TYPE_CHECKING:
-            from . import _mapping, _parallel  # noqa: F401  # from which the other takes the guard
-            from ._search import Kernel
+        from . import _mapping, _parallel  # type: ignore[attr-defined]  # noqa: F401  # from which the other takes the guard
+        from ._search import Kernel  # type: ignore[import-not-found]
     except ImportError:  # _backend says what is to be said of that
         return None
     for name in NAMES[:-1]:

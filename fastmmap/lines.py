@@ -12,8 +12,10 @@ from .reference import arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any, TypeVar
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, SupportsIndex, TypeVar, overload
+
+    import numpy
 
     from .paths import Path
     from .progress import Progress
@@ -56,6 +58,22 @@ class Lines:
 
     def __len__(self) -> int:
         return self._index.of(self._buffer)[1]
+
+    def __repr__(self) -> str:
+        made = self._index.made
+        number = "not counted yet" if made is None else f"{made[1]} lines"
+        return f"<fastmmap.Lines of {self._buffer!r}, {number}>"
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, number: numpy.ndarray[Any, Any]) -> list[bytes]: ...  # type: ignore[overload-overlap]
+
+        @overload
+        def __getitem__(self, number: SupportsIndex) -> bytes: ...
+
+        @overload
+        def __getitem__(self, number: slice | Sequence[SupportsIndex]) -> list[bytes]: ...
 
     def __getitem__(self, number: Any) -> Any:
         if type(number) is int:  # by as few calls as can be

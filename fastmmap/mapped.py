@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from .indexes import Counted
     from .paths import Path
 
+# What the methods are built upon, which the class of all mappings has.
+_INNER = {name for name in dir(Mapping) if not name.startswith("_")} - {"offset", "drop_behind"}
+
 _FLAGS = {"r": os.O_RDONLY, "c": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT}
 
 
-class MappedFile(Ranging, Reading, Resizing, Paging):
+class MappedFile(Ranging, Reading, Resizing, Paging):  # type: ignore[misc]  # see reference/mapping.py
     """A file mapped into memory: a buffer, with the functions as methods, that can be read as binary files are.
 
     `m[i]` is a byte as an int and `m[a:b]` a slice as bytes; in modes other than "r" both can be stored to. `b"x" in
@@ -237,7 +240,7 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
     # --- the memory ---
 
     @property
-    def closed(self) -> bool:
+    def closed(self) -> bool:  # type: ignore[override]
         """Whether close was called, a bool."""
         return self._closed
 
@@ -272,6 +275,10 @@ class MappedFile(Ranging, Reading, Resizing, Paging):
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self)} bytes"
         return f"<fastmmap.MappedFile {self.name!r}, mode {self.mode!r}, {state}>"
+
+    def __dir__(self) -> list[str]:
+        """What users call: not what a mapping is made of."""
+        return sorted(name for name in super().__dir__() if name not in _INNER)
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError("a MappedFile isn't iterable: use m.lines for its lines, or memoryview(m) for its bytes")

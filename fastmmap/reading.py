@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from threading import RLock
-    from typing import Any, SupportsIndex
+    from typing import Any, SupportsIndex, overload
 
     from typing_extensions import Buffer
 
@@ -42,6 +42,13 @@ class Reading(Describing):
         mode: str
 
         def __len__(self) -> int: ...
+
+        @overload
+        def __getitem__(self, index: SupportsIndex) -> int: ...
+
+        @overload
+        def __getitem__(self, index: slice) -> bytes: ...
+
         def __getitem__(self, index: Any) -> Any: ...
 
     def read(self, n: SupportsIndex | None = -1) -> bytes:

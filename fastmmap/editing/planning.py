@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, SupportsIndex
 
 from ..parallel import workers
@@ -55,8 +55,8 @@ class Plan:
     counts: tuple[int, ...]
     old_size: int
     new_size: int
-    _edit: Edit
-    _status: os.stat_result
+    _edit: Edit = field(repr=False)
+    _status: os.stat_result = field(repr=False)
 
     def preview(self, n: int = 10) -> list[Change]:
         r"""The first changes, with their lines before and after.

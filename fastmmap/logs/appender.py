@@ -306,6 +306,10 @@ class Appender(AsFile):
         finally:
             self._say_outside()
 
+    def __repr__(self) -> str:
+        state = "closed" if self._is_over else "open"
+        return f"<fastmmap.Appender {self.name!r}, {self.position} bytes accepted, {state}>"
+
     def __enter__(self) -> Self:
         return self
 

@@ -148,6 +148,10 @@ class Follower:
         lines = self._lines if self._lines.counts else self._counted
         return None if lines.inode == 0 else lines.position
 
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"at {self.position}"
+        return f"<fastmmap.follow of {self._path!r}, {state}>"
+
     def close(self) -> None:
         """Closes the files. The iteration is over then."""
         self._closed = True

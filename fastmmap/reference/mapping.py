@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import operator
 import os
+import sys
 
 from ..blame import ours
 from . import arguments
@@ -16,12 +17,18 @@ from .arguments import data_bytes, index_or
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, SupportsIndex, overload
 
 _ACCESS = {"read": mmap.ACCESS_READ, "write": mmap.ACCESS_WRITE, "copy": mmap.ACCESS_COPY}
 
 
-class Mapping:
+if TYPE_CHECKING and sys.version_info < (3, 12):
+    _Buffer = mmap.mmap  # the types of numpy name all buffers that it takes, before there was a type for any buffer
+else:
+    _Buffer = object
+
+
+class Mapping(_Buffer):
     """`length` bytes of a file from `offset` on, or with fd -1 of anonymous memory, mapped until the last view is gone.
 
     access is "read", "write" (stores reach the file) or "copy" (they stay in this process). An empty mapping is as good
@@ -154,6 +161,14 @@ class Mapping:
         self._check_mapped()
         return self._length
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: SupportsIndex) -> int: ...
+
+        @overload
+        def __getitem__(self, index: slice) -> bytes: ...
+
     def __getitem__(self, index: Any) -> Any:
         """A byte as an integer, or a slice as bytes."""
         place = self._place(index)
@@ -183,7 +198,7 @@ class Mapping:
                 raise ValueError(f"a slice of {room} bytes can't hold {len(own)}: use resize or append for that")
             view[place] = own
 
-    def __delitem__(self, index: Any) -> None:
+    def __delitem__(self, index: Any) -> None:  # type: ignore[override]
         raise TypeError("a mapping's items can't be deleted: use resize")
 
     def _check_writable(self) -> None:
