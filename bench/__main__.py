@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from . import charts, corpora, handlers, in_place, lines, needles, notes, report, run, together
+from . import charts, corpora, handlers, in_place, lines, needles, notes, report, run, shell, together
 from .engines import Engine, engines
 from .measure import WrongAnswer
 
@@ -26,6 +26,7 @@ PARTS = {
     "lines": "lines, records and patterns",
     "in-place": "edits of files in place",
     "handlers": "handlers of logging",
+    "shell": "the command from a shell",
 }
 
 
@@ -140,6 +141,8 @@ def chosen_rows(chosen: argparse.Namespace, known: list[Engine]) -> Iterator[dic
         yield from in_place.run_all(chosen.data, chosen.size, chosen.budget)
     if chosen.only in (None, "handlers"):
         yield from handlers.run_all(chosen.data, chosen.size, chosen.budget)
+    if chosen.only in (None, "shell"):
+        yield from shell.run_all(chosen.data, chosen.size, chosen.budget)
     if chosen.only not in PARTS:
         yield from run.run_all(chosen.data, chosen.size, chosen.only, known, chosen.budget)
 

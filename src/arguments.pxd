@@ -124,7 +124,7 @@ cdef inline Py_ssize_t workers(object threads, const Py_buffer *view, Py_ssize_t
     What comes from a disk is read by one, in order, unless the caller says otherwise: the system reads ahead of that,
     and not of several that take turns. A cold GiB took 0.29 s by one, as long as by read(2) or ripgrep, 0.37 to 0.5 by two.
     """
-    if threads is None and end - start < PARALLEL_BYTES:
+    if threads is None and end - start < PARALLEL_BYTES or PyLong_CheckExact(threads) and threads == 1:
         return 1
     cdef Py_ssize_t most = most_workers(threads)
     if end - start < PARALLEL_BYTES or threads is None and fm_is_cold(<const uint8_t *> view.buf + start, end - start):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .._kernels import search_alone
 from ..errors import naming
 from . import shared
 from .files import has_prefix, label_of, search_files
@@ -55,8 +54,10 @@ def counted(source: Source, sought: Wanted, options: dict[str, Any], told: Any) 
             every = sought.pattern.findall
             found = grep(source.searchable, sought.pattern, threads=options["threads"], progress=told)
             return [sum(len(every(match.line)) for match in found)]
-        if len(needles) == 1 and isinstance(source.data, bytes) and (kernel := search_alone()):
-            return [kernel.count(source.data, needles[0], overlapping=overlapping, ignorecase=fold)]
+        if len(needles) == 1 and not overlapping and told is None and options["threads"] is None:
+            number = source.count_quickly(sought)
+            if number is not None:
+                return [number]
         from .kernels import chosen
 
         if len(needles) == 1:

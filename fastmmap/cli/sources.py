@@ -8,6 +8,7 @@ import stat
 
 from .._kernels import search_alone
 from ..errors import naming
+from . import quick
 from .output import out
 
 TYPE_CHECKING = False
@@ -47,7 +48,8 @@ class Source:
     def __init__(self, file: str) -> None:
         self._standard = file == "-"
         self.name: int | str = 0 if self._standard else file
-        self.data: Any = None
+        self._data: Any = None
+        self._maps = False  # whether it will be mapped, when it is asked for
         self.searched = 0  # bytes of a stream that were read
         self.ends_line = True  # whether those end with a newline
         with naming(self.name):
@@ -65,12 +67,31 @@ class Source:
         self._regular = stat.S_ISREG(status.st_mode)
         self._start = os.lseek(self._fd, 0, os.SEEK_CUR) if self._regular and self._standard else 0
         if self._regular and not self._standard and 0 < status.st_size < READ_BELOW:
-            self.data = self._read(status.st_size)
-        elif (self._regular and status.st_size) or (stat.S_ISBLK(status.st_mode) and not self._standard):
+            self._data = self._read(status.st_size)
+            return
+        self._maps = bool((self._regular and status.st_size) or (stat.S_ISBLK(status.st_mode) and not self._standard))
+        self._size = status.st_size
+
+    @property
+    def data(self) -> Any:
+        """Its bytes, or a mapping of it; None where it can only be read on."""
+        if self._data is None and self._maps:
             from ..mapped import MappedFile
 
-            self.data = MappedFile(self._fd, offset=min(self._start, status.st_size))
-            self.data.name = "standard input" if self._standard else self.name
+            with naming(self.name):
+                self._data = MappedFile(self._fd, offset=min(self._start, self._size))
+            self._data.name = "standard input" if self._standard else self.name
+        return self._data
+
+    def count_quickly(self, wanted: Wanted) -> int | None:
+        """How many matches one needle has; None where that takes all that a search may come to."""
+        needle, fold = wanted.needles[0], wanted.ignorecase
+        if self._data is not None:
+            kernel = search_alone()
+            return None if kernel is None else int(kernel.count(self._data, needle, ignorecase=fold))
+        if not self._maps or not self._regular or self._standard:
+            return None
+        return quick.count(self._fd, self._size, needle, fold)
 
     def _read(self, size: int) -> bytes:
         """All bytes of a file, which may have grown, or become shorter, since its status was read."""
@@ -84,8 +105,8 @@ class Source:
 
     def close(self) -> None:
         """Closes the file."""
-        if hasattr(self.data, "close"):
-            self.data.close()
+        if hasattr(self._data, "close"):
+            self._data.close()
         if not self._standard and self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -123,7 +144,9 @@ class Source:
     @property
     def size(self) -> int | None:
         """How many bytes it has; None where that isn't known before the end."""
-        return None if self.data is None else len(self.data)
+        if self._data is not None:
+            return len(self._data)
+        return self._size if self._maps and self._regular and not self._standard else None
 
     # --- searches ---
 
@@ -156,10 +179,10 @@ class Source:
 
     def lacks(self, wanted: Wanted) -> bool:
         """Whether a small file surely has no match, which is found out without importing what else a search takes."""
-        if len(wanted.needles) != 1 or wanted.is_pattern or not isinstance(self.data, bytes):
+        if len(wanted.needles) != 1 or wanted.is_pattern or not isinstance(self._data, bytes):
             return False
         kernel = search_alone()
-        return kernel is not None and kernel.find(self.data, wanted.needles[0], ignorecase=wanted.ignorecase) < 0
+        return kernel is not None and kernel.find(self._data, wanted.needles[0], ignorecase=wanted.ignorecase) < 0
 
     def leave(self, offset: int | None) -> None:
         """Has standard input stand behind what was searched: all there was when None."""
