@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from ..paths import Path
 
-    # An inode, and the birth of the file that has it.
-    Key = tuple[int, int]
+    Key = tuple[int, int]  # an inode, and the birth of the file that has it
 
 # For so many seconds the files are read that were rotated, the last ones at most: their writers may not know yet.
 _LATE, _MOST_PAST = 60.0, 16
@@ -149,8 +148,7 @@ class Follower:
         return None if lines.inode == 0 else lines.position
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"at {self.position}"
-        return f"<fastmmap.follow of {self._path!r}, {state}>"
+        return f"<fastmmap.follow of {self._path!r}, {'closed' if self._closed else f'at {self.position}'}>"
 
     def close(self) -> None:
         """Closes the files. The iteration is over then."""
