@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    Kernel: Any
+
 # Best first. "scalar" goes byte by byte, "python" is the reference.
 NAMES = ("avx512", "avx2", "sse2", "neon", "scalar", "python")
 
@@ -32,8 +34,9 @@ def _search() -> Any:
     if os.environ.get("FASTMMAP_KERNEL"):
         return None
     try:
-        from . import _mapping, _parallel  # type: ignore[attr-defined]  # noqa: F401  # from which the other takes the guard
-        from ._search import Kernel  # type: ignore[import-not-found]
+        if not TYPE_CHECKING:
+            from . import _mapping, _parallel  # noqa: F401  # from which the other takes the guard
+            from ._search import Kernel
     except ImportError:  # _backend says what is to be said of that
         return None
     for name in NAMES[:-1]:
