@@ -42,8 +42,8 @@ COMMON, NEARLY_ALL, PATIENCE = 0.25, 0.8, 16
 class Finder(Protocol):
     """What finds lines."""
 
-    def lines(self, window: Window) -> Iterator[Match]:
-        """The lines of a window in which something is found, from the first to the last."""
+    def some_lines(self, window: Window) -> Iterator[list[Match]]:
+        """The lines of a window in which something is found, some at a time, one at first."""
 
 
 class Plain:
@@ -87,10 +87,6 @@ class Plain:
             offsets.extend(found)
         return offsets
 
-    def lines(self, window: Window) -> Iterator[Match]:
-        """The lines of a window in which something is found, from the first to the last."""
-        return chain.from_iterable(self.some_lines(window))
-
 
 class Confirmed:
     """Finds the lines in which a pattern is found: among those that hold one of the literals it needs.
@@ -106,14 +102,14 @@ class Confirmed:
         self._where_common: Plain | EveryLine  # for as many windows as there is patience
         self._patience = 0
 
-    def lines(self, window: Window) -> Iterator[Match]:
-        """The lines of a window in which something is found, from the first to the last."""
+    def some_lines(self, window: Window) -> Iterator[list[Match]]:
+        """The lines of a window in which something is found, some at a time."""
         if self._patience:
             self._patience -= 1
-            return self._where_common.lines(window)
+            return self._where_common.some_lines(window)
         return self._lines(window)
 
-    def _lines(self, window: Window) -> Iterator[Match]:
+    def _lines(self, window: Window) -> Iterator[list[Match]]:
         middle = (window.start + window.end) // 2
         span = max(middle - SAMPLE, window.start), min(middle + SAMPLE, window.end)
         rarest = (
@@ -122,7 +118,7 @@ class Confirmed:
         number, begin = 0, rarest.literals.begin
         for lines in rarest.some_lines(window):
             number += len(lines)
-            yield from chosen.lines_confirmed(lines, self._pattern.search, begin)
+            yield chosen.lines_confirmed(lines, self._pattern.search, begin)
         all_lines = chosen.count(window.buffer, b"\n", window.start, window.end) if number else 0
         if number > COMMON * all_lines:
             spelled, every = self._others()
@@ -148,13 +144,13 @@ class EveryLine:
         is_free = not getattr(sys, "_is_gil_enabled", lambda: True)()
         self._threads = parallel.workers(threads) if is_free else 1
 
-    def lines(self, window: Window) -> Iterator[Match]:
-        """The lines of a window in which something is found, from the first to the last."""
+    def some_lines(self, window: Window) -> Iterator[list[Match]]:
+        """The lines of a window in which something is found, some at a time."""
         blocks = blocks_of(window.buffer, window.start, window.end)
         while group := list(islice(blocks, self._threads)):
             for (_, start), (lines, hits) in zip(group, run(self._in_block, group, self._threads)):
                 if any(hits):
-                    yield from chosen.lines_hit(lines, hits, (start + window.offset, window.numbers))
+                    yield chosen.lines_hit(lines, hits, (start + window.offset, window.numbers))
 
     def _in_block(self, block: bytes, _: int) -> tuple[list[bytes], list[re.Match[bytes] | None]]:
         """The lines, and what is found in each."""
@@ -168,16 +164,16 @@ class Without:
     def __init__(self, finder: Finder, threads: int | None) -> None:
         self._finder, self._every = finder, EveryLine(re.compile(b""), threads)
 
-    def lines(self, window: Window) -> Iterator[Match]:
-        """The lines of a window in which nothing is found, from the first to the last."""
+    def some_lines(self, window: Window) -> Iterator[list[Match]]:
+        """The lines of a window in which nothing is found, some at a time."""
         start = window.start
-        for match in self._finder.lines(window):
+        for match in chain.from_iterable(self._finder.some_lines(window)):
             end = match.start - window.offset
             if start < end:
-                yield from self._every.lines(window.part(start, end))
+                yield from self._every.some_lines(window.part(start, end))
             start = end + len(match.line) + 1
         if start < window.end:
-            yield from self._every.lines(window.part(start, window.end))
+            yield from self._every.some_lines(window.part(start, window.end))
 
 
 def _parts(window: Window, number: int) -> Iterator[tuple[int, int]]:

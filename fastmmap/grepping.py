@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import re
-from itertools import islice
+from itertools import chain, islice
 
 from ._backend import Match
 from .finders import Confirmed, EveryLine, Finder, Plain, Without
@@ -100,6 +100,26 @@ def grep(
     (3, [b'3 ok'], b'4 error: net')
     """
     most, around = check_limit(limit), (_lines(before, "before"), _lines(after, "after"))
+    if around == (0, 0):
+        some = some_matches(source, pattern, ignorecase, invert, threads, progress)
+        return islice(chain.from_iterable(some), most)
+    windows, finder = _search(source, pattern, (ignorecase, invert, threads), progress, around[0])
+    return _with_lines_around(windows, finder, around, most)
+
+
+def some_matches(
+    source: Any, pattern: Any, ignorecase: bool, invert: bool, threads: int | None, progress: Progress | None
+) -> Iterator[list[Match]]:
+    """What grep finds, without lines around: some lines at a time, as they are found, one at first."""
+    windows, finder = _search(source, pattern, (ignorecase, invert, threads), progress, 0)
+    return chain.from_iterable(_in_window(window, finder) for window in windows)
+
+
+def _search(
+    source: Any, pattern: Any, how: tuple[bool, bool, int | None], progress: Progress | None, before: int
+) -> tuple[Iterator[Window], Finder]:
+    """The windows of what is searched, and what finds lines in them. `how`: ignorecase, invert and threads."""
+    ignorecase, invert, threads = how
     check_threads(threads)
     check_progress(progress)
     finder = _finder(pattern, bool(ignorecase), threads)
@@ -107,16 +127,12 @@ def grep(
         finder = Without(finder, threads)
     size = None
     if is_stream(source):
-        windows = windows_in_stream(reader_of(source)[0], around[0])
+        windows = windows_in_stream(reader_of(source)[0], before)
     else:
         buffer = as_buffer(source) if isinstance(source, (str, os.PathLike)) else source
         size = size_of(buffer)
         windows = windows_of(buffer, size)
-    if progress is not None:
-        windows = _reported(windows, progress, size)
-    if around == (0, 0):
-        return islice(_matches(windows, finder), most)
-    return _with_lines_around(windows, finder, around, most)
+    return windows if progress is None else _reported(windows, progress, size), finder
 
 
 def _lines(number: SupportsIndex, name: str) -> int:
@@ -151,14 +167,9 @@ def _finder(pattern: Any, ignorecase: bool, threads: int | None) -> Finder:
     return Plain(Literals(needles, ignorecase, are_all=True, begin=True), threads)
 
 
-def _matches(windows: Iterator[Window], finder: Finder) -> Iterator[Match]:
-    for window in windows:
-        yield from _in_window(window, finder)
-
-
-def _in_window(window: Window, finder: Finder) -> Iterator[Match]:
-    lines = finder.lines(window)
-    return lines if window.earlier is None else _numbered(lines)
+def _in_window(window: Window, finder: Finder) -> Iterator[list[Match]]:
+    some = finder.some_lines(window)
+    return some if window.earlier is None else _numbered(some)
 
 
 def _with_lines_around(
@@ -172,7 +183,7 @@ def _with_lines_around(
     missing = 0  # how many of those
     given = 0  # what is before this byte is somebody's
     for window in windows:
-        for found in _in_window(window, finder) if most else ():
+        for found in chain.from_iterable(_in_window(window, finder)) if most else ():
             if last is not None:
                 behind, given = first_lines(window, given, found.start, missing)
                 last.after.extend(behind)
@@ -198,11 +209,12 @@ def _with_lines_around(
         yield last
 
 
-def _numbered(matches: Iterator[Match]) -> Iterator[Match]:
+def _numbered(some: Iterator[list[Match]]) -> Iterator[list[Match]]:
     """Matches whose numbers are counted now: what they are counted in passes."""
-    for match in matches:
-        match.number  # noqa: B018
-        yield match
+    for matches in some:
+        for match in matches:
+            match.number  # noqa: B018
+        yield matches
 
 
 def _reported(windows: Iterator[Window], progress: Progress, total: int | None) -> Iterator[Window]:

@@ -108,47 +108,52 @@ class _Search:
         with Source(file) as source, progress_of(given, file, source.size, prints=True) as bar:
             # Where this thread alone prints, what was found is written before more is searched.
             told = _flushing(bar) if put == self.emit and source.data is not None else bar
-            matches = self._matches(source, threads, told)
+            found = self._matches(source, threads, told)
             if given.quiet:
-                return next(matches, None) is not None
+                return any(found)
             if given.files_with_matches or given.files_without_match:
-                found = next(matches, None) is not None
-                if found is bool(given.files_with_matches):
+                is_named = any(found) is bool(given.files_with_matches)
+                if is_named:
                     self._put_name(file, put)
-                return found is bool(given.files_with_matches)
+                return is_named
             if given.count:
-                self._count(matches, stats)
+                self._count(found, stats)
                 text = self._layout.label(file, b":") + b"%d\n" % stats.matched_lines
                 stats.bytes_printed = len(text)
                 put(text)
             else:
-                self._print(matches, file, put, (source, stats))
+                self._print(found, file, put, (source, stats))
             self._sum_up(stats, source, time.perf_counter() - began)
         return stats.matched_lines > 0
 
-    def _matches(self, source: Source, threads: int | None, told: Any) -> Iterator[Match]:
-        """The lines that are asked for."""
+    def _matches(self, source: Source, threads: int | None, told: Any) -> Iterator[list[Match]]:
+        """The lines that are asked for, some at a time."""
         given = self.given
         if not given.invert_match and source.lacks(self.sought):
             return
-        from ..grepping import grep
+        from ..grepping import grep, some_matches
 
-        is_alone = given.count or given.only_matching
-        around = (0, 0) if is_alone else (given.before_context, given.after_context)
+        sought, fold = self.sought.sought, self.sought.ignorecase and not self.sought.is_pattern
+        around = (given.before_context, given.after_context)
         with naming(source.name):
-            found = grep(
-                source.searchable, self.sought.sought, before=around[0], after=around[1],
-                ignorecase=self.sought.ignorecase and not self.sought.is_pattern, invert=given.invert_match,
-                limit=given.max_count, threads=threads, progress=told,
-            )  # fmt: skip
-            last = None
-            for last in found:
-                yield last
+            if around == (0, 0) or given.count or given.only_matching:
+                some = some_matches(source.searchable, sought, fold, given.invert_match, threads, told)
+                found = some if given.max_count is None else _first(some, given.max_count)
+            else:
+                lines = grep(
+                    source.searchable, sought, before=around[0], after=around[1], ignorecase=fold,
+                    invert=given.invert_match, limit=given.max_count, threads=threads, progress=told,
+                )  # fmt: skip
+                found = ([match] for match in lines)
+            last: list[Match] = []
+            for matches in found:
+                yield matches
+                last = matches or last
             # As GNU grep does, so that who shares standard input goes on behind the last line that was asked for.
-            is_cut = given.max_count is not None and last is not None
-            source.leave(last.end + 1 if is_cut and last is not None and source.data is not None else None)
+            is_cut = given.max_count is not None and last and source.data is not None
+            source.leave(last[-1].end + 1 if is_cut else None)
 
-    def _print(self, matches: Iterator[Match], file: str, put: Put, about: tuple[Source, Stats]) -> None:
+    def _print(self, found: Iterator[list[Match]], file: str, put: Put, about: tuple[Source, Stats]) -> None:
         """Prints lines, or messages about them."""
         source, stats = about
 
@@ -163,19 +168,21 @@ class _Search:
             printer = Messages(file, counted_put, self._pattern, source)
         else:
             printer = Lines(self._layout, file, counted_put if self.given.stats else put, self._pattern)
-        self._count(matches, stats, printer.match)
+        self._count(found, stats, printer.show)
         if self.given.json:
             self._complete_stats(stats, source)
             printer.end(stats)
 
-    def _count(self, matches: Iterator[Match], stats: Stats, show: Callable[[Match], None] | None = None) -> None:
-        """Counts lines, and matches where they are asked for; shows each."""
-        for match in matches:
-            stats.matched_lines += 1
+    def _count(
+        self, found: Iterator[list[Match]], stats: Stats, show: Callable[[list[Match]], None] | None = None
+    ) -> None:
+        """Counts lines, and matches where they are asked for; shows them."""
+        for matches in found:
+            stats.matched_lines += len(matches)
             if self._counts:
-                stats.matches += len(spans_of(match.line, self._pattern))
+                stats.matches += sum(len(spans_of(match.line, self._pattern)) for match in matches)
             if show is not None:
-                show(match)
+                show(matches)
 
     def _complete_stats(self, stats: Stats, source: Source) -> None:
         stats.searches, stats.searches_with_match = 1, int(stats.matched_lines > 0)
@@ -190,6 +197,14 @@ class _Search:
 
     def _put_name(self, file: str, put: Put) -> None:
         put(self._layout.palette.paint(label_of(file), NAME) + (b"\0" if self.given.null else b"\n"))
+
+
+def _first(some: Iterator[list[Match]], most: int) -> Iterator[list[Match]]:
+    """The first matches of all."""
+    while most and (matches := next(some, None)) is not None:
+        matches = matches[:most]
+        most -= len(matches)
+        yield matches
 
 
 def _flushing(bar: Any) -> Callable[[int, int | None], None]:

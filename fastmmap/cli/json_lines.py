@@ -26,11 +26,15 @@ class Messages:
         self._path, self._put, self._pattern, self._source = _text(os.fsencode(name)), put, pattern, source
         self._begun = False
 
-    def match(self, match: Match) -> None:
-        """Prints a line that matches, with those around it."""
-        if not self._begun:
+    def show(self, matches: list[Match]) -> None:
+        """Prints lines that match, with those around them."""
+        if matches and not self._begun:
             self._begun = True
             self._put(message("begin", {"path": self._path}))
+        for match in matches:
+            self._match(match)
+
+    def _match(self, match: Match) -> None:
         place, number = match.start - sum(len(line) + 1 for line in match.before), match.number
         for at, line in enumerate(match.before, -len(match.before)):
             self._line("context", line, number + at, place)

@@ -60,18 +60,26 @@ class Lines:
     def __init__(self, layout: Layout, file: str, put: Put, pattern: re.Pattern[bytes] | None) -> None:
         self._layout, self._put, self._pattern = layout, put, pattern
         self._labels = {sign: layout.label(file, sign) for sign in (b":", b"-")}
-        self._plain = not (layout.numbered or layout.offsets or layout.only or layout.palette.coloured)
+        self._is_plain = not (layout.offsets or layout.only or layout.palette.coloured or layout.around)
         self._end = -1  # of the last line that was printed
 
-    def match(self, match: Match) -> None:
-        """Prints a line that matches, with those around it."""
+    def show(self, matches: list[Match]) -> None:
+        """Prints lines that match, with those around them."""
+        layout, label = self._layout, self._labels[b":"]
+        if not matches:
+            return
+        if self._is_plain and not layout.numbered:
+            # Nothing is called for each line: that would be most of what it takes to print many.
+            self._put(b"%b%b\n" % (label, (b"\n" + label).join([match.line for match in matches])))
+        elif self._is_plain:
+            self._put(b"".join([b"%b%d:%b\n" % (label, match.number + 1, match.line) for match in matches]))
+        else:
+            show = self._only if layout.only else self._line_with_others
+            for match in matches:
+                show(match)
+
+    def _line_with_others(self, match: Match) -> None:
         layout = self._layout
-        if self._plain and not layout.around:
-            self._put(self._labels[b":"] + match.line + b"\n")
-            return
-        if layout.only:
-            self._only(match)
-            return
         number = match.number if layout.numbered else 0
         start = match.start - sum(len(line) + 1 for line in match.before)
         if layout.around and start > self._end:
