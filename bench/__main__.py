@@ -13,14 +13,14 @@ from typing import Any
 
 from rich.console import Console
 
-from . import charts, corpora, handlers, in_place, lines, needles, notes, report, run, shell, together
+from . import charts, corpora, handlers, idioms, in_place, lines, needles, report, run, shell, together
 from .engines import Engine, engines
 from .measure import WrongAnswer
 
 HERE = Path(__file__).parent
 # Rows that aren't made from cases, by what --only calls them.
 PARTS = {
-    "notes": "those of the notes",
+    "idioms": "usual ways to read and write",
     "needles": "many needles, one by one",
     "many": "many needles at once",
     "lines": "lines, records and patterns",
@@ -129,8 +129,8 @@ def show_row(console: Console, row: dict[str, Any]) -> None:
 
 def chosen_rows(chosen: argparse.Namespace, known: list[Engine]) -> Iterator[dict[str, Any]]:
     """The rows that --only asks for, or all."""
-    if chosen.only in (None, "notes"):
-        yield from notes.run_all(chosen.data, chosen.size, chosen.budget)
+    if chosen.only in (None, "idioms"):
+        yield from idioms.run_all(chosen.data, chosen.size, chosen.budget)
     if chosen.only in (None, "needles"):
         yield from needles.run_all(chosen.data, chosen.size, known, chosen.budget)
     if chosen.only in (None, "many"):

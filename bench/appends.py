@@ -54,7 +54,7 @@ def presized(path: Path, records: Iterable[bytes], total: int) -> None:
 
 
 def windows(path: Path, records: Iterable[bytes], total: int) -> None:
-    """The log mapped in windows whose blocks are allocated; cut to its length at the end."""
+    """The the log itself mapped, piece by piece whose blocks are allocated; cut to its length at the end."""
     append = fastmmap.append
     with open(path, "w+b") as file:
         fd, base, position = file.fileno(), 0, WINDOW
@@ -111,7 +111,7 @@ ENGINES: dict[str, Callable[[Path, Iterable[bytes], int], None]] = {
     "file.write, 1 MiB buffer": buffered(1 << 20),
     "os.write": unbuffered,
     "mmap module, presized": presized,
-    "log mapped in windows": windows,
+    "the log itself mapped, piece by piece": windows,
     "reference": reference,
     "Appender.append": appender,
     "Appender.append_many": appender_many,

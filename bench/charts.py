@@ -16,12 +16,12 @@ OURS, REFERENCE, PEERS, LIMIT = "#c1440e", "#e0a487", "#5b6b7a", "#222222"
 def colour(engine: str) -> str:
     if engine == "reference":
         return REFERENCE
-    ours = ("fastmmap", "Appender", "avx512", "avx2", "sse2", "neon", "scalar")
+    ours = ("fastmmap", "Appender", "replace_file", "avx512", "avx2", "sse2", "neon", "scalar")
     return OURS if engine.startswith(ours) else PEERS
 
 
 def draw(record: dict[str, Any], folder: Path) -> None:
-    """Writes one picture for each verb, one for the notes, and one for the needles."""
+    """Writes one picture for each verb, one for the idioms, and one for the needles."""
     folder.mkdir(parents=True, exist_ok=True)
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in record["rows"]:
@@ -34,7 +34,7 @@ def draw(record: dict[str, Any], folder: Path) -> None:
 
 def draw_rows(rows: list[dict[str, Any]], machine: dict[str, Any]) -> Any:
     """The rows of a verb under each other, their engines fastest first."""
-    bars = [len(row["timings"]) + 2.2 for row in rows]
+    bars = [len(row["timings"]) + 3.2 for row in rows]
     figure, axes = pyplot.subplots(
         len(rows), 1, figsize=(10, 0.26 * sum(bars) + 0.8), height_ratios=bars, squeeze=False, layout="constrained"
     )
@@ -43,18 +43,19 @@ def draw_rows(rows: list[dict[str, Any]], machine: dict[str, Any]) -> Any:
         rates = [row["bytes"] / timing["seconds"] / 1e9 for timing in timings]
         axis.barh([timing["engine"] for timing in timings], rates, color=[colour(t["engine"]) for t in timings])
         axis.set_xscale("log")
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.set_xlabel("GB/s, logarithmic: to the right is faster", fontsize=8)
         low = min(rates) / 1.5
         axis.set_xlim(low, max(*rates, row["limit"] / 1e9, row["limit_all"] / 1e9) * 2)
         for place, rate in enumerate(rates):
-            axis.text(rate * 1.03, place, f"{rate:.3g}", va="center", fontsize=8)
+            axis.text(rate * 1.03, place, f"{rate:.3g}" if rate < 1000 else f"{rate:,.0f}", va="center", fontsize=8)
         axis.axvline(row["limit"] / 1e9, color=LIMIT, linestyle="--", linewidth=1)
         if row["limit_all"] > row["limit"]:
             axis.axvline(row["limit_all"] / 1e9, color=LIMIT, linestyle=":", linewidth=1)
         axis.set_title(row["title"], fontsize=10, loc="left")
         axis.tick_params(labelsize=8)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[-1, 0].set_xlabel(
-        "GB/s, logarithmic. Dashed: the machine's limit with one thread; dotted: with all.", fontsize=8
-    )
-    figure.suptitle(f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['python']}, {machine['date']}", fontsize=8)
+    about = f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['python']}, {machine['date']}"
+    lines = "Lines: the speed of memory, dashed for one thread and dotted for all"
+    figure.suptitle(f"{about}. Orange: fastmmap, pale: its reference. {lines}.", fontsize=8)
     return figure

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from bench import __main__ as command
-from bench import charts, corpora, engines, needles, notes, report, run
+from bench import charts, corpora, engines, needles, report, run
 from bench.measure import WrongAnswer
 
 
@@ -104,9 +104,9 @@ def test_the_record_and_what_got_slower(folder, tmp_path):
     assert (tmp_path / "count.png").stat().st_size > 1000
 
 
-def test_the_notes_ways_agree(folder):
-    rows = list(notes.run_all(folder, "1M", 0))
-    assert [row["title"] for row in rows] == [f"notes: {comparison.title}" for comparison in notes.COMPARISONS]
+def test_the_usual_ways_agree(folder):
+    rows = list(idioms.run_all(folder, "1M", 0))
+    assert [row["title"] for row in rows] == [f"usual: {comparison.title}" for comparison in idioms.COMPARISONS]
 
 
 @pytest.mark.parametrize("verb", [*run.verbs(), *command.PARTS])
@@ -117,7 +117,7 @@ def test_each_only_in_a_fresh_clone(verb, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, "RECORDS", 1 << 16)
     monkeypatch.setattr(run, "LARGER_RECORDS", 1 << 16)
     monkeypatch.setattr(run, "compare", lambda *arguments: None)  # the answers are for as many records as there are
-    monkeypatch.setattr(notes, "COMPARISONS", notes.COMPARISONS[:1])
+    monkeypatch.setattr(idioms, "COMPARISONS", idioms.COMPARISONS[:1])
     monkeypatch.setattr(needles, "EACH", 1)
     folder = tmp_path / "bench" / "data"
     options = ["--size", "1M", "--budget", "0", "--data", str(folder), "--out", str(folder / "latest.json")]

@@ -1,12 +1,11 @@
-"""The comparisons that the project began with, each with the notes' own shape of code and a fair twin beside it.
+"""open() against mmap, in the shapes that one finds everywhere, each with a fair twin beside it.
 
-    python -m bench --only notes            the times
-    python -m bench.notes                   the system calls and copies of each way (needs strace)
-    python -m bench.notes WAY FILE          one way, once: what strace is run on
+    python -m bench --only idioms            the times
+    python -m bench.idioms                   the system calls and copies of each way (needs strace)
+    python -m bench.idioms WAY FILE          one way, once: what strace is run on
 
-The notes found mapping twenty times faster at reading and searching, and slower at find-and-replace; they left
-writing as a TODO. `notes` marks their own shape; `copies` counts how often the file's bytes (or the record's) are
-moved from one place in memory to another on the way, the kernel's copy out of or into the page cache included.
+Such races find mapping twenty times faster at reading and searching, and slower at find-and-replace. "usual" marks
+their own shape; `copies` counts how often the file's bytes (or the record's) are moved from one place in memory to another on the way, the kernel's copy out of or into the page cache included.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class Way:
 
 @dataclass
 class Comparison:
-    """One of the notes' comparisons. `changes`: each run gets a copy of its own; `writes`: it begins with no file."""
+    """One comparison. `changes`: each run gets a copy of its own; `writes`: it begins with no file."""
 
     key: str
     title: str
@@ -193,48 +192,48 @@ def append(name: str) -> Callable[[Path], int]:
 
 COMPARISONS = [
     Comparison("read", "read a whole file", [
-        Way("notes: open() as text, read()", 3, lambda path: len(text(path).encode("utf-8", "surrogateescape"))),
+        Way("usual: open() as text, read()", 3, lambda path: len(text(path).encode("utf-8", "surrogateescape"))),
         Way("open() as bytes, read()", 1, lambda path: len(binary(path))),
-        Way("notes: mmap, read()", 1, with_mmap(lambda m: len(m.read()))),
+        Way("usual: mmap, read()", 1, with_mmap(lambda m: len(m.read()))),
         Way("fastmmap, read()", 1, lambda path: len(fastmmap.open(path).read())),
         Way("fastmmap, every byte looked at", 0, look_at_all),
     ]),
     Comparison("find-first", "find ' the ', which is near the start", [
-        Way("notes: open() as text, read().find", 3, lambda path: text(path).find(THE.decode())),
+        Way("usual: open() as text, read().find", 3, lambda path: text(path).find(THE.decode())),
         Way("open() as bytes, in blocks", 1, find_in_blocks),
-        Way("notes: mmap.find", 0, with_mmap(lambda m: m.find(THE))),
+        Way("usual: mmap.find", 0, with_mmap(lambda m: m.find(THE))),
         Way("fastmmap.find", 0, lambda path: fastmmap.find(path, THE)),
     ]),
     Comparison("find-absent", "find what isn't there", [
-        Way("notes: open() as text, read().find", 3, lambda path: text(path).find(ABSENT.decode())),
+        Way("usual: open() as text, read().find", 3, lambda path: text(path).find(ABSENT.decode())),
         Way("open() as bytes, read().find", 1, lambda path: binary(path).find(ABSENT)),
-        Way("notes: mmap.find", 0, with_mmap(lambda m: m.find(ABSENT))),
+        Way("usual: mmap.find", 0, with_mmap(lambda m: m.find(ABSENT))),
         Way("fastmmap.find", 0, lambda path: fastmmap.find(path, ABSENT)),
     ]),
     Comparison("write-middle", "write 6 bytes in the middle and flush", [
-        Way("notes: seek, write, flush()", 2, lambda path: write_middle(path, durable=False)),
+        Way("usual: seek, write, flush()", 2, lambda path: write_middle(path, durable=False)),
         Way("seek, write, flush, fdatasync", 2, lambda path: write_middle(path, durable=True)),
-        Way("notes: mmap, store, flush()", 1, with_mmap(store_middle, mmap.ACCESS_WRITE)),
+        Way("usual: mmap, store, flush()", 1, with_mmap(store_middle, mmap.ACCESS_WRITE)),
         Way("fastmmap, store, flush the range", 1, fastmmap_middle),
     ], changes=True),
     Comparison("replace", "replace ' the ' by ' eht '", [
-        Way("notes: open() as text, replace, write", 7, replace_text),
+        Way("usual: open() as text, replace, write", 7, replace_text),
         Way("open() as bytes, replace, write", 3, replace_binary),
-        Way("notes: mmap[:] = mmap[:].replace()", 3, with_mmap(replace_mapped, mmap.ACCESS_WRITE)),
+        Way("usual: mmap[:] = mmap[:].replace()", 3, with_mmap(replace_mapped, mmap.ACCESS_WRITE)),
         Way("mmap.find and a store for each match", 0, with_mmap(replace_by_finds, mmap.ACCESS_WRITE)),
         Way("fastmmap.replace", 0, replace_fastmmap),
     ], changes=True),
     Comparison("random", f"{READS} random reads of {READ} bytes", [
-        Way("notes: seek and read", 2, seek_and_read),
+        Way("usual: seek and read", 2, seek_and_read),
         Way("os.pread", 1, pread),
-        Way("notes: mmap slices", 1, with_mmap(slices)),
+        Way("usual: mmap slices", 1, with_mmap(slices)),
         Way("fastmmap.gather", 1, gather),
     ]),
-    Comparison("append", f"write {RECORDS} records of 100 bytes, one after the other (the TODO)", [
+    Comparison("append", f"write {RECORDS} records of 100 bytes, one after the other", [
         Way("file.write, 8 KiB buffer", 2, append("file.write, 8 KiB buffer")),
         Way("os.write", 1, append("os.write")),
         Way("mmap module, presized", 1, append("mmap module, presized")),
-        Way("log mapped in windows", 1, append("log mapped in windows")),
+        Way("the log itself mapped, piece by piece", 1, append("log mapped in windows")),
         Way("fastmmap.Appender", 2, append("Appender.append")),
         Way("fastmmap.Appender, append_many", 2, append("Appender.append_many")),
     ], writes=True),
@@ -277,7 +276,7 @@ def run_comparison(comparison: Comparison, folder: Path, source: Path, budget: f
     moved = {"random": READS * READ, "append": RECORDS * len(RECORD)}.get(comparison.key, source.stat().st_size)
     if path != source:
         path.unlink(missing_ok=True)
-    row = {"title": f"notes: {comparison.title}", "verb": f"notes-{comparison.key}", "state": "fresh", "pieces": "8M"}
+    row = {"title": f"usual: {comparison.title}", "verb": f"idioms-{comparison.key}", "state": "fresh", "pieces": "8M"}
     return {**row, "bytes": moved, "limit": limit, "limit_all": limit_all, "timings": timings}
 
 
@@ -287,7 +286,7 @@ def run_comparison(comparison: Comparison, folder: Path, source: Path, budget: f
 def count_calls(way: str, path: Path) -> dict[str, int]:
     """How often each system call is made by one way, by strace."""
     with tempfile.NamedTemporaryFile("r", suffix=".strace") as counts:
-        command = [sys.executable, "-m", "bench.notes", way, str(path)]
+        command = [sys.executable, "-m", "bench.idioms", way, str(path)]
         strace = ["strace", "-f", "-c", "-U", "calls,name", "-o", counts.name]
         subprocess.run([*strace, *command], check=True, stdout=subprocess.DEVNULL)
         calls = {}
