@@ -5,7 +5,8 @@
     python -m bench.idioms WAY FILE          one way, once: what strace is run on
 
 Such races find mapping twenty times faster at reading and searching, and slower at find-and-replace. "usual" marks
-their own shape; `copies` counts how often the file's bytes (or the record's) are moved from one place in memory to another on the way, the kernel's copy out of or into the page cache included.
+their own shape; `copies` counts how often the file's bytes (or the record's) are moved from one place in memory to
+another on the way, the kernel's copy out of or into the page cache included.
 """
 
 from __future__ import annotations
@@ -233,7 +234,7 @@ COMPARISONS = [
         Way("file.write, 8 KiB buffer", 2, append("file.write, 8 KiB buffer")),
         Way("os.write", 1, append("os.write")),
         Way("mmap module, presized", 1, append("mmap module, presized")),
-        Way("the log itself mapped, piece by piece", 1, append("log mapped in windows")),
+        Way("the log itself mapped, piece by piece", 1, append("the log itself mapped, piece by piece")),
         Way("fastmmap.Appender", 2, append("Appender.append")),
         Way("fastmmap.Appender, append_many", 2, append("Appender.append_many")),
     ], writes=True),

@@ -17,6 +17,9 @@ def test_rows_and_a_wrong_answer(tmp_path):
     path = tmp_path / "text"
     path.write_bytes(b"one one\n")
     question = shell.Question("one", shell.programs(["count", "one", path], ["--count-matches", "one", path], None), 3)
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        with pytest.raises(WrongAnswer):
-            shell.run_row(question, text, 0)
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text,
+        pytest.raises(WrongAnswer),
+    ):
+        shell.run_row(question, text, 0)
