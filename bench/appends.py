@@ -54,7 +54,7 @@ def presized(path: Path, records: Iterable[bytes], total: int) -> None:
 
 
 def windows(path: Path, records: Iterable[bytes], total: int) -> None:
-    """The the log itself mapped, piece by piece whose blocks are allocated; cut to its length at the end."""
+    """The log itself mapped, piece by piece, its blocks allocated; cut to its length at the end."""
     append = fastmmap.append
     with open(path, "w+b") as file:
         fd, base, position = file.fileno(), 0, WINDOW

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from bench import __main__ as command
-from bench import charts, corpora, engines, needles, report, run
+from bench import charts, corpora, engines, idioms, needles, report, run
 from bench.measure import WrongAnswer
 
 
