@@ -14,9 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-if _backend.NATIVE:
-    from . import faults, sheltered  # noqa: F401  # what kernels come to when they need it, as src/package.pxd says
-
 NAMES: dict[str, Any] = {
     "Lines": Lines,
     "MappedFile": MappedFile,

@@ -9,7 +9,7 @@ import stat
 from _thread import RLock
 
 from . import _imports, growing, system, unmapped
-from ._backend import Mapping
+from ._backend import NATIVE, Mapping
 from .blame import ours
 from .descriptors import Open
 from .errors import add_name, warn
@@ -19,6 +19,9 @@ from .paging import ACCESS, Paging
 from .ranging import Ranging
 from .reading import Reading
 from .resizing import Resizing
+
+if NATIVE:
+    from . import faults, sheltered  # noqa: F401  # what kernels come to when they need it, as src/package.pxd says
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -152,6 +152,18 @@ def test_what_a_start_does_not_import(make, arguments, lines, modules):
     assert not found & (never | modules)
 
 
+@pytest.mark.parametrize("module", ["editing.edit", "grepping", "logs.appender", "cli.lines", "mapped"])
+def test_who_maps_files_has_what_faults_come_to(module):
+    """Native code imports nothing, and the command has not imported the package whole."""
+    script = f"import sys, _fastmmap_command as c; c.running = True; import fastmmap.{module}, fastmmap.mapped; "
+    done = subprocess.run(
+        [sys.executable, "-c", script + "print(*sys.modules)"], capture_output=True, text=True, cwd=FOLDER, check=False
+    )
+    found = set(done.stdout.split())
+    assert {"fastmmap.faults", "fastmmap.sheltered", "fastmmap.errors", "fastmmap.parallel"} <= found
+    assert "fastmmap._public" not in found
+
+
 def test_the_installed_command_ends_itself(make, tmp_path):
     """Its status, and what was registered for the exit, are as where Python ends it."""
     script = tmp_path / "fastmmap"
