@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastmmap.cli import main
+from fastmmap.cli import main, values
 
 
 @pytest.fixture
@@ -136,3 +136,12 @@ def test_no_argument_means_something_else(make, run, fails):
         fails(command, "-", words="can't be -, standard input; ./- is a file of that name")
     assert run("find", "--bytes", "-m", "9" * 30, "a", path) == (0, b"0\n1\n2\n", b"")
     assert run("replace", "-m", "9" * 30, "a", "b", path)[0] == 0
+
+
+def test_sizes():
+    for text, number in (("1", 1), ("1000", 1000), ("64K", 1 << 16), ("64M", 1 << 26), ("64MiB", 1 << 26),
+                         ("64MB", 64_000_000), ("64mb", 64_000_000), ("1G", 1 << 30), ("7B", 7)):  # fmt: skip
+        assert values.size(text) == number
+    for bad in ("", "M", "0", "1.5G", "-1", "1MBM", "1BM", "1 M", "1P", "1iB"):
+        with pytest.raises(ValueError, match="is not a size such as 256M, 64MiB or 64MB"):
+            values.size(bad)
