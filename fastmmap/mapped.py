@@ -271,10 +271,6 @@ class MappedFile(Ranging, Reading, Resizing, Paging):  # type: ignore[misc]  # s
     def __exit__(self, *exception: Any) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
-            self.close()
-
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self)} bytes"
         return f"<fastmmap.MappedFile {self.name!r}, mode {self.mode!r}, {state}>"

@@ -6,10 +6,12 @@ from cpython.buffer cimport (
 )
 from cpython.bytearray cimport PyByteArray_CheckExact
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize
+from cpython.list cimport PyList_GET_SIZE, PyList_GetItem, PyList_SetSlice
 from libc.stdint cimport uint8_t, uintptr_t
 from libc.string cimport memcpy
 from arguments cimport *
 from capi cimport *
+from files cimport close
 from guard cimport *
 from memory cimport *
 from package cimport *
@@ -361,3 +363,26 @@ def check_readable(buffer):
             raise lost(<object> view.obj, <uintptr_t> view.buf, address, False)
     finally:
         PyBuffer_Release(&view)
+
+
+# --- descriptors that were forgotten: in a finalizer that isn't native, Ctrl-C would be an exception that nobody sees ---
+
+@cython.binding(True)
+def close_list(self):
+    """descriptors.Open.__del__: closes all that the list has."""
+    cdef Py_ssize_t last = PyList_GET_SIZE(self) - 1
+    cdef int fd
+    while last >= 0:
+        fd = <object> PyList_GetItem(self, last)
+        PyList_SetSlice(self, last, last + 1, [])
+        close(fd)
+        last -= 1
+
+
+@cython.binding(True)
+def close_one(self):
+    """descriptors.Descriptor.__del__: closes it, unless that was done."""
+    cdef int fd = self.fd
+    if fd >= 0:
+        self.fd = -1
+        close(fd)

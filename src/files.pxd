@@ -54,6 +54,7 @@ cdef extern from *:
     enum: LOCK_EX
     enum: LOCK_UN
     int fm_look(int, fm_file *) nogil
+    int close(int) nogil
     int flock(int, int) nogil
     int ftruncate(int, off_t) nogil
     Py_ssize_t pread(int, void *, size_t, off_t) nogil
