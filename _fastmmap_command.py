@@ -7,9 +7,15 @@ package calls `heed_interrupts` and `refuse` itself where `python -m fastmmap` i
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal itself imports for milliseconds
+import _thread
 import atexit
 import os
 import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 INTERRUPTED = 130
 
@@ -48,9 +54,31 @@ def end(status: int) -> int:
     return status
 
 
+def interrupt(number: int, frame: Any) -> None:
+    """What an interrupt does while the command runs: it is a KeyboardInterrupt.
+
+    In an import or a finalizer Python may drop that, and so it comes once more when those are over.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib") or frame.f_code.co_name == "__del__":
+            try:
+                _thread.start_new_thread(repeat, (number,))
+                return
+            except RuntimeError:  # no thread is to be had
+                break
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def repeat(number: int) -> None:
+    """Sends a signal to this process in a moment."""
+    time.sleep(0.005)
+    os.kill(os.getpid(), number)
+
+
 def heed_interrupts() -> bool:
     """Has an interrupt end the process from now on; False where they are ignored, as by nohup and background shells."""
-    if _signal.getsignal(_signal.SIGINT) not in (_signal.default_int_handler, leave):
+    if _signal.getsignal(_signal.SIGINT) not in (_signal.default_int_handler, leave, interrupt):
         return False
     _signal.signal(_signal.SIGINT, leave)
     return True
@@ -66,7 +94,7 @@ def run(interruptible: bool = False) -> int:
         return refuse(error)
     if not interruptible:
         return command()
-    _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+    _signal.signal(_signal.SIGINT, interrupt)
     try:
         return command()
     finally:

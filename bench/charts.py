@@ -56,6 +56,8 @@ def draw_rows(rows: list[dict[str, Any]], machine: dict[str, Any]) -> Any:
         axis.tick_params(labelsize=8)
         axis.spines[["top", "right"]].set_visible(False)
     about = f"{machine['cpu']}, {machine['cpus']} CPUs, {machine['python']}, {machine['date']}"
-    lines = "Lines: the speed of memory, dashed for one thread and dotted for all"
+    lines = "Lines: the speed of memory, dashed for one thread"
+    if any(row["limit_all"] > row["limit"] for row in rows):
+        lines += " and dotted for all"
     figure.suptitle(f"{about}. Orange: fastmmap, pale: its reference. {lines}.", fontsize=8)
     return figure

@@ -44,8 +44,7 @@ __all__ = [
 TYPE_CHECKING = False  # typing itself takes milliseconds to import
 
 if TYPE_CHECKING:
-    from ._backend import Match
-    from ._backend import usable as kernels
+    from ._backend import Match, kernels
     from .editing.edit import Replacement, replace_file
     from .editing.planning import Plan, plan_replace
     from .editing.preview import Change

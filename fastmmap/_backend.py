@@ -37,10 +37,10 @@ __all__ = [
     "Match",
     "check_wanted",
     "chosen",
+    "kernels",
     "load",
     "run",
     "set_kernel_methods",
-    "usable",
 ]
 
 if NATIVE:
@@ -112,7 +112,7 @@ def _reference(verb: str) -> Any:
     return {"append": append, "drain": drain, "lines": lines, "replace": replace, "search": search}[verb]
 
 
-def usable() -> list[str]:
+def kernels() -> list[str]:
     """The names of the kernels that can be had on this machine, best first.
 
     FASTMMAP_KERNEL=name in the environment demands one of them; `fastmmap.kernel` is the one that is used.

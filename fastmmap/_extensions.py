@@ -42,7 +42,8 @@ def load() -> bool:
 
     warn(
         f"fastmmap has no extensions in {os.path.dirname(__file__)}, so it runs in plain Python, many times slower. "
-        f"Reinstall it where there is a C compiler. If that is on purpose: {WITHOUT}"
+        "Reinstall it where there is a C compiler. If that is the folder of its sources, which hides an installed one: "
+        f"`pip install -e .` there, or use another folder. If that is on purpose: {WITHOUT}"
     )
     return False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import _backend, _imports
 from . import searching as searching  # teaches the kernels to take paths
-from ._backend import usable
+from ._backend import kernels
 from .errors import MappedFileError
 from .lines import Lines
 from .logs import ending as ending  # has stages drained when this process ends, whoever has made them by then
@@ -19,11 +19,12 @@ NAMES: dict[str, Any] = {
     "MappedFile": MappedFile,
     "MappedFileError": MappedFileError,
     "kernel": _backend.chosen.name,
-    "kernels": usable,
+    "kernels": kernels,
     "open": open,
     **{name: getattr(_backend.chosen, name) for name in _backend.PUBLIC},
 }
 
+kernels.__module__ = __package__
 for _name in _backend.PUBLIC:
     if not hasattr(NAMES[_name], "__func__"):
         NAMES[_name].__module__ = __package__  # by which a pickle names those that are no methods: _backend.reduced

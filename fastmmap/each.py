@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ._backend import Match
     from .progress import Progress
-    from .reference.arguments import Index, Needle, Offsets, Several
+    from .reference.arguments import Index, Needle, Offsets, Several, Which
 
 
 class EachVerbs:
@@ -32,13 +32,13 @@ class EachVerbs:
         limit: SupportsIndex | None = None,
         threads: int | None = None,
         progress: Progress | None = None,
-    ) -> tuple[Offsets, Any]:
+    ) -> tuple[Offsets, Which]:
         """The offsets of all matches of several needles, and which needle stands at each: as fastmmap.find_each.
 
         Parameters
         ----------
         needles : Needles, or list or tuple of bytes-like, str or int
-            What to look for, none of it empty. Of equal ones the first counts.
+            What to look for, none of it empty. Where two are equal, matches are the first one's.
         start, end : int or None, default 0 and None
             Only matches in m[start:end]. Offsets count from the mapping's start, in bytes.
         overlapping, ignorecase : bool, default False
@@ -70,7 +70,7 @@ class EachVerbs:
         ([2, 13], [1, 2])
         """
         options = {"overlapping": overlapping, "ignorecase": ignorecase, "limit": limit, "threads": threads}
-        found: tuple[Offsets, Any] = chosen.find_each(self, needles, start, end, progress=progress, **options)
+        found: tuple[Offsets, Which] = chosen.find_each(self, needles, start, end, progress=progress, **options)
         return found
 
     def count_each(
@@ -89,7 +89,7 @@ class EachVerbs:
         Parameters
         ----------
         needles : Needles, or list or tuple of bytes-like, str or int
-            What to look for, none of it empty. Of equal ones the first counts.
+            What to look for, none of it empty. Where two are equal, matches are the first one's.
         start, end : int or None, default 0 and None
             Only matches in m[start:end].
         overlapping, ignorecase : bool, default False
@@ -149,7 +149,7 @@ class EachVerbs:
         invert : bool, default False
             Whether the lines are wanted that do not match.
         limit : int or None, default None
-            How many lines at most, the first ones. None: all. Lines behind the last are around it even if they match.
+            How many lines at most, the first ones. None: all. `after` of the last has more, if they follow.
         threads : int or None, default None
             How many threads may work at most. None: as many as pay. 1: only the calling one.
         progress : callable or None, default None
@@ -172,9 +172,9 @@ class EachVerbs:
         Notes
         -----
         What is found is copied: it stays when the file changes or is closed. Only `number` needs the mapping: ask for
-        it before. A str is a needle: for a regular expression use re.compile(rb"...").
+        it before. A str is a needle: for a regular expression use ``re.compile(rb"...")``.
         The literals that a regular expression needs are looked for first, and `re` sees only the lines that hold one. A
-        pattern without literals, such as rb"\d\d\d", is as fast as `re` is.
+        pattern without literals, such as ``rb"\d\d\d"``, is as fast as `re` is.
 
         Examples
         --------

@@ -64,7 +64,7 @@ def grep(
     invert : bool, default False
         Whether the lines are wanted that do not match.
     limit : int or None, default None
-        How many lines at most, the first ones. None: all. Lines behind the last are around it even if they match.
+        How many lines at most, the first ones. None: all. `after` of the last has more, if they follow.
     threads : int or None, default None
         How many threads may work at most. None: as many as pay. 1: only the calling one.
     progress : callable or None, default None
@@ -86,9 +86,9 @@ def grep(
     Notes
     -----
     What is found is copied: it stays when the file changes or is closed. Only `number` needs the source, if that isn't
-    a stream: ask for it before. A str is a needle: for a regular expression use re.compile(rb"...").
+    a stream: ask for it before. A str is a needle: for a regular expression use ``re.compile(rb"...")``.
     The literals that a regular expression needs are looked for first, and `re` sees only the lines that hold one. A
-    pattern without literals, such as rb"\d\d\d", is as fast as `re` is.
+    pattern without literals, such as ``rb"\d\d\d"``, is as fast as `re` is.
 
     Examples
     --------
@@ -113,6 +113,14 @@ def some_matches(
     """What grep finds, without lines around: some lines at a time, as they are found, one at first."""
     windows, finder = _search(source, pattern, (ignorecase, invert, threads), progress, 0)
     return chain.from_iterable(_in_window(window, finder) for window in windows)
+
+
+def matches_and_lines(
+    source: Any, pattern: Any, around: tuple[int, int], how: tuple[bool, bool, int | None], most: int | None, told: Any
+) -> Iterator[Match | Behind]:
+    """What grep finds, each line as soon as it is known: matches with lines before them, and the lines behind each."""
+    windows, finder = _search(source, pattern, how, told, around[0])
+    return _as_found(windows, finder, around, END if most is None else most)
 
 
 def _search(
@@ -172,41 +180,56 @@ def _in_window(window: Window, finder: Finder) -> Iterator[list[Match]]:
     return some if window.earlier is None else _numbered(some)
 
 
+class Behind(list[bytes]):
+    """Lines behind the last match."""
+
+
 def _with_lines_around(
     windows: Iterator[Window], finder: Finder, around: tuple[int, int], most: int
 ) -> Iterator[Match]:
     """A match is handed out when the lines behind it are known: not later than the window that has them."""
-    before, after = around
-    if not most:
-        return
-    last: Match | None = None  # whose lines behind it aren't all known yet
-    missing = 0  # how many of those
-    given = 0  # what is before this byte is somebody's
-    for window in windows:
-        for found in chain.from_iterable(_in_window(window, finder)) if most else ():
+    last: Match | None = None
+    for found in _as_found(windows, finder, around, most):
+        if isinstance(found, Behind):
+            assert last is not None
+            last.after.extend(found)
+        else:
             if last is not None:
-                behind, given = first_lines(window, given, found.start, missing)
-                last.after.extend(behind)
                 yield last
-            last, missing, most = found, after, most - 1
-            last.before.extend(last_lines(window, given, found.start, before))
-            given = found.end + 1
-            if not after:
-                yield last
-                last = None
-            if not most:
-                break
-        if last is not None:
-            behind, given = first_lines(window, given, window.offset + window.end, missing)
-            last.after.extend(behind)
-            missing -= len(behind)
-            if not missing:
-                yield last
-                last = None
-        if last is None and not most:
-            return
+            last = found
+        if len(last.after) == around[1]:
+            yield last
+            last = None
     if last is not None:
         yield last
+
+
+def _as_found(
+    windows: Iterator[Window], finder: Finder, around: tuple[int, int], most: int
+) -> Iterator[Match | Behind]:
+    """Each match as soon as it is found, then lines behind it, as they come."""
+    before, after = around
+    missing = 0  # how many lines are wanted behind the last match, of those that have yet to come
+    given = 0  # what is before this byte is somebody's
+    for window in windows if most else ():
+        for found in chain.from_iterable(_in_window(window, finder)) if most else ():
+            if missing:
+                behind, given = first_lines(window, given, found.start, missing)
+                if behind:
+                    yield Behind(behind)
+            missing, most = after, most - 1
+            found.before.extend(last_lines(window, given, found.start, before))
+            given = found.end + 1
+            yield found
+            if not most:
+                break
+        if missing:
+            behind, given = first_lines(window, given, window.offset + window.end, missing)
+            missing -= len(behind)
+            if behind:
+                yield Behind(behind)
+        if not missing and not most:
+            return
 
 
 def _numbered(some: Iterator[list[Match]]) -> Iterator[list[Match]]:

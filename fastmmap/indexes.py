@@ -61,7 +61,7 @@ class Counted:
 
 
 class LineIndex:
-    """How many newlines stand before each KiB of a buffer, in a 450th of its size.
+    """How many newlines stand before each KiB of a buffer, in a 450th of its size and a KiB.
 
     It is made at the first use, by all cores, and again when it was told to forget.
     """

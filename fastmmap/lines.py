@@ -28,7 +28,7 @@ def _no_line(number: int, lines: int) -> IndexError:
 
 
 class Lines:
-    r"""The lines of a mapping by number, from 0. `m.lines` gives them; nobody else has to.
+    r"""The lines of a mapping by number, from 0. Use `m.lines`: it makes one.
 
     `m.lines[i]` is the line as bytes, without its newline; a carriage return stays. A negative number counts from the
     end. A slice or an array of numbers gives a list of bytes. Iterating gives memoryviews. `len(m.lines)` is how many
@@ -277,7 +277,7 @@ class Lines:
     def save(self, path: Path) -> None:
         r"""Keeps the index of the lines in a file, for `fastmmap.open(…, index=path)`. It is made first if need be.
 
-        A 450th of the text's size at most. A file of that name is replaced, once the new one is whole.
+        It has a 450th of the text's size, and a KiB. A file of that name is replaced, once the new one is whole.
 
         Parameters
         ----------

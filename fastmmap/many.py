@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .needles import Needles
     from .progress import Progress
-    from .reference.arguments import Index, Needle, Offsets, Readable
+    from .reference.arguments import Index, Needle, Offsets, Readable, Which
 
 # A search for one match looks so far before there is any thought of threads.
 NEAR = 1 << 20
@@ -132,7 +132,7 @@ class ManyVerbs:
         limit: SupportsIndex | None = None,
         threads: int | None = None,
         progress: Progress | None = None,
-    ) -> tuple[Offsets, Any]:
+    ) -> tuple[Offsets, Which]:
         """The offsets of all matches of several needles, and which needle stands at each.
 
         The next match is the one that starts first, the longest of those that start there, and the search goes on
@@ -143,7 +143,7 @@ class ManyVerbs:
         buffer : bytes-like or os.PathLike
             Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
         needles : Needles, or list or tuple of bytes-like, str or int
-            What to look for, none of it empty. Of equal ones the first counts.
+            What to look for, none of it empty. Where two are equal, matches are the first one's.
         start, end : int or None, default 0 and None
             Only matches in buffer[start:end]. Offsets count from the buffer's start, in bytes.
         overlapping : bool, default False
@@ -165,7 +165,7 @@ class ManyVerbs:
         Raises
         ------
         TypeError, ValueError
-            `buffer` is neither a buffer nor a path; one of the needles is none, or is empty; `limit` is negative, or
+            `buffer` is neither a buffer nor a path; one of the needles isn't one, or is empty; `limit` is negative, or
             `threads` is below 1.
         BufferError, OSError
             The buffer isn't C-contiguous; the file can't be read (MappedFileError: it was truncated meanwhile).
@@ -200,7 +200,7 @@ class ManyVerbs:
         buffer : bytes-like or os.PathLike
             Any C-contiguous buffer, taken as bytes, or the path of a file. For a path in a str use pathlib.Path.
         needles : Needles, or list or tuple of bytes-like, str or int
-            What to look for, none of it empty. Of equal ones the first counts.
+            What to look for, none of it empty. Where two are equal, matches are the first one's.
         start, end : int or None, default 0 and None
             Only matches in buffer[start:end].
         overlapping, ignorecase : bool, default False

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .paths import Path
 
 # What the methods are built upon, which the class of all mappings has.
-_INNER = {name for name in dir(Mapping) if not name.startswith("_")} - {"offset", "drop_behind"}
+_INNER = {"close_file", "descriptor", "file_status", "remap", "sync", "unmap"}
 
 _FLAGS = {"r": os.O_RDONLY, "c": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT}
 
@@ -53,8 +53,8 @@ class MappedFile(Ranging, Reading, Resizing, Paging):  # type: ignore[misc]  # s
     mode : {"r", "r+", "w+", "c"}, default "r"
         "r" reads; "r+" reads and writes; "w+" makes the file or empties it; "c" keeps what is written to this process.
     size : int or None, default None
-        How many bytes to map, from `offset` on. None: all there are. Past the end of the file, "r+" and "w+" grow it,
-        with blocks allocated.
+        How many bytes to map, from `offset` on. None: all there are. In modes "r+" and
+        "w+" it may be more than the file has: then the file grows, and gets its blocks at once.
     offset : int, default 0
         Where in the file the mapping begins, in bytes. Any number will do.
     drop_behind : bool, default False
@@ -273,7 +273,8 @@ class MappedFile(Ranging, Reading, Resizing, Paging):  # type: ignore[misc]  # s
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self)} bytes"
-        return f"<fastmmap.MappedFile {self.name!r}, mode {self.mode!r}, {state}>"
+        what = "of anonymous memory" if self.name is None else repr(self.name)
+        return f"<fastmmap.MappedFile {what}, mode {self.mode!r}, {state}>"
 
     def __dir__(self) -> list[str]:
         """What users call: not what a mapping is made of."""
@@ -324,8 +325,8 @@ def open(
     mode : {"r", "r+", "w+", "c"}, default "r"
         "r" reads; "r+" reads and writes; "w+" makes the file or empties it; "c" keeps what is written to this process.
     size : int or None, default None
-        How many bytes to map, from `offset` on. None: all there are. Past the end of the file, "r+" and "w+" grow it,
-        with blocks allocated.
+        How many bytes to map, from `offset` on. None: all there are. In modes "r+" and
+        "w+" it may be more than the file has: then the file grows, and gets its blocks at once.
     offset : int, default 0
         Where in the file the mapping begins, in bytes. Any number will do.
     drop_behind : bool, default False

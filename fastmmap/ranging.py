@@ -62,7 +62,7 @@ class Ranging(Verbs, EachVerbs):
     def ranges(self, n: int, align: Data | None = b"\n") -> list[tuple[int, int]]:
         r"""Cuts the mapping into ranges of about one size, each but the last ending with `align`: work for n workers.
 
-        What ends with `align` isn't split. Where that overlaps itself, as b"\n\n" does in a run of newlines, its
+        What ends with `align` isn't split. Where that overlaps itself, as ``b"\n\n"`` does in a run of newlines, its
         occurrences count from left to right, as bytes.split finds them.
 
         Parameters

@@ -206,7 +206,7 @@ cdef class Kernel:
         Returns
         -------
         int
-            The number of matches. An empty needle is everywhere: there is one more than bytes.
+            The number of matches. An empty needle matches before each byte and at the end.
 
         Raises
         ------

@@ -28,7 +28,7 @@ SUPPORT = Path(__file__).parent / "support"
 # These run everywhere: a suite that left one of them out would have tested nothing.
 ALWAYS = ("scalar", "python") if _backend.NATIVE else ("python",)
 
-HERE = _backend.usable()
+HERE = _backend.kernels()
 assert set(ALWAYS) <= set(HERE), HERE
 
 

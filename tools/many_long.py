@@ -63,10 +63,10 @@ def main() -> None:
     arguments = options.parse_args()
     cases, started = 1_000_000 if arguments.long else 1000, time.monotonic()
     for number in range(cases):
-        for name in _backend.usable():
+        for name in _backend.kernels():
             if name != "python" or number % 10 == 0:
                 check(_backend.load(name), random.Random(f"{arguments.seed} {number}"))
-    print(f"{cases} cases in {time.monotonic() - started:.0f} s, on {', '.join(_backend.usable())}")
+    print(f"{cases} cases in {time.monotonic() - started:.0f} s, on {', '.join(_backend.kernels())}")
 
 
 if __name__ == "__main__":

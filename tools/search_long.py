@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
-    kernels = [_backend.load(name) for name in _backend.usable() if name != "python"]
+    kernels = [_backend.load(name) for name in _backend.kernels() if name != "python"]
     print(f"kernels: {', '.join(kernel.name for kernel in kernels)}; seed {options.seed}", flush=True)
     print(differential(kernels, 1_000_000 if options.long else 10_000, options.seed), "random cases", flush=True)
     print(exhaustive(kernels, 14 if options.long else 9, 6 if options.long else 4), "exhaustive cases", flush=True)

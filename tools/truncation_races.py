@@ -78,7 +78,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--long", action="store_true")
     wanted = 100_000 if options.parse_args().long else 1000
-    kernels = [_backend.load(name) for name in _backend.usable()]
+    kernels = [_backend.load(name) for name in _backend.kernels()]
     met: collections.Counter[str] = collections.Counter()
     answered: collections.Counter[str] = collections.Counter()
     wrong: list[str] = []

@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             given = parsed(list(sys.argv[1:] if arguments is None else arguments))
-            if 1 in closed and given.command.name not in SILENT:  # reported before the work, not after it
+            is_silent = given.command.name in SILENT or (given.command.name == "grep" and given.quiet)
+            if 1 in closed and not is_silent:  # reported before the work, not after it
                 raise OutputError("standard output is closed")
             status = given.command.run(given)
         except SystemExit as end:

@@ -38,6 +38,8 @@ def _bash(commands: list[tuple[str, Command]]) -> str:
         "_fastmmap() {",
         '    local word="${COMP_WORDS[COMP_CWORD]}" before="${COMP_WORDS[COMP_CWORD-1]}"',
         '    local each command="" options="" words=""',
+        '    if [[ "$word" == "=" ]]; then word=""  # bash takes --color=auto for three words',
+        '    elif [[ "$before" == "=" ]]; then before="${COMP_WORDS[COMP_CWORD-2]}"; fi',
         '    for each in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
         f'        case "$each" in {names.replace(" ", "|")}) command="$each"; break ;; esac',
         "    done",
@@ -49,11 +51,11 @@ def _bash(commands: list[tuple[str, Command]]) -> str:
         *sorted(values),
         "    esac",
         f'    [[ "$command" == completion ]] && words="{" ".join(SHELLS)}"',
+        "    COMPREPLY=()  # nothing: readline's own files",
         '    if [[ -n "$words" ]]; then COMPREPLY=($(compgen -W "$words" -- "$word"))',
-        '    elif [[ "$word" == -* ]]; then COMPREPLY=($(compgen -W "$options" -- "$word"))',
-        '    else COMPREPLY=($(compgen -f -- "$word")); fi',
+        '    elif [[ "$word" == -* ]]; then COMPREPLY=($(compgen -W "$options" -- "$word")); fi',
         "}",
-        "complete -o filenames -F _fastmmap fastmmap",
+        "complete -o default -F _fastmmap fastmmap",
     ]
     return "\n".join(lines) + "\n"
 

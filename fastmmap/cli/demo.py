@@ -19,7 +19,7 @@ COMMAND = Command(
     "Race this package against plain files and the mmap module, and show what a kill loses",
     run,
     [Argument("FILE", "a text to use, which isn't changed; without FILE, one is made", least=0, by_name=True)],
-    about="It takes ten seconds, and 1 GiB in the folder for temporary files. Every answer is compared.",
+    about="It takes some ten seconds, and 300 MB in the folder for temporary files. Every answer is compared.",
     options=[
         Option("--size", "how large the text is that is made: 128M", "SIZE", size, default=128 << 20),
         Option("--plot", "draw a chart too: a png or svg, by the name's end", "FILE"),

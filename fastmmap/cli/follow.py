@@ -85,9 +85,14 @@ def _save(state: str, lines: Follower) -> None:
     if lines.position is not None:
         new = os.path.join(os.path.dirname(state), f".{os.path.basename(state)}.new")
         with naming(state, always=True):
-            with open(new, "w") as file:
-                file.write(":".join(map(str, lines.position)) + "\n")
-            os.replace(new, state)
+            try:
+                with open(new, "w") as file:
+                    file.write(":".join(map(str, lines.position)) + "\n")
+                os.replace(new, state)
+            except OSError:
+                if os.path.lexists(new):
+                    os.unlink(new)
+                raise
 
 
 COMMAND = Command(

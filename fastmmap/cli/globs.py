@@ -34,35 +34,77 @@ class _Glob:
     def __init__(self, glob: str) -> None:
         self.leaves_out = glob.startswith("!")
         text = glob.removeprefix("!")
-        if not text:
+        if not text.strip("/"):
             raise ValueError("--glob: a GLOB is empty")
         self._whole_path = "/" in text.rstrip("/")
-        self._pattern = re.compile(_pattern(text.strip("/")))
+        try:
+            self._pattern = re.compile(_Reader(text.strip("/")).pattern())
+        except (ValueError, re.error) as error:
+            raise ValueError(f"--glob: {glob!r} is no GLOB: {error}") from None
 
     def matches(self, path: str) -> bool:
         """Whether it matches a path, or a name where it has no slash."""
         return self._pattern.fullmatch(path if self._whole_path else os.path.basename(path)) is not None
 
 
-def _pattern(glob: str) -> str:
-    """A regular expression for a glob, in which "**" goes through folders, and nothing else does."""
-    found, place = [], 0
-    tokens = re.compile(r"(?s)\*\*/|\*+|\?|\[!?\]?[^\]]*\]|.")
-    while place < len(glob):
-        token = tokens.match(glob, place)
-        assert token is not None
-        text, place = token[0], token.end()
-        if text == "**/":
-            found.append("(?:.*/)?")
-        elif text.startswith("**"):
-            found.append(".*")
-        elif text == "*":
-            found.append("[^/]*")
-        elif text == "?":
-            found.append("[^/]")
-        elif text.startswith("[") and len(text) > 1:
-            inside = text[1:-1].replace("\\", "\\\\")
-            found.append(f"[^{inside[1:]}/]" if inside.startswith("!") else f"[{inside}]")
-        else:
-            found.append(re.escape(text))
-    return f"(?s:{''.join(found)})"
+class _Reader:
+    """Makes a regular expression of a glob. "**" goes through folders, and nothing else does."""
+
+    def __init__(self, glob: str) -> None:
+        self._glob, self._place = glob, 0
+
+    def pattern(self) -> str:
+        """The regular expression."""
+        return f"(?s:{self._read(closing='')})"
+
+    def _read(self, closing: str) -> str:
+        """Up to the end, or within braces to one of the signs that end an alternative."""
+        found: list[str] = []
+        while self._place < len(self._glob):
+            if self._glob[self._place] in closing:
+                return "".join(found)
+            found.append(self._one())
+        if closing:
+            raise ValueError("a brace isn't closed")
+        return "".join(found)
+
+    def _one(self) -> str:
+        """What one sign stands for, or all that it begins."""
+        rest = self._glob[self._place :]
+        sign = rest[0]
+        self._place += 1
+        if rest.startswith("**"):
+            self._place += 1
+            if rest.startswith("**/"):
+                self._place += 1
+                return "(?:.*/)?"
+            return ".*"
+        if sign == "[":
+            return self._class()
+        if sign == "{":
+            return self._alternatives()
+        if sign == "\\":
+            if len(rest) == 1:
+                raise ValueError("nothing follows the backslash at its end")
+            self._place += 1
+            return re.escape(rest[1])
+        return {"*": "[^/]*", "?": "[^/]"}.get(sign, re.escape(sign))
+
+    def _alternatives(self) -> str:
+        """{one,other}"""
+        found = [self._read(closing=",}")]
+        while self._glob[self._place] == ",":
+            self._place += 1
+            found.append(self._read(closing=",}"))
+        self._place += 1
+        return f"(?:{'|'.join(found)})"
+
+    def _class(self) -> str:
+        """[a-z], or [!a-z]: a "]" that comes first is one of them."""
+        end = self._glob.find("]", self._place + (2 if self._glob.startswith(("!", "^"), self._place) else 1))
+        if end < 0:
+            raise ValueError("a bracket isn't closed")
+        inside, self._place = self._glob[self._place : end], end + 1
+        others = inside.startswith(("!", "^"))
+        signs = re.sub(r"([\\\[\]^&~|])", r"\\\1", inside[1:] if others else inside)
+        return f"[^{signs}/]" if others else f"(?!/)[{signs}]"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._backend import Match
+    from ..grepping import Behind
     from .files import Put
 
 
@@ -126,34 +127,34 @@ class _Search:
             self._sum_up(stats, source, time.perf_counter() - began)
         return stats.matched_lines > 0
 
-    def _matches(self, source: Source, threads: int | None, told: Any) -> Iterator[list[Match]]:
-        """The lines that are asked for, some at a time."""
+    def _matches(self, source: Source, threads: int | None, told: Any) -> Iterator[list[Match] | Behind]:
+        """The lines that are asked for, some at a time; lines behind the last of them."""
         given = self.given
         if not given.invert_match and source.lacks(self.sought):
             return
-        from ..grepping import grep, some_matches
+        from ..grepping import Behind, matches_and_lines, some_matches
 
         sought, fold = self.sought.sought, self.sought.ignorecase and not self.sought.is_pattern
-        around = (given.before_context, given.after_context)
+        around, searched = (given.before_context, given.after_context), source.searchable
+        found: Iterator[list[Match] | Behind]
         with naming(source.name):
             if around == (0, 0) or given.count or given.only_matching:
-                some = some_matches(source.searchable, sought, fold, given.invert_match, threads, told)
+                some = some_matches(searched, sought, fold, given.invert_match, threads, told)
                 found = some if given.max_count is None else _first(some, given.max_count)
             else:
-                lines = grep(
-                    source.searchable, sought, before=around[0], after=around[1], ignorecase=fold,
-                    invert=given.invert_match, limit=given.max_count, threads=threads, progress=told,
-                )  # fmt: skip
-                found = ([match] for match in lines)
-            last: list[Match] = []
+                how = (fold, given.invert_match, threads)
+                each = matches_and_lines(searched, sought, around, how, given.max_count, told)
+                found = (one if isinstance(one, Behind) else [one] for one in each)
+            number, last = 0, -1
             for matches in found:
                 yield matches
-                last = matches or last
+                if matches and not isinstance(matches, Behind):
+                    number, last = number + len(matches), matches[-1].end
             # As GNU grep does, so that who shares standard input goes on behind the last line that was asked for.
-            is_cut = given.max_count is not None and last and source.data is not None
-            source.leave(last[-1].end + 1 if is_cut else None)
+            is_cut = number == given.max_count and source.data is not None and last < len(source.data)
+            source.leave(last + 1 if is_cut else None)
 
-    def _print(self, found: Iterator[list[Match]], file: str, put: Put, about: tuple[Source, Stats]) -> None:
+    def _print(self, found: Iterator[list[Match] | Behind], file: str, put: Put, about: tuple[Source, Stats]) -> None:
         """Prints lines, or messages about them."""
         source, stats = about
 
@@ -168,21 +169,23 @@ class _Search:
             printer = Messages(file, counted_put, self._pattern, source)
         else:
             printer = Lines(self._layout, file, counted_put if self.given.stats else put, self._pattern)
-        self._count(found, stats, printer.show)
+        self._count(found, stats, printer)
         if self.given.json:
             self._complete_stats(stats, source)
             printer.end(stats)
 
-    def _count(
-        self, found: Iterator[list[Match]], stats: Stats, show: Callable[[list[Match]], None] | None = None
-    ) -> None:
-        """Counts lines, and matches where they are asked for; shows them."""
+    def _count(self, found: Iterator[list[Match] | Behind], stats: Stats, printer: Any = None) -> None:
+        """Counts lines, and matches where they are asked for; prints them."""
         for matches in found:
-            stats.matched_lines += len(matches)
+            if type(matches) is not list:  # lines behind the last ones
+                printer.show_behind(matches)
+                continue
+            some: list[Match] = matches  # type: ignore[assignment]
+            stats.matched_lines += len(some)
             if self._counts:
-                stats.matches += sum(len(spans_of(match.line, self._pattern)) for match in matches)
-            if show is not None:
-                show(matches)
+                stats.matches += sum(len(spans_of(match.line, self._pattern)) for match in some)
+            if printer is not None:
+                printer.show(some)
 
     def _complete_stats(self, stats: Stats, source: Source) -> None:
         stats.searches, stats.searches_with_match = 1, int(stats.matched_lines > 0)

@@ -25,7 +25,7 @@ def text_of(command: Command) -> str:
     if command.examples:
         pieces += ["", "examples:"]
         longest = max(len(line) for line, _ in command.examples)
-        pieces += [f"  {line:{longest}}  # {what}" for line, what in command.examples]
+        pieces += [f"  {line:{longest}}  # {what}" if what else f"  {line}" for line, what in command.examples]
     if command.arguments:
         pieces += ["", "arguments:", *_rows((each.name, each.help) for each in command.arguments)]
     names = ((", ".join(each.names) + (f" {each.value}" if each.value else ""), each.help) for each in command.options)

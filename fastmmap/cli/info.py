@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
-from . import shared
 from .files import on_each_file
-from .options import Command, Given
+from .options import Argument, Command, Given
 from .output import out
 from .status import ERROR, FOUND
 
@@ -27,7 +27,7 @@ def _running() -> Iterable[tuple[str, object]]:
     import platform
 
     from .. import __version__, system
-    from .._backend import NATIVE, chosen, usable
+    from .._backend import NATIVE, chosen, kernels
     from ..parallel import workers
 
     python = f"{platform.python_implementation()} {platform.python_version()}"
@@ -37,7 +37,7 @@ def _running() -> Iterable[tuple[str, object]]:
     return [
         ("fastmmap", __version__),
         ("kernel", chosen.name + (" (FASTMMAP_KERNEL)" if demand else "")),
-        ("kernels here", ", ".join(usable())),
+        ("kernels here", ", ".join(kernels())),
         ("extensions", "yes" if NATIVE else "no: plain Python"),
         ("threads", f"{workers(None)} at most, of {system.cpus()} CPUs"),
         ("python", f"{python}, {sys.executable}"),
@@ -52,9 +52,12 @@ def _about(given: Given, file: str) -> bool:
     from ..mapped import MappedFile
     from ..unfinished import unfinished_edit
 
-    path = "/dev/stdin" if file == "-" else file
+    if file != "-" and not stat.S_ISREG(os.stat(file).st_mode) and not os.path.isdir(file):
+        out.put(b"\n")
+        _print([("file", file), ("access", "no regular file: what is read of it is searched as it comes")])
+        return True
     with MappedFile(0 if file == "-" else file) as mapped:
-        mapped.name = path
+        mapped.name = "standard input" if file == "-" else file
         fd = 0 if file == "-" else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             local = system.is_local(fd)
@@ -92,7 +95,7 @@ COMMAND = Command(
     "info",
     "Show what is running: version, kernels, Python; and of each FILE its size, lines, and how it is accessed",
     run,
-    [shared.FILES],
+    [Argument("FILE", "a file, or - for standard input; without FILE, what is running is all", least=0, many=True)],
     options=[],
     examples=[("fastmmap info", "what to put into a bug report"), ("fastmmap info app.log", "and what this file is")],
 )

@@ -25,6 +25,7 @@ class Messages:
         name = "<stdin>" if file == "-" else file
         self._path, self._put, self._pattern, self._source = _text(os.fsencode(name)), put, pattern, source
         self._begun = False
+        self._end = self._number = 0  # of the last line that was printed
 
     def show(self, matches: list[Match]) -> None:
         """Prints lines that match, with those around them."""
@@ -40,10 +41,14 @@ class Messages:
             self._line("context", line, number + at, place)
             place += len(line) + 1
         self._line("match", match.line, number, match.start)
-        place = match.end + 1
-        for at, line in enumerate(match.after, 1):
-            self._line("context", line, number + at, place)
-            place += len(line) + 1
+        self._end, self._number = match.end + 1, number
+
+    def show_behind(self, lines: list[bytes]) -> None:
+        """Prints lines that are behind the last one."""
+        for line in lines:
+            self._number += 1
+            self._line("context", line, self._number, self._end)
+            self._end += len(line) + 1
 
     def end(self, stats: Stats) -> None:
         """Prints what was found in all."""

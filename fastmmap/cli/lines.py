@@ -40,6 +40,10 @@ class Range:
         """Whether it can be found without knowing where the end is."""
         return (self.first or 1) > 0 and (self.last or 1) > 0
 
+    def counts_from_end(self) -> bool:
+        """Whether it is among so many of the last lines."""
+        return (self.first or 0) < 0 and (self.last or -1) < 0
+
 
 def fits(text: str) -> bool:
     """Whether an argument looks like a range, and not like a file."""
@@ -62,6 +66,8 @@ def run(given: Given) -> int:
                 source.leave(None)
             elif _are_ascending(ranges):
                 _show_in_stream(source, ranges, given.line_number, label)
+            elif all(each.counts_from_end() for each in ranges):
+                _show_end_of_stream(source, ranges, given.line_number, label)
             else:
                 from ..mapped import MappedFile
 
@@ -96,7 +102,7 @@ class _Text:
             last = None if each.last is None else self._number(each.last)
             start = self._start(first) if first >= 0 else (None if each.is_one else 0)
             if each.is_one and start is None:
-                raise ValueError(f"there is no line {each.text}: {self._said_lines()}")
+                raise no_line(each, self._total())
             end = self._end if last is None else self._start(last + 1) if last >= 0 else 0
             if start is not None:
                 self._put(start, self._end if end is None else end, max(first, 0))
@@ -111,10 +117,6 @@ class _Text:
             newlines = self._count(self._data, b"\n")
             self._lines = newlines + (self._end > 0 and self._data[self._end - 1] != 10)
         return self._lines
-
-    def _said_lines(self) -> str:
-        number = self._total()
-        return f"there {'is' if number == 1 else 'are'} {number}"
 
     def _start(self, number: int) -> int | None:
         """Where a line begins; None behind the last."""
@@ -173,19 +175,45 @@ def _show_in_stream(source: Source, ranges: list[Range], numbered: bool, label: 
             if number == each.last:
                 break
         if each.is_one and number != each.last:
-            raise ValueError(f"there is no line {each.text}: there {'is' if number == 1 else 'are'} {number}")
+            raise no_line(each, number)
+
+
+def _show_end_of_stream(source: Source, ranges: list[Range], numbered: bool, label: bytes) -> None:
+    """Prints some of the last lines, and keeps no more of them."""
+    from collections import deque
+
+    most = max(-(each.first or 0) for each in ranges)
+    last: deque[bytes] = deque(maxlen=most)
+    number = 0
+    for line in _lines_of(source):
+        last.append(line)
+        number += 1
+    for each in ranges:
+        first, end = len(last) + (each.first or 0), len(last) + 1 + (each.last or -1)
+        if each.is_one and first < 0:
+            raise no_line(each, number)
+        for at in range(max(first, 0), end):
+            shown = b"%d:" % (number - len(last) + at + 1) if numbered else b""
+            out.put(label + shown + last[at] + b"\n")
+
+
+def no_line(each: Range, lines: int) -> ValueError:
+    """The error for a single line that isn't there."""
+    return ValueError(f"there is no line {each.text}: there {'is' if lines == 1 else 'are'} {lines}")
 
 
 def _lines_of(source: Source) -> Iterator[bytes]:
     """The lines of a stream."""
-    room, begun = memoryview(bytearray(1 << 16)), b""
+    room, begun = memoryview(bytearray(1 << 16)), [b""]
     while number := source.readinto(room):
-        pieces = bytes(room[:number]).split(b"\n")
-        pieces[0] = begun + pieces[0]
-        begun = pieces.pop()
-        yield from pieces
-    if begun:
-        yield begun
+        first, *pieces = bytes(room[:number]).split(b"\n")
+        begun.append(first)
+        if pieces:
+            yield b"".join(begun)
+            begun = [pieces.pop()]
+            yield from pieces
+    if any(begun):
+        yield b"".join(begun)
 
 
 COMMAND = Command(

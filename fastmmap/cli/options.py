@@ -107,7 +107,8 @@ class Command:
         for option in self.options:
             if name in option.names:
                 return option
-        return self.fail(f"there is no option {name}; put an argument that begins with a dash after --")
+        hint = "help is --help" if name == "-h" else "put an argument that begins with a dash after --"
+        return self.fail(f"there is no option {name}; {hint}")
 
     def fail(self, message: str) -> NoReturn:
         """Ends with a message that says where help is."""

@@ -68,7 +68,8 @@ class Output:
 
 def say(text: str) -> None:
     """One line on standard error, if that is open."""
-    line = text.replace("\n", "\\n")  # of a name, too
+    # A name may have newlines, and what a terminal would obey.
+    line = "".join([sign if sign >= " " and sign != "\x7f" else repr(sign)[1:-1] for sign in text])
     try:
         _write_whole(2, os.fsencode(f"fastmmap: {line}\n"))
     except OSError:
@@ -111,6 +112,6 @@ out = Output()
 def complain(error: Exception) -> None:
     """One line for an error."""
     if isinstance(error, OSError) and error.filename is not None:
-        name = "standard input" if error.filename == 0 else os.fsdecode(error.filename)
+        name = "standard input" if error.filename == 0 else os.fsdecode(error.filename) or "''"
         error = OSError(f"{name}: {error.strerror}")
     say(str(error) or "out of memory")

@@ -32,7 +32,8 @@ def show(plan: Plan, given: Given, pairs: dict[bytes, bytes], label: str) -> Non
         for sign, text, marked, colour in ((b"-", change.before, spans[0], OLD), (b"+", change.after, spans[1], NEW)):
             shown = _cut(palette, text, marked, (width, colour))
             out.put(b"%b%b:%b%b\n" % (name, number, palette.paint(sign, colour), shown))
-    print(f"{label}{plan.count} would be replaced, {plan.old_size} bytes before, {plan.new_size} after")
+    if not given.quiet:
+        print(f"{label}{plan.count} would be replaced, {plan.old_size} bytes before, {plan.new_size} after")
 
 
 def _width() -> int:

@@ -61,7 +61,7 @@ class Lines:
         self._layout, self._put, self._pattern = layout, put, pattern
         self._labels = {sign: layout.label(file, sign) for sign in (b":", b"-")}
         self._is_plain = not (layout.offsets or layout.only or layout.palette.coloured or layout.around)
-        self._end = -1  # of the last line that was printed
+        self._end, self._number = -1, 0  # of the last line that was printed
 
     def show(self, matches: list[Match]) -> None:
         """Prints lines that match, with those around them."""
@@ -90,11 +90,14 @@ class Lines:
             place += len(line) + 1
         shown = match.line if self._pattern is None else layout.palette.marked(match.line, self._pattern)
         self._line(b":", number, match.start, shown)
-        place = match.end + 1
-        for at, line in enumerate(match.after, 1):
-            self._line(b"-", number + at, place, line)
-            place += len(line) + 1
-        self._end = place
+        self._end, self._number = match.end + 1, number
+
+    def show_behind(self, lines: list[bytes]) -> None:
+        """Prints lines that are behind the last one."""
+        for line in lines:
+            self._number += 1
+            self._line(b"-", self._number, self._end, line)
+            self._end += len(line) + 1
 
     def _only(self, match: Match) -> None:
         """Prints what matches, each in a line of its own."""

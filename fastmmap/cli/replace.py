@@ -31,6 +31,8 @@ def run(given: Given) -> int:
     together(given, "--sync", ["--no-sync"])
     pairs = _pairs(given)
     given.files = inputs(given)
+    if given.output == "-":
+        given.command.fail("--output can't be -: without a FILE it is a filter; ./- is a file of that name")
     if given.output is not None and len(given.files) > 1:
         given.command.fail("--output is for one FILE")
     if "-" in given.files:

@@ -25,7 +25,8 @@ WALKING = [
     Option("-r --recursive", "take the files in folders and theirs, in the order of their names; links in them aren't "
            "followed; without FILE, those in this folder"),
     Option("-g --glob", "of the files in folders only those whose name matches, or whose path if GLOB has a slash: "
-           "*, ?, [...] and **; those that match !GLOB not; the last GLOB that matches counts", "GLOB", many=True),
+           "*, ?, [...], {a,b} and **; those that match !GLOB not; the last one that matches counts",
+           "GLOB", many=True),
 ]  # fmt: skip
 
 # What is printed.

@@ -26,7 +26,7 @@ def unescaped(text: bytes) -> bytes:
         if escape[:1] == b"x" and len(escape) == 3:
             return bytes.fromhex(escape[1:].decode())
         if escape not in _ESCAPES:
-            known = r"\n, \r, \t, \0, \xHH and \\"
+            known = r"\n, \r, \t, \0, \xHH (two hexadecimal digits) and \\"
             raise ValueError(f"{os.fsdecode(match[0])} is not an escape: the escapes are {known}")
         return _ESCAPES[escape]
 

@@ -191,7 +191,7 @@ def plan_replace(
     Raises
     ------
     OSError
-        The file can't be read, or is no regular file. What only an edit would be refused for is `apply`'s to raise.
+        The file can't be read, or is no regular file. `apply` raises what only an edit is refused for.
     TypeError, ValueError
         An argument has the wrong type, or `old` is empty.
 

@@ -116,7 +116,7 @@ class Stage:
         TypeError
             The record is neither bytes-like nor a str.
         ValueError
-            There is no room for it: an Appender makes room, and raises this only when it is closed.
+            The appender is closed.
         OSError
             An Appender can't write to its file. The record isn't taken; those before it wait for the next flush.
 

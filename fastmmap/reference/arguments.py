@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         def read(self, size: int = ..., /) -> bytes | None: ...
 
     Offsets: TypeAlias = numpy.ndarray[tuple[int], numpy.dtype[numpy.int64]]
+    Which: TypeAlias = numpy.ndarray[tuple[int], numpy.dtype[numpy.int32]]  # needles, by their places
     Index: TypeAlias = SupportsIndex | None
     Integers: TypeAlias = Sequence[int] | numpy.ndarray[Any, Any]
     Array: TypeAlias = numpy.ndarray[Any, Any]  # a Buffer, too, which its stubs say from Python 3.12 on alone

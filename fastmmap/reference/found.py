@@ -21,8 +21,8 @@ class Match:
     line : bytes
         The line without its newline. A carriage return stays.
     before, after : list of bytes
-        Lines around it, as many as were asked for. One that stands between two matches is with one of them alone, so
-        that all together are what grep prints.
+        Lines around it, as many as were asked for. A line that stands between two matches is with one of them
+        alone: none comes twice.
     number : int
         The number of the line, from 0. It is counted when it is asked for, in the source.
 

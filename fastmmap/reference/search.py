@@ -179,7 +179,7 @@ def count(
     Returns
     -------
     int
-        The number of matches. An empty needle is everywhere: there is one more than bytes.
+        The number of matches. An empty needle matches before each byte and at the end.
 
     Raises
     ------

@@ -122,3 +122,11 @@ def test_nobody_reads_it_any_more(path):
     assert process.wait(30) == 141
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+def test_a_state_that_can_not_be_kept_leaves_nothing(make, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    status, output, errors = run("follow", "--timeout", "0", "--state", folder, make(b"x\n", "log"))
+    assert (status, output, errors.count(b"\n")) == (2, b"", 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "log"]

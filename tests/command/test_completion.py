@@ -36,7 +36,9 @@ def script_of(shell):
         (["fastmmap", "find", "x", "--byte"], {"--bytes", "--byte-offset"}),
         (["fastmmap", "grep", "--color", ""], {"auto", "always", "never"}),
         (["fastmmap", "completion", ""], {"bash", "zsh", "fish"}),
-        (["fastmmap", "count", "x", "LO"], {"LOG"}),
+        (["fastmmap", "grep", "--color", "=", ""], {"auto", "always", "never"}),
+        (["fastmmap", "grep", "--color", "=", "a"], {"auto", "always"}),
+        (["fastmmap", "count", "x", "LO"], set()),  # which readline completes, by names with spaces, too
     ],
 )
 def test_bash(tmp_path, words, expected):

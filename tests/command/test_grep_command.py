@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 import pytest
-from support.commands import command, run
+from support.commands import command, run, shell
 
 from fastmmap.cli import main
 
@@ -130,6 +130,14 @@ TEXTS = [name for name in ALL if name.endswith(".txt")]
         (["?.py"], ["sub/deep/d.py"]),
         (["!*.txt", "a.txt"], ["a.txt", "sub/deep/d.py"][:1]),
         (["nothing"], []),
+        (["*.{py,md}"], ["sub/deep/d.py"]),
+        (["!*.{t?t,md}"], ["sub/deep/d.py"]),
+        (["{a,sub/{c,deep/e}}.txt"], ["a.txt", "sub/c.txt", "sub/deep/e.txt"]),
+        ([r"\a.txt"], ["a.txt"]),
+        ([r"a\?txt"], []),
+        (["[]a].txt"], ["a.txt"]),
+        (["[a&&b~~|[].txt"], ["a.txt", "b.txt"]),
+        (["sub[!x]c.txt"], []),
     ],
 )
 def test_folders_and_globs(tree, globs, expected):
@@ -141,6 +149,13 @@ def test_folders_and_globs(tree, globs, expected):
         assert run("grep", "-rl", "needle", cwd=tree)[1].decode().split() == expected
         counted = run("count", "-r", "needle", tree)[1].decode().splitlines()
         assert counted == [f"{tree}/{name}:1" for name in expected]
+
+
+@pytest.mark.parametrize("glob", ["[", "a[", "[]", "[z-a]", "{a,b", "a\\", "", "!", "/"])
+def test_globs_that_are_none(tree, glob):
+    status, output, errors = run("grep", "-r", "-g", glob, "needle", tree)
+    assert (status, output, errors.count(b"\n")) == (2, b"", 1)
+    assert b"--glob: " in errors
 
 
 def test_a_folder_without_r_is_an_error_and_the_rest_goes_on(tree):
@@ -192,10 +207,52 @@ def test_lines_of_a_pipe_are_printed_as_they_come():
         assert process.wait() == 0
 
 
-def test_standard_input_is_left_behind_the_last_line(make):
-    with make(b"1 x\n2\n3 x\n4\n").open("rb", buffering=0) as file:
-        done = subprocess.run(command("grep", "-m1", "x"), stdin=file, capture_output=True, check=False)
-        assert (done.stdout, file.read()) == (b"1 x\n", b"2\n3 x\n4\n")
+@pytest.mark.parametrize(
+    ("text", "most", "printed", "rest"),
+    [
+        (b"1 x\n2\n3 x\n4\n", 1, b"1 x\n", b"2\n3 x\n4\nmore"),
+        (b"1 x\n2\n3 x\n4\n", 2, b"1 x\n3 x\n", b"4\nmore"),
+        (b"1 x\n2\n3 x\n4\n", 3, b"1 x\n3 x\n", b"more"),  # fewer than were asked for: all was read
+        (b"1\n2 x", 1, b"2 x\n", b"more"),  # no newline is passed that isn't there
+    ],
+)
+def test_standard_input_is_left_behind_the_last_line(make, text, most, printed, rest):
+    path = make(text)
+    with path.open("rb", buffering=0) as file:
+        done = subprocess.run(command("grep", "-m", most, "x"), stdin=file, capture_output=True, check=False)
+        with path.open("ab") as other:
+            other.write(b"more")
+        assert (done.stdout, file.read()) == (printed, rest)
+
+
+def test_lines_behind_a_match_come_when_they_come():
+    with subprocess.Popen(command("grep", "-nA2", "x"), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        for line, shown in ((b"x 1\n", b"1:x 1\n"), (b"2\n", b"2-2\n"), (b"x 3\n", b"3:x 3\n"), (b"4\n", b"4-4\n")):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert process.stdout.readline() == shown
+        process.stdin.close()
+        assert process.wait() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the writer is a process")
+@pytest.mark.parametrize("arguments", [["grep", "-c", "line"], ["count", "-E", "l.ne"], ["grep", "-c", "absent"],
+                                       ["replace", "-n", "absent", "x"]])  # fmt: skip
+def test_a_file_that_somebody_appends_to(make, arguments):
+    """Each call answers for what there was; whatever else it may say, it is about the file."""
+    path = make(b"a line\n" * 300_000)
+    with subprocess.Popen(["sh", "-c", f"while echo a line; do :; done >> '{path}'"]) as writer:
+        try:
+            for _ in range(3):
+                status, _, errors = run(*arguments, path)
+                assert status in (0, 1) or (status == 2 and os.fsencode(path) in errors), errors
+                assert b"imported" not in errors
+        finally:
+            writer.kill()
+
+
+def test_quiet_needs_no_output(make):
+    assert shell(f"fastmmap grep -q x {make(b'x')} >&-") == (0, b"", b"")
 
 
 def test_counts_of_several_needles(make):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 import subprocess
 
 import pytest
@@ -75,6 +76,21 @@ def test_an_endless_pipe():
         endless.stdout.close()
         endless.terminate()
     assert (done.returncode, done.stdout, done.stderr) == (0, b"y\ny\n", b"")
+
+
+@pytest.mark.parametrize("ranges", [["-1"], ["-3:"], ["-3:-2", "-1"], ["-9:"], ["-2:-3"]])
+@pytest.mark.parametrize("text", [b"", b"1\n2\n3\n4\n", b"1\n2\n3\n4", b"x" * 200_000 + b"\ny"])
+def test_the_end_of_a_stream_is_that_of_a_file(make, text, ranges):
+    of_a_file, of_a_stream = run("lines", "-n", *ranges, make(text)), run("lines", "-n", *ranges, stdin=text)
+    assert of_a_stream == of_a_file
+
+
+def test_the_end_of_a_long_stream_in_little_memory():
+    done = subprocess.run(
+        ["bash", "-c", f"ulimit -v 400000; yes | head -c 600000000 | {shlex.join(command('lines', '-1'))}"],
+        capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"y\n", b"")
 
 
 def test_several_files(make, tmp_path):

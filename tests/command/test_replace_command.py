@@ -95,6 +95,14 @@ def test_long_lines_are_cut_to_a_window(make):
     assert after == b"1:+..." + b"x" * 40 + b"N" + b"y" * 159 + b"..."
 
 
+def test_a_quiet_dry_run_shows_the_changes_alone(make):
+    assert run("replace", "-qn", "a", "b", make(b"a\n")) == (0, b"1:-a\n1:+b\n", b"")
+
+
+def test_the_output_is_no_dash(make):
+    fails("--output", "-", "a", "b", make(b"a"), words="--output can't be -")
+
+
 def test_only_the_first_changes_are_shown(make):
     output = run("replace", "-n", "a", "b", make(b"a\n" * 100))[1]
     assert output.count(b"\n") == 2 * SHOWN + 1

@@ -95,3 +95,38 @@ def test_modules_of_others_are_not_answered_for(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, preexec_fn=heed_interrupts, env=environment)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.splitlines() == [*said, str(signal.default_int_handler)]
+
+
+def test_an_interrupt_in_an_import_comes_once_more(make):
+    """What Python drops there isn't lost: a search without an end ends, however far its imports are."""
+    for number in (1, 20, 200, 1000, 3000, 6000, 10_000, 15_000):
+        script = INTERRUPTED_AT.replace("NUMBER", str(number)).replace("number = 0", "number = -2", 1)
+        with subprocess.Popen(["yes"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as endless:
+            done = subprocess.run(
+                [sys.executable, "-c", script, "grep", "-c", "n"],
+                stdin=endless.stdout,
+                capture_output=True,
+                timeout=120,
+                preexec_fn=heed_interrupts,
+            )
+            endless.terminate()
+        assert (done.returncode, done.stdout, done.stderr) == (130, b"", b""), number
+
+
+def test_an_interrupt_where_python_drops_exceptions():
+    """As in an import's callbacks, and in finalizers."""
+    script = """
+import os, signal, sys, time, _fastmmap_command as command
+signal.signal(signal.SIGINT, command.interrupt)
+class Forgotten:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0)
+try:
+    Forgotten()
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("seen")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, preexec_fn=heed_interrupts)
+    assert (done.stdout, done.stderr) == (b"seen\n", b"")

@@ -16,7 +16,7 @@ from fastmmap import _backend
 
 CALLABLE = [name for name in fastmmap.__all__ if callable(getattr(fastmmap, name))]
 VERBS = [name for names in _backend.FUNCTIONS.values() for name in names if name in fastmmap.__all__]
-HERE = [name for name in ("avx2", "neon", "scalar", "python") if name in _backend.usable()]
+HERE = [name for name in ("avx2", "neon", "scalar", "python") if name in _backend.kernels()]
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -38,6 +38,7 @@ def search_for_many(path: pathlib.Path, data: bytes) -> None:
     assert_type(fm.count_each(data, [b"a", b"b"], threads=1), Offsets)
     offsets, which = fm.find_each(path, needles, limit=5)
     assert_type(offsets, Offsets)
+    assert_type(which, numpy.ndarray[tuple[int], numpy.dtype[numpy.int32]])
     print(which.tolist(), needles[0], len(needles), list(needles))
 
 
