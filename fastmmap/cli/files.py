@@ -101,7 +101,7 @@ def _search_alone(given: Given, name: str | None, work: Work, status: Status) ->
         except BrokenPipeError:
             raise
         except (OSError, ValueError, Warning) as error:
-            status.fail(_explained(error))
+            status.fail(explained(error))
 
 
 def _search_together(given: Given, names: list[str], work: Work, status: Status) -> None:
@@ -125,7 +125,7 @@ def _search_together(given: Given, names: list[str], work: Work, status: Status)
             status.emit(piece)
         status.found |= found
         if error is not None:
-            status.fail(_explained(error))
+            status.fail(explained(error))
 
 
 def _is_large(name: str) -> bool:
@@ -174,7 +174,7 @@ def _walked(folder: str, within: str, globs: Any, status: Status) -> Iterator[st
             yield name
 
 
-def _explained(error: Exception) -> Exception:
+def explained(error: Exception) -> Exception:
     """An error, with the way out where a folder was named."""
     if isinstance(error, IsADirectoryError):
         return IsADirectoryError(error.errno, f"{error.strerror}: -r takes the files in it", error.filename)

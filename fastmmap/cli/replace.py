@@ -6,7 +6,7 @@ import os
 
 from ..errors import naming
 from . import shared
-from .files import Status, found_files
+from .files import Status, explained, found_files
 from .options import Argument, Command, Given, Option, inputs
 from .output import out
 from .progress import progress_of
@@ -87,7 +87,7 @@ def _filter(given: Given, pairs: dict[bytes, bytes]) -> int:
     from ..editing.preparing import edit_of
     from .sources import Source
 
-    with Source("-") as source, naming(0), progress_of(given, "-") as told:
+    with Source("-") as source, naming(0), progress_of(given, "-", prints=True) as told:
         pieces = substituted(source.readinto, edit_of(pairs, None, given.max_count, given.ignore_case))
         while True:
             try:
@@ -118,7 +118,7 @@ class _Edits:
             except BrokenPipeError:
                 raise
             except (OSError, ValueError, Warning) as error:
-                self._status.fail(error)
+                self._status.fail(explained(error))
         return self._status.number
 
     def _check_expected(self, files: list[str]) -> None:

@@ -156,7 +156,7 @@ class Source:
         from ..streams import Several, matches, windows
         from .kernels import chosen
 
-        if limit == 0:
+        if limit == 0 or not wanted.needles:
             return
         left, needles, fold = limit, wanted.needles, wanted.ignorecase
         several = Several(many.verbs_of(chosen.name).kernel, needles, overlapping, fold) if len(needles) > 1 else None

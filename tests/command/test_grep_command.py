@@ -185,6 +185,7 @@ def test_needles_of_files(make):
     assert run("grep", "--escapes", "-f", "-", log, stdin=b"t\\x77o") == (0, b"two\n", b"")
     assert run("grep", "-f", make(b"", "none"), log) == (1, b"", b"")
     assert run("count", "-f", make(b"", "none"), log) == (1, b"0\n", b"")
+    assert run("grep", "--bytes", "-f", make(b"", "none"), log) == (1, b"", b"")
     status, output, errors = run("grep", "-f", make(b"two\n\nthree", "gap"), log)
     assert (status, output, errors.count(b"\n")) == (2, b"", 1)
     assert b"line 2" in errors

@@ -62,7 +62,7 @@ def test_a_folder(tmp_path):
     assert output == b"".join(b"%b:1 replaced, 3 bytes before, 3 after\n" % name for name in (b"a.txt", b"sub/c.txt"))
     assert (tmp_path / "b.py").read_bytes() == b"old old"
     assert run("replace", "-r", "absent", "new", tmp_path) == (1, b"", b"")
-    fails("old", "new", tmp_path, words="Is a directory")
+    fails("old", "new", tmp_path, words="Is a directory: -r takes the files in it")
 
 
 # --- previews ---
