@@ -198,10 +198,17 @@ def opened(path: str) -> int:
         if not stat.S_ISREG(mode):
             number, kind = (errno.EISDIR, "a directory") if stat.S_ISDIR(mode) else (errno.EINVAL, "no regular file")
             raise OSError(number, f"Only regular files can be followed, and this is {kind}", path)
+        if _has_no_size(fd) and _has_no_size(fd):  # once may be the moment in which it is cut
+            raise OSError(errno.EINVAL, "Files that tell no size, as those in /proc, can't be followed", path)
     except BaseException:
         os.close(fd)
         raise
     return fd
+
+
+def _has_no_size(fd: int) -> bool:
+    """Whether there is something to be read of a file that says it is empty."""
+    return not os.fstat(fd).st_size and bool(system.read_at(fd, 1, 0)) and not os.fstat(fd).st_size
 
 
 def place_of(start: Any) -> tuple[int | None, int | None]:

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 from support.followers import add, now
+from support.marks import linux
 from support.standing_in import as_system
 
 import fastmmap
@@ -373,3 +374,10 @@ def test_a_line_of_any_length_takes_time_in_proportion(path):
     assert len(lines._file.state[1]) > 32
     add(path, b"\n")
     assert len(next(lines)) == (64 << 20) + 1
+
+
+@linux
+def test_a_file_that_tells_no_size_is_refused():
+    with pytest.raises(OSError, match="can't be followed") as caught:
+        fastmmap.follow("/proc/self/status", timeout=0)
+    assert caught.value.filename == "/proc/self/status"
