@@ -33,7 +33,7 @@ LARGE = b"L" * 70_000 + b"\n"
 # Where an interrupt may be lost: Python ignores what comes out of a __del__.
 CLOSING = {each.__code__ for each in (descriptors.Descriptor.close, descriptors.Descriptor.__del__,
                                       descriptors.Open.close, descriptors.Open.__del__,
-                                      fastmmap.MappedFile.__del__, fastmmap.Appender.__del__)}  # fmt: skip
+                                      fastmmap.Appender.__del__)}  # fmt: skip
 
 OURS = os.path.dirname(fastmmap.__file__)
 

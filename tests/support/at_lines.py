@@ -19,7 +19,7 @@ PACKAGE = os.path.dirname(fastmmap.__file__)
 CLOSING = {
     descriptors_.Descriptor.close.__code__, descriptors_.Descriptor.__del__.__code__,
     Open.__del__.__code__, Open.close.__code__,
-    fastmmap.MappedFile.__del__.__code__, fastmmap.Appender.__del__.__code__, NewFile.__del__.__code__,
+    fastmmap.Appender.__del__.__code__, NewFile.__del__.__code__,
 }  # fmt: skip
 
 # Whose functions we call, and some of which take an OSError for an answer.
