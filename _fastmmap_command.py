@@ -45,7 +45,8 @@ def end(status: int) -> int:
 
     Nothing is left to be done there but what was registered for the exit, and other threads, for which Python waits.
     """
-    if os.path.basename(sys.argv[0]) == "fastmmap" and "threading" not in sys.modules:
+    watched = sys.flags.inspect or sys.gettrace() or sys.getprofile()
+    if os.path.basename(sys.argv[0]) == "fastmmap" and "threading" not in sys.modules and not watched:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()

@@ -13,6 +13,7 @@ import sys
 from _thread import RLock, allocate_lock, get_ident, stack_size, start_new_thread
 from contextlib import suppress
 from importlib import import_module
+from time import monotonic, sleep
 
 from .blame import ours
 
@@ -38,17 +39,31 @@ STACK = 8 << 20
 _loaded: dict[str, Any] = {}
 _lock = RLock()  # an import may fork, or come here, too
 _importing: set[int] = set()  # the threads that import for others
+_pending: set[str] = set()  # what they import
 
 
 def load(name: str) -> Any:
     """A module, imported if it is the first time."""
     module = _loaded.get(name)
     if module is None:
+        _wait_for(name)
         # What is in sys.modules is there, or somebody is at it: perhaps this thread, which must not wait for itself.
         if name not in sys.modules:
             _import_elsewhere(name)
         module = _loaded[name] = import_module(name)
     return module
+
+
+def _wait_for(name: str) -> None:
+    """Returns when no thread of ours is importing a module, or that takes too long.
+
+    A signal handler may come into the wait for one, and need it, too; and so may another that comes into this. Python's
+    own lock of a module doesn't bear that: on CPython 3.11 it is a KeyError, or a wait without end.
+    """
+    if get_ident() not in _importing:
+        end = monotonic() + PATIENCE
+        while name in _pending and monotonic() < end:
+            sleep(0.0005)
 
 
 def _import_elsewhere(name: str) -> None:
@@ -59,11 +74,13 @@ def _import_elsewhere(name: str) -> None:
 
     def work() -> None:
         _importing.add(get_ident())
+        _pending.add(name)
         with _lock:  # given back after `done`: who is forked from here on need not wait
             try:
                 import_module(name)
             except BaseException as error:
                 errors.append(error)
+            _pending.discard(name)
             _importing.discard(get_ident())
             done.release()
 
@@ -102,6 +119,7 @@ def _after_in_parent() -> None:
 def _after_in_child() -> None:
     global _lock
     _importing.intersection_update({get_ident()})
+    _pending.clear()  # the threads that were at it aren't in this process
     try:
         _lock.release()
     except RuntimeError:

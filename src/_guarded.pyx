@@ -370,13 +370,15 @@ def check_readable(buffer):
 @cython.binding(True)
 def close_list(self):
     """descriptors.Open.__del__: closes all that the list has."""
-    cdef Py_ssize_t last = PyList_GET_SIZE(self) - 1
+    cdef Py_ssize_t last
     cdef int fd
-    while last >= 0:
+    if not isinstance(self, list):
+        raise TypeError(f"a list is needed, not {type(self).__name__!r}")
+    for last in range(PyList_GET_SIZE(self) - 1, -1, -1):
         fd = <object> PyList_GetItem(self, last)
         PyList_SetSlice(self, last, last + 1, [])
-        close(fd)
-        last -= 1
+        with nogil:
+            close(fd)
 
 
 @cython.binding(True)
@@ -385,4 +387,5 @@ def close_one(self):
     cdef int fd = self.fd
     if fd >= 0:
         self.fd = -1
-        close(fd)
+        with nogil:
+            close(fd)

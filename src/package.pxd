@@ -5,9 +5,10 @@ of an error stands in the package, and is reached by this file alone. (Objects t
 a mapping for its file's status, a subclass of Stage for its overflow, a counter of records.)
 
 No module is imported here. In a function, a fork in another thread could leave half of it; at import, modules would
-import each other. The package imports all of these when it is imported itself, before a kernel is called, and `look_up`
-takes what sys.modules has at each call, and raises ImportError where it has none. That takes some 50 ns. A call on few
-bytes with usual arguments makes none, but for gather, whose arrays take microseconds.
+import each other. The package imports all of these when it is imported itself, before a kernel is called; where the
+command runs, which imports less, mapped.py imports what faults come to, and cli/quick.py, which doesn't, goes by the
+ImportError. `look_up` takes what sys.modules has at each call, and raises ImportError where it has none. That takes some
+50 ns. A call on few bytes with usual arguments makes none, but for gather, whose arrays take microseconds.
 
 What an extension does when it is imported itself, and what must be imported by then:
 

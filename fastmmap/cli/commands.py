@@ -84,6 +84,9 @@ def _place_of_command(arguments: Sequence[str]) -> tuple[int, bool]:
             break
         if argument == "-" or not argument.startswith("-"):
             break
+        name = argument.partition("=")[0]
+        if len({option.value is None for option in options if name in option.names}) > 1:
+            _TOP.fail(f"option {name} is another one for another command: put it behind the command")
         for option, _ in known.split(argument, left):
             if option is VERSION:
                 _show_version()

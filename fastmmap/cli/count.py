@@ -69,10 +69,10 @@ def counted(source: Source, sought: Wanted, options: dict[str, Any], told: Any) 
                 counts = chosen.count_each(source.data, needles, ignorecase=fold, progress=told, **options)
                 return counts.tolist()  # type: ignore[no-any-return]
             return verbs_of(chosen.name).count_few(source.data, needles, ignorecase=fold, progress=told, **options)
-        return _counted_each(source, sought, overlapping)
+        return _counted_each(source, sought, overlapping, told)
 
 
-def _counted_each(source: Source, sought: Wanted, overlapping: bool) -> list[int]:
+def _counted_each(source: Source, sought: Wanted, overlapping: bool, told: Any) -> list[int]:
     """How many matches each of several needles has in a stream."""
     from .. import many
     from ..streams import Several, windows
@@ -83,6 +83,8 @@ def _counted_each(source: Source, sought: Wanted, overlapping: bool) -> list[int
     for found in several.pairs(windows(source.readinto, several.shared)):
         for _, which in found:
             numbers[which] += 1
+        if told is not None:
+            told(source.searched, None)
     return numbers
 
 

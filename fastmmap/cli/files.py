@@ -146,14 +146,22 @@ def found_files(given: Given, files: list[str], status: Status) -> Iterator[str]
             given.command.fail("--glob is for the files in folders: give -r, too")
         yield from files
         return
+    from ..beside import PREFIX
     from .globs import Globs
 
-    globs = Globs(given.glob)
+    # What is beside a log, or a file that is edited, is nobody's to search or to change; nor are backups.
+    ours, backups = f"!{PREFIX}*", [f"!*{_escaped(given.backup)}"] if getattr(given, "backup", None) else []
+    globs = Globs([*given.glob, *backups, ours])
     for name in files:
         if name != "-" and os.path.isdir(name or "."):
             yield from _walked(name, "", globs, status)
         else:
             yield name
+
+
+def _escaped(text: str) -> str:
+    """A glob that matches a text alone."""
+    return "".join(f"\\{sign}" for sign in text)
 
 
 def _walked(folder: str, within: str, globs: Any, status: Status) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 
 
 class Globs:
@@ -11,13 +12,13 @@ class Globs:
 
     def __init__(self, globs: list[str]) -> None:
         self._globs = [_Glob(glob) for glob in globs]
-        self._is_taken = all(glob.leaves_out for glob in self._globs)  # what none of them matches
+        self._is_taken = all(glob.leaves_out or glob.for_folders for glob in self._globs)  # what none of them matches
 
     def takes(self, path: str) -> bool:
         """Whether a file is taken, by its path in the folder that was named."""
         taken = self._is_taken
         for glob in self._globs:
-            if glob.matches(path):
+            if not glob.for_folders and glob.matches(path):
                 taken = not glob.leaves_out
         return taken
 
@@ -36,9 +37,12 @@ class _Glob:
         text = glob.removeprefix("!")
         if not text.strip("/"):
             raise ValueError("--glob: a GLOB is empty")
+        self.for_folders = text.endswith("/")
         self._whole_path = "/" in text.rstrip("/")
         try:
-            self._pattern = re.compile(_Reader(text.strip("/")).pattern())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of signs in a class that may mean something else one day
+                self._pattern = re.compile(_Reader(text.strip("/")).pattern())
         except (ValueError, re.error) as error:
             raise ValueError(f"--glob: {glob!r} is no GLOB: {error}") from None
 

@@ -50,7 +50,8 @@ def _check(given: Given) -> None:
     shown = ["-c", "-l", "-L"]
     for place, name in enumerate(shown):
         together(given, name, shown[place + 1 :])
-    together(given, "--json", [*shown, "-o", "-b", "-0", "--bytes", "-H", "-h"])
+    together(given, "--json", [*shown, "-q", "-o", "-b", "-0", "--bytes", "-H", "-h"])
+    together(given, "--stats", ["-l", "-L", "-q"])
     together(given, "--bytes", [*shown, "-E", "-v", "-o", "-b", "-n", "-A", "-B", "-C", "--stats"])
     if given.overlapping and not given.bytes:
         given.command.fail("--overlapping is for --bytes: a line is printed once")
@@ -110,10 +111,12 @@ class _Search:
             # Where this thread alone prints, what was found is written before more is searched.
             told = _flushing(bar) if put == self.emit and source.data is not None else bar
             found = self._matches(source, threads, told)
-            if given.quiet:
-                return any(found)
-            if given.files_with_matches or given.files_without_match:
-                is_named = any(found) is bool(given.files_with_matches)
+            if given.quiet or given.files_with_matches or given.files_without_match:
+                is_there = any(found)
+                source.leave(None)
+                if given.quiet:
+                    return is_there
+                is_named = is_there is bool(given.files_with_matches)
                 if is_named:
                     self._put_name(file, put)
                 return is_named
@@ -123,7 +126,7 @@ class _Search:
                 stats.bytes_printed = len(text)
                 put(text)
             else:
-                self._print(found, file, put, (source, stats))
+                self._print(found, file, put, (source, stats), began)
             self._sum_up(stats, source, time.perf_counter() - began)
         return stats.matched_lines > 0
 
@@ -154,12 +157,14 @@ class _Search:
             is_cut = number == given.max_count and source.data is not None and last < len(source.data)
             source.leave(last + 1 if is_cut else None)
 
-    def _print(self, found: Iterator[list[Match] | Behind], file: str, put: Put, about: tuple[Source, Stats]) -> None:
+    def _print(
+        self, found: Iterator[list[Match] | Behind], file: str, put: Put, about: tuple[Source, Stats], began: float
+    ) -> None:
         """Prints lines, or messages about them."""
         source, stats = about
 
         def counted_put(data: bytes) -> None:
-            stats.bytes_printed += len(data)
+            stats.bytes_printed += len(data) if data is not self._layout.separator else 0
             put(data)
 
         printer: Any
@@ -172,6 +177,7 @@ class _Search:
         self._count(found, stats, printer)
         if self.given.json:
             self._complete_stats(stats, source)
+            stats.seconds = time.perf_counter() - began
             printer.end(stats)
 
     def _count(self, found: Iterator[list[Match] | Behind], stats: Stats, printer: Any = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 
 from ..errors import naming
 from . import shared
@@ -30,7 +31,7 @@ class Range:
         found = _RANGE.fullmatch(text)
         if found is None:
             raise ValueError(f"{text!r} is no RANGE such as 5, 5:9, -1 or 5:")
-        one, first, last = (None if number is None else int(number) for number in found.groups())
+        one, first, last = (None if number is None else _bounded(int(number)) for number in found.groups())
         self.text, self.is_one = text, one is not None
         self.first, self.last = (one, one) if self.is_one else (first, last)
         if 0 in (self.first, self.last):
@@ -43,6 +44,11 @@ class Range:
     def counts_from_end(self) -> bool:
         """Whether it is among so many of the last lines."""
         return (self.first or 0) < 0 and (self.last or -1) < 0
+
+
+def _bounded(number: int) -> int:
+    """A number that is no larger than a size may be."""
+    return max(-sys.maxsize, min(number, sys.maxsize))
 
 
 def fits(text: str) -> bool:
@@ -167,7 +173,6 @@ def _show_in_stream(source: Source, ranges: list[Range], numbered: bool, label: 
     """Prints lines as they come, and reads no further than it must."""
     lines, number = _lines_of(source), 0
     for each in ranges:
-        line = None
         for line in lines:
             number += 1
             if number >= (each.first or 1):

@@ -42,10 +42,31 @@ class Wanted:
         whole = alternatives[0] if len(alternatives) == 1 else b"|".join(b"(?:%b)" % each for each in alternatives)
         if not alternatives:
             whole = rb"(?!)"  # found nowhere
-        try:
-            return re.compile(whole, re.IGNORECASE if self.ignorecase else 0)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"{os.fsdecode(whole)!r} is not a regular expression: {error}") from None
+        flags = re.IGNORECASE if self.ignorecase else 0
+        if self.is_pattern and len(alternatives) > 1:
+            for each in alternatives:
+                _check_alone(_compiled(each, flags))
+        return _compiled(whole, flags)
+
+
+def _compiled(text: bytes, flags: int) -> re.Pattern[bytes]:
+    """A regular expression. ValueError for what is none."""
+    import re
+
+    try:
+        return re.compile(text, flags)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{os.fsdecode(text)!r} is not a regular expression: {error}") from None
+
+
+def _check_alone(pattern: re.Pattern[bytes]) -> None:
+    """ValueError for what would mean something else as one of several: numbers and names of groups, and flags."""
+    import re
+
+    refers = pattern.groups and re.search(rb"\\[1-9]|\(\?P=|\(\?\(", pattern.pattern)
+    if refers or pattern.groupindex or re.match(rb"\(\?[aiLmsux]+\)", pattern.pattern):
+        text = os.fsdecode(pattern.pattern)
+        raise ValueError(f"{text!r} has named groups, references to groups or flags, and so must be the only -E")
 
 
 def wanted(given: Given) -> Wanted:

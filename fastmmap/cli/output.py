@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from _thread import get_ident
 
 # So much is collected before it is written.
 _PIECE = 1 << 16
@@ -24,6 +25,7 @@ class Output:
         self._waiting: list[bytes] = []
         self._size = 0
         self.written = 0
+        self.owner = get_ident()  # the thread that prints
 
     def put(self, data: bytes) -> None:
         """Writes bytes, at the next flush at the latest."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 AFTER = 1.0
 
 
-class Progress:
+class Bar:
     """What is called as progress(done, total), in bytes. A bar appears when the work turns out to be long."""
 
     def __init__(self, name: str, insisted: bool) -> None:
@@ -69,7 +69,7 @@ class NoProgress:
         return
 
 
-def progress_of(given: Given, name: str, size: int | None = None, *, prints: bool = False) -> Progress | NoProgress:
+def progress_of(given: Given, name: str, size: int | None = None, *, prints: bool = False) -> Bar | NoProgress:
     """What is told how far the work on a file is: a bar, if somebody sees it, or asks for it.
 
     size: of the file, where it is known: no bar is needed for what takes no second. prints: whether what is found is
@@ -78,7 +78,7 @@ def progress_of(given: Given, name: str, size: int | None = None, *, prints: boo
     insisted = bool(given.progress)
     if not insisted and ((size is not None and size < 1 << 28) or not os.isatty(2) or (prints and os.isatty(1))):
         return NoProgress()
-    return Progress(name, insisted) if _has_rich(insisted) else NoProgress()
+    return Bar(name, insisted) if _has_rich(insisted) else NoProgress()
 
 
 def _has_rich(insisted: bool) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # A longer needle may stand anywhere, but few are; and one that can overlap itself needs seams where no match lies.
 LONGEST = 256
 
-# Parts for each CPU, and CPUs at most, as for all searches: more wait for memory.
+# Parts for each CPU, and CPUs at most: more wait for memory. A quota of control groups isn't asked for: it is long.
 PARTS, MOST_CPUS = 4, 8
 
 
@@ -24,7 +24,7 @@ def count(fd: int, size: int, needle: bytes, ignorecase: bool) -> int | None:
     """How many matches a regular file of `size` bytes has; None where that isn't found out here."""
     kernel = search_alone()
     own = needle.lower() if ignorecase else needle
-    if kernel is None or "FASTMMAP_THREADS" in os.environ or not is_simple(own) or not is_cached(fd, size):
+    if kernel is None or "FASTMMAP_THREADS" in os.environ or not cannot_overlap(own) or not is_cached(fd, size):
         return None
     before = os.fstat(fd)
     if before.st_size != size:
@@ -49,7 +49,7 @@ def count(fd: int, size: int, needle: bytes, ignorecase: bool) -> int | None:
     return number if same else None
 
 
-def is_simple(needle: bytes) -> bool:
+def cannot_overlap(needle: bytes) -> bool:
     """Whether matches can't overlap each other, so that it doesn't matter where parts begin."""
     return len(needle) <= LONGEST and not any(needle.startswith(needle[start:]) for start in range(1, len(needle)))
 

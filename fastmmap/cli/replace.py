@@ -105,13 +105,14 @@ class _Edits:
         self._given, self._pairs, self._status = given, pairs, Status()
         self._durable = True if given.sync else False if given.no_sync else None
         self._named = len(given.files) > 1 or given.recursive
+        self._plans: dict[str, Plan] = {}  # of --expect
 
     def run(self) -> int:
         """Edits them one after the other; after one that fails it goes on with the rest. Returns the status."""
         given = self._given
         files = list(found_files(given, given.files, self._status))
         if given.expect is not None:
-            self._check_expected(files)
+            files = self._check_expected(files)
         for file in files:
             try:
                 self._status.found |= self._edit(file)
@@ -121,11 +122,20 @@ class _Edits:
                 self._status.fail(explained(error))
         return self._status.number
 
-    def _check_expected(self, files: list[str]) -> None:
-        """ValueError unless as many matches would be replaced in all files as were expected."""
-        total = sum(self._plan(file).count for file in files)
+    def _check_expected(self, files: list[str]) -> list[str]:
+        """The files, each once however it is named; ValueError unless as many matches as expected would be replaced.
+
+        The plans are kept: a file that has changed since isn't edited.
+        """
+        unique: dict[tuple[int, int], str] = {}
+        for file in files:
+            status = os.stat(file)
+            unique.setdefault((status.st_dev, status.st_ino), file)
+        self._plans = {file: self._plan(file) for file in unique.values()}
+        total = sum(plan.count for plan in self._plans.values())
         if total != self._given.expect:
             raise ValueError(f"{total} would be replaced, and not {self._given.expect}: nothing was changed")
+        return list(self._plans)
 
     def _plan(self, file: str) -> Plan:
         from ..editing.planning import plan_replace
@@ -154,10 +164,13 @@ class _Edits:
         from ..editing.edit import replace_file  # now: no other command needs what edits are made of
 
         given = self._given
-        return replace_file(
-            file, self._pairs, None, given.max_count, in_place=given.in_place, ignorecase=given.ignore_case,
-            durable=self._durable, backup=given.backup, journal=given.journal, force=given.force, progress=told,
-        )  # fmt: skip
+        how: Any = {
+            "in_place": given.in_place, "durable": self._durable, "backup": given.backup, "journal": given.journal,
+            "force": given.force, "progress": told,
+        }  # fmt: skip
+        if file in self._plans:
+            return self._plans[file].apply(**how)
+        return replace_file(file, self._pairs, None, given.max_count, ignorecase=given.ignore_case, **how)
 
     def _to_output(self, file: str, told: Any) -> Replacement:
         """Writes the edited file to another."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from _thread import get_ident
 
 from .._kernels import search_alone
 from ..errors import naming
@@ -49,6 +50,7 @@ class Source:
         self._standard = file == "-"
         self.name: int | str = 0 if self._standard else file
         self._data: Any = None
+        self._flushes = get_ident() == out.owner  # other threads print nothing themselves
         self._maps = False  # whether it will be mapped, when it is asked for
         self.searched = 0  # bytes of a stream that were read
         self.ends_line = True  # whether those end with a newline
@@ -123,7 +125,8 @@ class Source:
         """Reads some bytes; what was found before is written first, because this may wait."""
         from .. import system
 
-        out.flush()
+        if self._flushes:
+            out.flush()
         block = system.read_some(self._fd, len(view))
         view[: len(block)] = block
         if block:

@@ -7,9 +7,11 @@ import os
 import stat
 
 from .. import system
+from ..beside import PREFIX
 from ..blame import ignoring, ours
 from ..descriptors import Open
 from ..system import attributes
+from ..unfinished import is_journal
 
 # What `system.attributes` may say.
 IMMUTABLE, APPEND_ONLY, MOUNT_POINT = "immutable", "append-only", "a mount point"
@@ -45,6 +47,9 @@ def refuse_in_place(path: str, status: os.stat_result, force: bool) -> None:
 
 def _refuse_both(path: str) -> set[str]:
     """Raises what both kinds of edit are refused with. Returns what `system.attributes` says of the file."""
+    if os.path.basename(path).startswith(PREFIX) or is_journal(path):
+        text = "The file is fastmmap's own, of a log or of an edit that isn't finished: recover takes care of it"
+        raise PermissionError(errno.EPERM, text, path)
     if _is_on_read_only_filesystem(path):
         text = "The filesystem is read-only: mount -o remount,rw makes it writable"
         raise OSError(errno.EROFS, text, path)

@@ -7,9 +7,10 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 
 import pytest
-from support.commands import command, run, shell
+from support.commands import SCRIPT, command, run, shell
 
 from fastmmap.cli import main
 
@@ -73,7 +74,7 @@ def test_json_as_ripgrep(make, options):
         found = [json.loads(line) for line in said.splitlines()]
         for message in found:
             for numbers in (message["data"], message["data"].get("stats", {})):
-                for name in ("elapsed", "elapsed_total", "bytes_printed", "bytes_searched"):
+                for name in ("elapsed", "elapsed_total", "bytes_printed", *["bytes_searched"] * ("-m" in options)):
                     numbers.pop(name, None)
         return found
 
@@ -138,6 +139,9 @@ TEXTS = [name for name in ALL if name.endswith(".txt")]
         (["[]a].txt"], ["a.txt"]),
         (["[a&&b~~|[].txt"], ["a.txt", "b.txt"]),
         (["sub[!x]c.txt"], []),
+        (["!sub/"], [name for name in ALL if "sub" not in name]),
+        (["!a.txt/"], ALL),
+        (["[+--].txt"], []),
     ],
 )
 def test_folders_and_globs(tree, globs, expected):
@@ -196,6 +200,33 @@ def test_a_pattern_that_is_none(make):
     assert (status, output, errors.count(b"\n")) == (2, b"", 1)
     assert b"'a(' is not a regular expression: missing )" in errors
     assert run("grep", "a(", make(b"a(")) == (0, b"a(\n", b"")
+
+
+@pytest.mark.parametrize("patterns", [["(a)", r"(b)\1"], ["(?i)a", "b"], ["(?P<x>a)", "(?P<x>b)"], ["a", "("]])
+def test_patterns_that_mean_something_else_together(make, patterns):
+    given = [part for pattern in patterns for part in ("-e", pattern)]
+    status, output, errors = run("grep", "-E", *given, make(b"bb\nA\n"))
+    assert (status, output, errors.count(b"\n")) == (2, b"", 1)
+    assert run("grep", "-E", "-e", "(a)", "-e", "(b)b", make(b"bb\nA\n")) == (0, b"bb\n", b"")
+    assert run("grep", "-E", r"(?i)(a)|(b)\2", make(b"bb\nA\n")) == (0, b"bb\nA\n", b"")
+
+
+@pytest.mark.parametrize("option", ["-q", "-l", "-L"])
+def test_standard_input_is_left_at_its_end(make, option):
+    with make(b"1 x\n2\n").open("rb", buffering=0) as file:
+        subprocess.run(command("grep", option, "x"), stdin=file, capture_output=True, check=False)
+        assert file.read() == b""
+
+
+def test_files_without_bytes_among_many(tmp_path):
+    """They are read as streams: by threads, too, of which none prints anything itself."""
+    for number in range(300):
+        (tmp_path / f"f{number:03}").write_bytes(b"hello\n" * (number % 2))
+    code = "import sys; from fastmmap.cli import files; files.ALONE = -1; sys.setswitchinterval(1e-6); " + SCRIPT
+    for _ in range(5):
+        arguments = [sys.executable, "-c", code, "grep", "-rh", "-j8", "hello", tmp_path]
+        done = subprocess.run(arguments, capture_output=True, check=False)
+        assert done.stdout == b"hello\n" * 150
 
 
 def test_lines_of_a_pipe_are_printed_as_they_come():

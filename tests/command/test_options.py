@@ -54,6 +54,7 @@ def test_options_before_the_command(make, run, fails):
     assert run("-m", "1", "find", "--bytes", "a", path) == run("-m1", "find", "a", path, "--bytes") == (0, b"1\n", b"")
     assert run("--escapes", "count", r"\n", path) == (0, b"2\n", b"")
     assert run("-n", "replace", "a", "b", path)[0] == 0
+    fails("--count", "1", "replace", "a", "b", path, words="option --count is another one for another command")
     assert path.read_bytes() == b"Aa a\n-i\n"
     for arguments in (["--version"], ["-i", "--version"], ["--version", "find"]):
         assert run(*arguments)[1].startswith(b"fastmmap ")

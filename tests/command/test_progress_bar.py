@@ -54,7 +54,7 @@ def test_a_bar_appears_when_the_work_turns_out_to_be_long(monkeypatch, capfd):
     now = iter([0.0, 0.5, 0.9, 1.5, 2.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(now, 3.0))
     monkeypatch.setattr(progress, "AFTER", 1.0)
-    bar = progress.Progress("folder/name", False)
+    bar = progress.Bar("folder/name", False)
     bar(1, 10)
     bar(2, 10)
     assert bar._bar is None

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from support.commands import command, run, run_in_terminal
 
+import fastmmap
 from fastmmap.cli.preview import SHOWN
 
 pytestmark = pytest.mark.any_kernel
@@ -63,6 +64,35 @@ def test_a_folder(tmp_path):
     assert (tmp_path / "b.py").read_bytes() == b"old old"
     assert run("replace", "-r", "absent", "new", tmp_path) == (1, b"", b"")
     fails("old", "new", tmp_path, words="Is a directory: -r takes the files in it")
+
+
+def test_own_files_and_backups_are_left_alone(tmp_path):
+    """Of a log that is written, of an edit that isn't finished, and those that the same call has kept."""
+    (tmp_path / "f").write_bytes(b"a")
+    (tmp_path / ".fastmmap-12-journal").write_bytes(b"a")
+    for given, rest in ((("a", "b"), b"b"), (("b", "a"), b"a")):
+        assert run("replace", "-r", "--force", "--backup", ".orig", *given, tmp_path)[0] == 0
+        assert (tmp_path / "f").read_bytes() == rest
+    assert (tmp_path / ".fastmmap-12-journal").read_bytes() == b"a"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".fastmmap-12-journal", "f", "f.orig"]
+    assert run("count", "-r", "-h", "a", tmp_path)[1] == b"1\n0\n"
+    fails("a", "b", tmp_path / ".fastmmap-12-journal", words="recover takes care of it")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no stage in a file")
+def test_the_stage_of_an_open_log_is_left_alone(tmp_path):
+    with fastmmap.Appender(tmp_path / "log") as log:
+        log.append("an old record\n")
+        assert run("replace", "-r", "old", "newer", tmp_path)[0] in (1, 2)  # there is nothing, or the log is refused
+    assert (tmp_path / "log").read_bytes() == b"an old record\n"
+
+
+def test_a_file_that_is_named_twice_is_expected_once(make, tmp_path):
+    path = make(b"aa")
+    (tmp_path / "link").hardlink_to(path)
+    fails("--expect", "4", "a", "b", path, path, words="2 would be replaced, and not 4")
+    status, output, _ = run("replace", "--in-place", "--expect", "2", "a", "b", path, path, tmp_path / "link")
+    assert (status, output.count(b"2 replaced"), path.read_bytes()) == (0, 1, b"bb")
 
 
 # --- previews ---
