@@ -18,6 +18,15 @@ from .paths import is_taken
 # What their names begin with. With a dot, so that no `app.log*` sees them.
 PREFIX = ".fastmmap-"
 
+# And with what they end: stages, what was set aside of them, locks and turns of logs, journals of edits.
+_SUFFIXES = (".stage", ".aside", ".lock", ".turn", ".journal")
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path has a name that nobody else's files have."""
+    name = os.path.basename(path)
+    return name.startswith(PREFIX) and name.endswith(_SUFFIXES)
+
 
 class Untrusted(OSError):
     """A file that has a name of ours, but isn't ours, or may not be: it is left alone, with a warning."""

@@ -7,7 +7,7 @@ import os
 import stat
 
 from .. import system
-from ..beside import PREFIX
+from ..beside import is_ours
 from ..blame import ignoring, ours
 from ..descriptors import Open
 from ..system import attributes
@@ -47,7 +47,7 @@ def refuse_in_place(path: str, status: os.stat_result, force: bool) -> None:
 
 def _refuse_both(path: str) -> set[str]:
     """Raises what both kinds of edit are refused with. Returns what `system.attributes` says of the file."""
-    if os.path.basename(path).startswith(PREFIX) or is_journal(path):
+    if is_ours(path) or is_journal(path):
         text = "The file is fastmmap's own, of a log or of an edit that isn't finished: recover takes care of it"
         raise PermissionError(errno.EPERM, text, path)
     if _is_on_read_only_filesystem(path):

@@ -69,14 +69,14 @@ def test_a_folder(tmp_path):
 def test_own_files_and_backups_are_left_alone(tmp_path):
     """Of a log that is written, of an edit that isn't finished, and those that the same call has kept."""
     (tmp_path / "f").write_bytes(b"a")
-    (tmp_path / ".fastmmap-12-journal").write_bytes(b"a")
+    (tmp_path / ".fastmmap-12.journal").write_bytes(b"a")
     for given, rest in ((("a", "b"), b"b"), (("b", "a"), b"a")):
         assert run("replace", "-r", "--force", "--backup", ".orig", *given, tmp_path)[0] == 0
         assert (tmp_path / "f").read_bytes() == rest
-    assert (tmp_path / ".fastmmap-12-journal").read_bytes() == b"a"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".fastmmap-12-journal", "f", "f.orig"]
+    assert (tmp_path / ".fastmmap-12.journal").read_bytes() == b"a"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".fastmmap-12.journal", "f", "f.orig"]
     assert run("count", "-r", "-h", "a", tmp_path)[1] == b"1\n0\n"
-    fails("a", "b", tmp_path / ".fastmmap-12-journal", words="recover takes care of it")
+    fails("a", "b", tmp_path / ".fastmmap-12.journal", words="recover takes care of it")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no stage in a file")
