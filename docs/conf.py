@@ -53,7 +53,7 @@ python_maximum_signature_line_length = 140
 
 # What mappings, and the error, have for the layers above them. It isn't for users.
 INTERNAL = {
-    "close_file", "descriptor", "file_status", "remap", "sync", "unmap", "because", "add_note", "with_traceback",
+    "because", "add_note", "with_traceback",
 }  # fmt: skip
 OURS = ("MappedFile", "SharedFile", "MappedFileError")
 

@@ -23,7 +23,7 @@ class Describing:
     if TYPE_CHECKING:
         _lock: RLock
         _position: int
-        descriptor: int
+        _descriptor: int
         offset: int
         mode: str
 
@@ -145,7 +145,7 @@ class Describing:
         """
         with self._lock:
             size = len(self)
-            fd = self.descriptor
+            fd = self._descriptor
             if fd < 0 or self.mode == "c" or self.offset or os.fstat(fd).st_size != size:
                 raise io.UnsupportedOperation("fileno: the mapping isn't the whole of an open file")
             if isinstance(getattr(self, "name", None), int) and not self._is_reopened:

@@ -43,7 +43,7 @@ def check_status(mapping: Any, before: tuple[int, ...], after: tuple[int, ...], 
         raise MappedFileError.because("truncated", max(offset - read.skipped, 0), name_of(mapping))
     if blocks < blocks_before and read.witness >= 0:
         place = mapping.offset + read.skipped + min(read.witness, read.end - 1)
-        if _ends_in_hole(mapping.descriptor, place):
+        if _ends_in_hole(mapping._descriptor, place):
             raise MappedFileError.because("changed", 0, name_of(mapping))
 
 
@@ -88,14 +88,14 @@ def name_of(file: Any, address: int | None = None) -> str | bytes | None:
 def reason_of(file: Any, address: int, stores: bool) -> str:
     """Why memory at an address couldn't be accessed, as far as the file tells now."""
     try:
-        if isinstance(file, mmap.mmap) or not hasattr(file, "descriptor"):
+        if isinstance(file, mmap.mmap) or not hasattr(file, "_descriptor"):
             mapped = system.mapped_at(address)
             if mapped is None:
                 return "truncated"  # the most frequent by far
             path, needed = mapped
             end = file.size() if isinstance(file, mmap.mmap) else os.stat(path).st_size
         else:
-            path = file.descriptor if file.descriptor >= 0 else file.name
+            path = file._descriptor if file._descriptor >= 0 else file.name
             end, needed = os.stat(path).st_size, file.offset + len(file) - 1
             stores = stores or file.mode in ("r+", "w+")
         if end <= needed:

@@ -163,7 +163,7 @@ def _index(buffer: Any, counted: Counted) -> Index:
 
 def state_of(mapping: Any) -> State | None:
     """What tells whether a mapping's file is as it was. None where there is none, or the mapping may differ."""
-    descriptor, name = getattr(mapping, "descriptor", -1), getattr(mapping, "name", None)
+    descriptor, name = getattr(mapping, "_descriptor", -1), getattr(mapping, "name", None)
     if getattr(mapping, "backend", "memory") != "mmap" or mapping.mode == "c":
         return None
     try:

@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from .indexes import Counted
     from .paths import Path
 
-# What the methods are built upon, which the class of all mappings has.
-_INNER = {"close_file", "descriptor", "file_status", "remap", "sync", "unmap"}
-
 _FLAGS = {"r": os.O_RDONLY, "c": os.O_RDONLY, "r+": os.O_RDWR, "w+": os.O_RDWR | os.O_CREAT}
 
 
@@ -147,12 +144,12 @@ class MappedFile(Ranging, Reading, Resizing, Paging):  # type: ignore[misc]  # s
             is_file = self.backend == "mmap" and not self._is_device
             if is_file and (needed or not system.is_scarce(fd)):
                 self.drop_behind = bool(drop_behind)
-                self.descriptor = fd
+                self._descriptor = fd
         except ours(OSError) as error:
             add_name(error, self.name)
             raise
         finally:
-            if self.descriptor < 0:
+            if self._descriptor < 0:
                 self._file.close()
         if counted is not None and counted.is_of(self):
             self._index.take(counted)
@@ -262,8 +259,8 @@ class MappedFile(Ranging, Reading, Resizing, Paging):  # type: ignore[misc]  # s
         """
         with self._lock:
             self._closed = True
-            self.close_file(self._file)
-            self.unmap()
+            self._close_file(self._file)
+            self._unmap()
 
     def __enter__(self) -> Self:
         return self
@@ -275,10 +272,6 @@ class MappedFile(Ranging, Reading, Resizing, Paging):  # type: ignore[misc]  # s
         state = "closed" if self._closed else f"{len(self)} bytes"
         what = "of anonymous memory" if self.name is None else repr(self.name)
         return f"<fastmmap.MappedFile {what}, mode {self.mode!r}, {state}>"
-
-    def __dir__(self) -> list[str]:
-        """What users call: not what a mapping is made of."""
-        return sorted(name for name in super().__dir__() if name not in _INNER)
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError("a MappedFile isn't iterable: use m.lines for its lines, or memoryview(m) for its bytes")

@@ -59,12 +59,12 @@ class Paging(Mapping):
             return
         with naming(self.name):
             if not wait:
-                if self.descriptor >= 0:
-                    system.start_writeback(self.descriptor, self.offset + start, length)
+                if self._descriptor >= 0:
+                    system.start_writeback(self._descriptor, self.offset + start, length)
                 return
-            self.sync(start, length)
-            if sys.platform == "darwin" and self.descriptor >= 0:
-                system.make_durable(self.descriptor)
+            self._sync(start, length)
+            if sys.platform == "darwin" and self._descriptor >= 0:
+                system.make_durable(self._descriptor)
 
     def advise(self, advice: str, start: int = 0, length: int | None = None) -> None:  # type: ignore[override]
         """Tells the system how the memory will be used.
@@ -97,7 +97,7 @@ class Paging(Mapping):
         number = system.advice(advice)
         length = self._check_span(start, length)
         if number is None or (
-            advice == "dontneed" and (self.mode == "c" or (self.descriptor < 0 and self.mode != "r"))
+            advice == "dontneed" and (self.mode == "c" or (self._descriptor < 0 and self.mode != "r"))
         ):
             return
         with naming(self.name):

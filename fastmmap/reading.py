@@ -37,7 +37,7 @@ class Reading(Describing):
     if TYPE_CHECKING:
         _lock: RLock
         _position: int
-        descriptor: int
+        _descriptor: int
         offset: int
         mode: str
 

@@ -33,14 +33,14 @@ class Resizing:
         _index: LineIndex
         _is_device: bool
         _to_end: bool
-        descriptor: int
+        _descriptor: int
         backend: str
         offset: int
         mode: str
         name: Any
 
         def __len__(self) -> int: ...
-        def remap(self, fd: int, offset: int, length: int, lengthen: Callable[[], None] | None = None) -> None: ...
+        def _remap(self, fd: int, offset: int, length: int, lengthen: Callable[[], None] | None = None) -> None: ...
 
     def resize(self, size: int) -> None:
         r"""Makes the mapping longer or shorter, and the file with it. New bytes are zeros, with blocks allocated.
@@ -81,8 +81,8 @@ class Resizing:
             before, end = self._check_resizable()
             self._index.forget()  # before, lest an interrupt keep it, and behind, lest a handler have asked meanwhile
             try:
-                if self.descriptor < 0:
-                    self.remap(-1, 0, size)
+                if self._descriptor < 0:
+                    self._remap(-1, 0, size)
                 elif self.offset + size > end and self._to_end:
                     self._grow(before, size)
                 elif end != self.offset + before:
@@ -94,33 +94,33 @@ class Resizing:
 
     def _grow(self, before: int, size: int) -> None:
         """Makes the file longer, and maps it to its new end."""
-        end = os.fstat(self.descriptor).st_size
+        end = os.fstat(self._descriptor).st_size
         try:
             growing.grow(
-                self.descriptor,
+                self._descriptor,
                 self.offset + size,
-                lambda lengthen: self.remap(self.descriptor, self.offset, size, lengthen),
+                lambda lengthen: self._remap(self._descriptor, self.offset, size, lengthen),
             )
         except BaseException:
             # The end may have moved already, and doesn't move back.
             with ignoring(BufferError, OSError):
-                now = os.fstat(self.descriptor).st_size
-                self.remap(self.descriptor, self.offset, now - self.offset if now > end else before)
+                now = os.fstat(self._descriptor).st_size
+                self._remap(self._descriptor, self.offset, now - self.offset if now > end else before)
             raise
 
     def _shrink(self, before: int, size: int) -> None:
         """Maps less, and cuts the file there."""
         end = self.offset + before
         try:
-            self.remap(self.descriptor, self.offset, size)
-            now = os.fstat(self.descriptor).st_size
+            self._remap(self._descriptor, self.offset, size)
+            now = os.fstat(self._descriptor).st_size
             if now != end:  # another has appended meanwhile
                 raise self._ends_elsewhere(before, now)
-            system.truncate(self.descriptor, self.offset + size)
+            system.truncate(self._descriptor, self.offset + size)
         except BaseException:
             with ignoring(BufferError, OSError):
-                if os.fstat(self.descriptor).st_size >= end:  # else it is cut
-                    self.remap(self.descriptor, self.offset, before)
+                if os.fstat(self._descriptor).st_size >= end:  # else it is cut
+                    self._remap(self._descriptor, self.offset, before)
             raise
 
     def append(self, data: Data) -> int:
@@ -161,7 +161,7 @@ class Resizing:
             before, end = self._check_resizable()
             self._index.forget()  # before, lest an interrupt keep it, and behind, lest a handler have asked meanwhile
             try:
-                if self.descriptor < 0:
+                if self._descriptor < 0:
                     self._append_to_memory(view, before)
                 elif not self._to_end or end < self.offset:
                     raise self._ends_elsewhere(before, end)
@@ -211,9 +211,9 @@ class Resizing:
                 return before
             if not self._to_end:
                 raise ValueError(f"the mapping is of a part of {self.name!r}, which has no end of its own")
-            if self.descriptor < 0:
+            if self._descriptor < 0:
                 raise ValueError(f"no descriptor of {self.name!r} was kept, as hardly any were left: open it again")
-            if os.fstat(self.descriptor).st_size - self.offset == before:
+            if os.fstat(self._descriptor).st_size - self.offset == before:
                 if self._index.is_dated(state_of(self)):  # written to, or cut and written anew
                     self._index.forget()
                 return before
@@ -229,10 +229,10 @@ class Resizing:
 
     def _append_to_memory(self, view: memoryview, before: int) -> None:
         try:
-            self.remap(-1, 0, before + len(view))
+            self._remap(-1, 0, before + len(view))
             chosen.append(self, before, view)
         except BaseException:
-            self.remap(-1, 0, before)
+            self._remap(-1, 0, before)
             raise
 
     def _append_to_file(self, view: memoryview, end: int) -> None:
@@ -240,13 +240,13 @@ class Resizing:
         written = False
         try:
             # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
-            growing.append_whole(self.descriptor, view)
+            growing.append_whole(self._descriptor, view)
             written = True
             self._map_to_end()
         except BaseException as error:
             # Another thread has taken a view, or there is no room to map.
             if written and isinstance(error, (BufferError, OSError)) and is_ours(error):
-                if not growing.take_back(self.descriptor, end, end + len(view)):
+                if not growing.take_back(self._descriptor, end, end + len(view)):
                     return
             else:  # an interrupt may have come right behind the write, before anybody knew of it
                 with ignoring(BufferError, OSError):
@@ -254,7 +254,7 @@ class Resizing:
             raise
 
     def _map_to_end(self) -> None:
-        self.remap(self.descriptor, self.offset, max(os.fstat(self.descriptor).st_size - self.offset, 0))
+        self._remap(self._descriptor, self.offset, max(os.fstat(self._descriptor).st_size - self.offset, 0))
 
     def _check_resizable(self) -> tuple[int, int]:
         """The length, if it may be changed, and where the file ends."""
@@ -263,10 +263,10 @@ class Resizing:
             raise TypeError(f"a mapping with mode {self.mode!r} can't change its size")
         if self._is_device:
             raise ValueError(f"{self.name!r} is a device and has a fixed size")
-        end = os.fstat(self.descriptor).st_size if self.descriptor >= 0 else length
-        if self._to_end and self.descriptor >= 0:
+        end = os.fstat(self._descriptor).st_size if self._descriptor >= 0 else length
+        if self._to_end and self._descriptor >= 0:
             length = min(length, max(end - self.offset, 0))  # of a file that was cut no more is there
-        self.remap(self.descriptor, self.offset, length)  # BufferError while views live
+        self._remap(self._descriptor, self.offset, length)  # BufferError while views live
         return length, end
 
     def _ends_elsewhere(self, length: int, end: int) -> ValueError:

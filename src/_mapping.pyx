@@ -60,8 +60,8 @@ cdef class Mapping:
     """`length` bytes of a file from `offset` on, or with fd -1 of anonymous memory, mapped until the last view is gone.
 
     access is "read", "write" (stores reach the file) or "copy" (they stay in this process). An empty mapping is as good
-    as any other, and the offset need not be a multiple of the page size. `descriptor`, where whoever made the mapping
-    sets it, is the file's as long as it is open, and tells whether the file shrank: see `file_status`. With
+    as any other, and the offset need not be a multiple of the page size. `_descriptor`, where whoever made the mapping
+    sets it, is the file's as long as it is open, and tells whether the file shrank: see `_file_status`. With
     `drop_behind` set, large scans let go of the pages they have read, in the page cache too.
     """
     cdef char *base             # what mmap(2) returned, NULL when nothing is mapped
@@ -72,14 +72,14 @@ cdef class Mapping:
     cdef bint unmapped          # no new view can be had
     cdef unsigned long resizing # the thread that is changing the size, 0 for none
     cdef public int64_t offset  # of the first byte of ours in the file
-    cdef public int descriptor
+    cdef public int _descriptor
     cdef int descriptor_read, readers  # from which large slices are read, and by how many threads now
     cdef object to_close        # what has that descriptor, when it was closed meanwhile
     cdef public bint drop_behind
 
     def __cinit__(self, *arguments, **keywords):
         self.unmapped = True
-        self.descriptor = -1
+        self._descriptor = -1
 
     def __init__(self, fd, offset, length, access):
         if self.base != NULL or not self.unmapped:
@@ -130,14 +130,14 @@ cdef class Mapping:
     cdef char *address(self) noexcept nogil:
         return self.base + self.before if self.base != NULL else &NOTHING
 
-    def unmap(self):
+    def _unmap(self):
         """No new view can be had from now on; the memory goes with the last one. Unmapping twice does nothing."""
         with cython.critical_section(self):
             self.unmapped = True
             if self.exports == 0:
                 self.adopt(NULL, 0, 0)
 
-    def remap(self, fd, offset, length, lengthen=None):
+    def _remap(self, fd, offset, length, lengthen=None):
         """Maps `length` bytes instead, perhaps at another address: all or nothing.
 
         BufferError while views live. With the length that the mapping has, that is all that is asked. `lengthen` is
@@ -208,18 +208,18 @@ cdef class Mapping:
         """
         return PyMemoryView_FromObject(self)
 
-    def file_status(self):
+    def _file_status(self):
         """What tells whether the file shrank: its device, its inode, the bytes it has from the mapping's first on, and
         its blocks of 512 bytes.
 
         None without a descriptor. Another thread may close that at any time, so a caller compares device and inode too.
         """
         cdef fm_file file
-        if self.descriptor < 0 or fm_look(self.descriptor, &file) != 0:
+        if self._descriptor < 0 or fm_look(self._descriptor, &file) != 0:
             return None
         return (file.device, file.inode, <int64_t> file.size - self.offset, file.blocks)
 
-    def sync(self, start, length):
+    def _sync(self, start, length):
         """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""
         self.on_pages(start, length, -1)
 
@@ -336,9 +336,9 @@ cdef class Mapping:
     cdef bint begin_reading(self) except -1:
         """Whether there is a descriptor to read from. It isn't closed before `end_reading`."""
         with cython.critical_section(self):
-            if self.descriptor >= 0:
+            if self._descriptor >= 0:
                 self.readers += 1
-                self.descriptor_read = self.descriptor
+                self.descriptor_read = self._descriptor
                 return True
         return False
 
@@ -352,10 +352,10 @@ cdef class Mapping:
             file.close()
         return 0
 
-    def close_file(self, file):
+    def _close_file(self, file):
         """Has no more asked by the descriptor, and closes it: when nobody reads from it any more."""
         with cython.critical_section(self):
-            self.descriptor = -1
+            self._descriptor = -1
             if self.readers:
                 self.to_close = file
                 return

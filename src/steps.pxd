@@ -50,7 +50,7 @@ cdef inline int drive(fm_guard guarded, fm_step step, void *context, Py_ssize_t 
         mapping = mapping_behind(<object> watching.owner[0])
         before = status_before(guarded, watching, mapping, &witness)
         if before is not None and mapping.drop_behind:
-            begin_dropping(watching, mapping.descriptor, mapping.offset)
+            begin_dropping(watching, mapping._descriptor, mapping.offset)
         answer = drive_released(guarded, step, context, watching)
         end_dropping(watching)
         if answer != FM_FAULT and before is not None:

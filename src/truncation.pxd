@@ -52,16 +52,16 @@ cdef inline object mapping_behind(object owner):
 
 cdef inline object status_before(fm_guard guarded, Watch *watching, object mapping, const char **witness):
     """The status of the mapping's file, and the witness. None for what isn't a mapping of ours with a descriptor."""
-    if not hasattr(mapping, "file_status") or mapping.descriptor < 0:
+    if not hasattr(mapping, "_file_status") or mapping._descriptor < 0:
         return None
     witness[0] = last_byte(guarded, watching)
-    return mapping.file_status()
+    return mapping._file_status()
 
 cdef inline int check_status(const Watch *watching, object mapping, object before, const char *witness) except -1:
     """Raises where the file isn't what it was, or doesn't have what was read."""
     cdef Py_buffer whole
     cdef Py_ssize_t skipped, size, end = end_of(watching)
-    after = mapping.file_status()
+    after = mapping._file_status()
     if after is None:
         return 0  # its descriptor was closed meanwhile
     if try_export(mapping, &whole, PyBUF_SIMPLE) != 0:

@@ -203,7 +203,7 @@ def forget_open(folder: Path) -> None:
     for appender in ending.appenders:
         living.add(appender._log.file.fd)
         if appender._stage is not None:
-            living |= {appender._stage.file.fd, appender._stage.lock.file.fd, appender._stage._mapping.descriptor}
+            living |= {appender._stage.file.fd, appender._stage.lock.file.fd, appender._stage._mapping._descriptor}
     nowhere = os.open(os.devnull, os.O_RDWR)
     for name in os.listdir("/proc/self/fd"):
         try:

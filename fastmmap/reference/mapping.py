@@ -32,13 +32,13 @@ class Mapping(_Buffer):
     """`length` bytes of a file from `offset` on, or with fd -1 of anonymous memory, mapped until the last view is gone.
 
     access is "read", "write" (stores reach the file) or "copy" (they stay in this process). An empty mapping is as good
-    as any other, and the offset need not be a multiple of the page size. `descriptor`, where whoever made the mapping
-    sets it, is the file's as long as it is open, and tells whether the file shrank: see `file_status`. With
+    as any other, and the offset need not be a multiple of the page size. `_descriptor`, where whoever made the mapping
+    sets it, is the file's as long as it is open, and tells whether the file shrank: see `_file_status`. With
     `drop_behind` set, large scans let go of the pages they have read, in the page cache too.
     """
 
     offset: int
-    descriptor = -1
+    _descriptor = -1
     drop_behind = False  # the reference's scans are not ours to interrupt
 
     def __init__(self, fd: int, offset: int, length: int, access: str) -> None:
@@ -69,12 +69,12 @@ class Mapping(_Buffer):
                 raise BufferError("cannot resize a mapping while views of it are alive") from None
         self._pages, self._before, self._length = pages, before, length
 
-    def unmap(self) -> None:
+    def _unmap(self) -> None:
         """No new view can be had from now on; the memory goes with the last one. Unmapping twice does nothing."""
         self._unmapped = True
         self._pages = None  # closes when no view refers to it
 
-    def remap(self, fd: int, offset: int, length: int, lengthen: Callable[[], None] | None = None) -> None:
+    def _remap(self, fd: int, offset: int, length: int, lengthen: Callable[[], None] | None = None) -> None:
         """Maps `length` bytes instead, perhaps at another address: all or nothing.
 
         BufferError while views live. With the length that the mapping has, that is all that is asked. `lengthen` is
@@ -85,24 +85,24 @@ class Mapping(_Buffer):
             lengthen()  # before the mapping is made: the mmap module maps nothing beyond the end
         self._attach(fd, offset, length)
 
-    def close_file(self, file: Any) -> None:
+    def _close_file(self, file: Any) -> None:
         """Has no more asked by the descriptor, and closes it: when nobody reads from it any more."""
-        self.descriptor = -1
+        self._descriptor = -1
         file.close()
 
-    def file_status(self) -> tuple[int, int, int, int] | None:
+    def _file_status(self) -> tuple[int, int, int, int] | None:
         """What tells whether the file shrank: its device, its inode, the bytes it has from the mapping's first on, and
         its blocks of 512 bytes.
 
         None without a descriptor. Another thread may close that at any time, so a caller compares device and inode too.
         """
         try:
-            status = os.fstat(self.descriptor)
+            status = os.fstat(self._descriptor)
         except ours(OSError):
             return None
         return status.st_dev, status.st_ino, status.st_size - self.offset, status.st_blocks
 
-    def sync(self, start: int, length: int) -> None:
+    def _sync(self, start: int, length: int) -> None:
         """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""
         first, size = self._on_pages(start, length)
         if self._pages is not None and size:

@@ -15,7 +15,7 @@ from fastmmap import _backend
 from fastmmap.shared import SharedFile
 
 # What Mapping has for the layers above it, and MappedFileError for those that raise it.
-INTERNAL = {"remap", "unmap", "close_file", "file_status", "sync", "because", "with_traceback", "add_note"}
+INTERNAL = {"because", "with_traceback", "add_note"}
 
 # Classes that are returned, not made by users: their docstrings say what they have, not how they are made.
 RETURNED = {"Change", "MappedFileError", "Match", "Plan", "Replacement"}

@@ -25,14 +25,14 @@ def meanwhile(monkeypatch):
     """Has something done to a file just when a large call begins: after it was asked what it is, before it is read."""
 
     def arrange(action):
-        def file_status(mapped):
-            status = Mapping.file_status(mapped)
+        def _file_status(mapped):
+            status = Mapping._file_status(mapped)
             if actions:
                 actions.pop()()
             return status
 
         actions = [action]
-        monkeypatch.setattr(MappedFile, "file_status", file_status, raising=False)
+        monkeypatch.setattr(MappedFile, "_file_status", _file_status, raising=False)
 
     return arrange
 

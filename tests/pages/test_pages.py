@@ -42,9 +42,6 @@ FOR_LINUX = {"copies-and-system-calls.md", "mapping.md", "full-disk.md", "guard.
 # The README's commands install something, or have files that aren't there.
 PYTHON_ALONE = {"README.md"}
 
-# What Mapping has for the layers above it.
-INTERNAL = {"remap", "unmap", "close_file", "file_status", "sync"}
-
 as_written = doctest.OutputChecker()
 
 
@@ -73,8 +70,7 @@ def members():
         value = getattr(fastmmap, name)
         for member in dir(value):
             found = inspect.getattr_static(value, member)
-            is_internal = name == "MappedFile" and member in INTERNAL
-            if not member.startswith("_") and not is_internal and (callable(found) or isinstance(found, property)):
+            if not member.startswith("_") and (callable(found) or isinstance(found, property)):
                 yield f"{name}.{member}"
 
 
