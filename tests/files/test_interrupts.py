@@ -27,9 +27,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 CALL
 for turn in range(40):
     waiting = threading.Timer(rng.uniform(0.001, 0.03), os.kill, (os.getpid(), signal.SIGINT))
-    waiting.start()
     began = time.monotonic()
     try:
+        waiting.start()
         while time.monotonic() - began < 20:
             CALL
         print("lost", turn)
