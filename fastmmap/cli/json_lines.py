@@ -6,7 +6,7 @@ import base64
 import json
 import os
 
-from .printing import Stats, spans_of
+from .printing import Stats, Walk, spans_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from .sources import Source
 
 
-class Messages:
+class Messages(Walk):
     """Prints the messages about one file: none where nothing is found."""
 
     def __init__(self, file: str, put: Put, pattern: re.Pattern[bytes] | None, source: Source) -> None:
+        super().__init__(numbered=True)
         name = "<stdin>" if file == "-" else file
         self._path, self._put, self._pattern, self._source = _text(os.fsencode(name)), put, pattern, source
         self._begun = False
-        self._end = self._number = 0  # of the last line that was printed
 
     def show(self, matches: list[Match]) -> None:
         """Prints lines that match, with those around them."""
@@ -33,30 +33,15 @@ class Messages:
             self._begun = True
             self._put(message("begin", {"path": self._path}))
         for match in matches:
-            self._match(match)
-
-    def _match(self, match: Match) -> None:
-        place, number = match.start - sum(len(line) + 1 for line in match.before), match.number
-        for at, line in enumerate(match.before, -len(match.before)):
-            self._line("context", line, number + at, place)
-            place += len(line) + 1
-        self._line("match", match.line, number, match.start)
-        self._end, self._number = match.end + 1, number
-
-    def show_behind(self, lines: list[bytes]) -> None:
-        """Prints lines that are behind the last one."""
-        for line in lines:
-            self._number += 1
-            self._line("context", line, self._number, self._end)
-            self._end += len(line) + 1
+            self._show_with_others(match)
 
     def end(self, stats: Stats) -> None:
         """Prints what was found in all."""
         if self._begun:
             self._put(message("end", {"path": self._path, "binary_offset": None, "stats": facts(stats)}))
 
-    def _line(self, kind: str, line: bytes, number: int, offset: int) -> None:
-        spans = spans_of(line, self._pattern) if kind == "match" else []
+    def _line(self, is_match: bool, number: int, offset: int, line: bytes) -> None:
+        spans = spans_of(line, self._pattern) if is_match else []
         submatches = [{"match": _text(line[low:high]), "start": low, "end": high} for low, high in spans]
         data = {
             "path": self._path,
@@ -65,7 +50,7 @@ class Messages:
             "absolute_offset": offset,
             "submatches": submatches,
         }
-        self._put(message(kind, data))
+        self._put(message("match" if is_match else "context", data))
 
     def _is_ended(self, end: int) -> bool:
         """Whether a newline ends the line that ends there: the last one may have none."""

@@ -54,14 +54,47 @@ def _around(given: Given, name: str) -> int:
     return lines
 
 
-class Lines:
+class Walk:
+    """Goes through lines that match and those around them, from one to the next: where each begins, and its number."""
+
+    def __init__(self, numbered: bool) -> None:
+        self._counts = numbered  # a match's number is found out when it is asked for
+        self._end, self._number = -1, 0  # of the last line that was printed
+
+    def _line(self, is_match: bool, number: int, offset: int, line: bytes) -> None:
+        """Prints one line."""
+        raise NotImplementedError
+
+    def _separate(self) -> None:
+        """Is called where lines were left out, and before the first."""
+
+    def _show_with_others(self, match: Match) -> None:
+        """Prints a line that matches, behind those before it that go with it."""
+        number, place = match.number if self._counts else 0, match.start - sum(len(line) + 1 for line in match.before)
+        if place > self._end:
+            self._separate()
+        for at, line in enumerate(match.before, -len(match.before)):
+            self._line(False, number + at, place, line)
+            place += len(line) + 1
+        self._line(True, number, match.start, match.line)
+        self._end, self._number = match.end + 1, number
+
+    def show_behind(self, lines: list[bytes]) -> None:
+        """Prints lines that are behind the last one."""
+        for line in lines:
+            self._number += 1
+            self._line(False, self._number, self._end, line)
+            self._end += len(line) + 1
+
+
+class Lines(Walk):
     """Prints the lines of one file."""
 
     def __init__(self, layout: Layout, file: str, put: Put, pattern: re.Pattern[bytes] | None) -> None:
+        super().__init__(layout.numbered)
         self._layout, self._put, self._pattern = layout, put, pattern
         self._labels = {sign: layout.label(file, sign) for sign in (b":", b"-")}
         self._is_plain = not (layout.offsets or layout.only or layout.palette.coloured or layout.around)
-        self._end, self._number = -1, 0  # of the last line that was printed
 
     def show(self, matches: list[Match]) -> None:
         """Prints lines that match, with those around them."""
@@ -74,30 +107,18 @@ class Lines:
         elif self._is_plain:
             self._put(b"".join([b"%b%d:%b\n" % (label, match.number + 1, match.line) for match in matches]))
         else:
-            show = self._only if layout.only else self._line_with_others
+            show = self._only if layout.only else self._show_with_others
             for match in matches:
                 show(match)
 
-    def _line_with_others(self, match: Match) -> None:
-        layout = self._layout
-        number = match.number if layout.numbered else 0
-        start = match.start - sum(len(line) + 1 for line in match.before)
-        if layout.around and start > self._end:
-            self._put(layout.separator)
-        place = start
-        for at, line in enumerate(match.before, -len(match.before)):
-            self._line(b"-", number + at, place, line)
-            place += len(line) + 1
-        shown = match.line if self._pattern is None else layout.palette.marked(match.line, self._pattern)
-        self._line(b":", number, match.start, shown)
-        self._end, self._number = match.end + 1, number
+    def _separate(self) -> None:
+        if self._layout.around:
+            self._put(self._layout.separator)
 
-    def show_behind(self, lines: list[bytes]) -> None:
-        """Prints lines that are behind the last one."""
-        for line in lines:
-            self._number += 1
-            self._line(b"-", self._number, self._end, line)
-            self._end += len(line) + 1
+    def _line(self, is_match: bool, number: int, offset: int, line: bytes) -> None:
+        if is_match and self._pattern is not None:
+            line = self._layout.palette.marked(line, self._pattern)
+        self._text(b":" if is_match else b"-", number, offset, line)
 
     def _only(self, match: Match) -> None:
         """Prints what matches, each in a line of its own."""
@@ -107,9 +128,9 @@ class Lines:
         for found in self._pattern.finditer(match.line):
             if found[0]:
                 text = self._layout.palette.marked_at(found[0], [(0, len(found[0]))], MATCH)
-                self._line(b":", number, match.start + found.start(), text)
+                self._text(b":", number, match.start + found.start(), text)
 
-    def _line(self, sign: bytes, number: int, offset: int, text: bytes) -> None:
+    def _text(self, sign: bytes, number: int, offset: int, text: bytes) -> None:
         layout, paint = self._layout, self._layout.palette.paint
         pieces = [self._labels[sign]]
         behind = paint(sign, SIGN)
