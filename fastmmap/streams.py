@@ -11,9 +11,10 @@ from itertools import islice
 
 from . import parts
 from ._backend import chosen
-from .needles import prepare
+from .needles import Needles, prepare
 from .progress import Reporter
 from .reference.arguments import END, needle_bytes, needles_bytes, several
+from .reference.overlaps import cannot_overlap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ WINDOW = 1 << 20
 
 # How many offsets are in memory at a time, whatever the number of matches.
 OFFSETS = 1 << 16
-
-# Needles up to this length are looked at for whether they can overlap themselves; of longer ones there are few matches.
-_SHORT = 256
 
 
 def windows(fill: Fill, shared: int) -> Windows:
@@ -129,8 +127,9 @@ class Several:
 
     def __init__(self, kernel: Any, needles: Any, overlapping: bool, ignorecase: bool) -> None:
         self._kernel, self._overlapping = kernel, overlapping
-        self._lengths = [len(needle) for needle in needles_bytes(needles)]
-        self._prepared = prepare(needles, kernel.Prepared, ignorecase)
+        own = needles if isinstance(needles, Needles) else needles_bytes(needles)
+        self._lengths = list(map(len, own))
+        self._prepared = prepare(own, kernel.Prepared, ignorecase)
         self.shared = max(self._lengths, default=1) - 1
 
     def matches(self, pieces: Windows) -> Iterator[list[int]]:
@@ -166,18 +165,13 @@ class Several:
 def count(fill: Fill, needle: bytes, *, overlapping: bool, ignorecase: bool) -> int:
     """How many matches there are in a stream."""
     options: Any = {"overlapping": overlapping, "ignorecase": ignorecase}
-    if not overlapping and _overlaps_itself(needle.lower() if ignorecase else needle):
+    if not (overlapping or cannot_overlap(needle.lower() if ignorecase else needle)):
         return sum(map(len, matches(windows(fill, len(needle) - 1), needle, **options)))
     number = start = 0
     for buffer, end, offset in windows(fill, len(needle) - 1):
         number += chosen.count(buffer, needle, start - offset, end, **options)
         start = max(0, offset + end - (len(needle) - 1))
     return number
-
-
-def _overlaps_itself(needle: bytes) -> bool:
-    """Whether matches may overlap, so that which of them count depends on those before."""
-    return len(needle) > _SHORT or any(needle.startswith(needle[start:]) for start in range(1, len(needle)))
 
 
 class StreamSearch:

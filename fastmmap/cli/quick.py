@@ -13,15 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# A longer needle may stand anywhere, but few are; and one that can overlap itself needs seams where no match lies.
-LONGEST = 256
-
 # Parts for each CPU, and CPUs at most: more wait for memory. A quota of control groups isn't asked for: it is long.
 PARTS, MOST_CPUS = 4, 8
 
 
 def count(fd: int, size: int, needle: bytes, ignorecase: bool) -> int | None:
     """How many matches a regular file of `size` bytes has; None where that isn't found out here."""
+    from ..reference.overlaps import cannot_overlap
+
     kernel = search_alone()
     own = needle.lower() if ignorecase else needle
     if kernel is None or "FASTMMAP_THREADS" in os.environ or not cannot_overlap(own) or not is_cached(fd, size):
@@ -47,11 +46,6 @@ def count(fd: int, size: int, needle: bytes, ignorecase: bool) -> int | None:
     after = os.fstat(fd)
     same = (after.st_size, after.st_mtime_ns) == (size, before.st_mtime_ns)
     return number if same else None
-
-
-def cannot_overlap(needle: bytes) -> bool:
-    """Whether matches can't overlap each other, so that it doesn't matter where parts begin."""
-    return len(needle) <= LONGEST and not any(needle.startswith(needle[start:]) for start in range(1, len(needle)))
 
 
 def is_cached(fd: int, size: int) -> bool:

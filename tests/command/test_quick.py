@@ -13,6 +13,7 @@ from support.commands import SCRIPT, run
 
 from fastmmap import _backend, _kernels
 from fastmmap.cli import quick
+from fastmmap.reference.overlaps import cannot_overlap
 
 pytestmark = [
     pytest.mark.any_kernel,
@@ -45,14 +46,14 @@ def test_as_bytes(count, monkeypatch):
         expected = data.lower().count(needle.lower()) if fold else data.count(needle)
         number = count(data, needle, fold)
         assert number is None or number == expected
-        assert (number is None) == (not quick.cannot_overlap(needle.lower() if fold else needle))
+        assert (number is None) == (not cannot_overlap(needle.lower() if fold else needle))
 
 
 def test_which_needles_can_not_overlap():
     for needle in (b"a", b"ab", b"abc" * 85 + b"d"):
-        assert quick.cannot_overlap(needle)
+        assert cannot_overlap(needle)
     for needle in (b"aa", b"aba", b"abab", b"a" * 257, bytes(range(256)) + b"x"):
-        assert not quick.cannot_overlap(needle)
+        assert not cannot_overlap(needle)
 
 
 def test_what_is_left_to_others(count, monkeypatch):
@@ -89,6 +90,7 @@ def test_a_file_that_is_cut_is_an_error(make):
     cut = f"""
 import os
 from fastmmap.cli import quick
+from fastmmap.reference.overlaps import cannot_overlap
 known = quick.is_cached
 def is_cached(fd, size):
     answer = known(fd, size)
