@@ -51,8 +51,10 @@ class Plain:
 
     def __init__(self, literals: Literals, threads: int | None) -> None:
         self.literals = literals
-        needles = literals.needles
-        self._needles: Any = needles[0] if len(needles) == 1 else Needles(needles, literals.ignorecase)
+        if literals.ready is None:
+            needles = literals.needles
+            literals.ready = needles[0] if len(needles) == 1 else Needles(needles, literals.ignorecase)
+        self._needles = literals.ready
         self._threads = threads
 
     def count(self, window: Window, start: int, end: int) -> int:

@@ -10,6 +10,7 @@ from itertools import chain, islice
 from ._backend import Match
 from .finders import Confirmed, EveryLine, Finder, Plain, Without
 from .line_windows import Window, first_lines, last_lines, size_of, windows_in_stream, windows_of
+from .needles import prepare
 from .patterns import Literals, literals_of
 from .progress import Reporter, check_progress
 from .reference.arguments import (
@@ -19,7 +20,6 @@ from .reference.arguments import (
     check_threads,
     is_stream,
     needle_bytes,
-    needles_bytes,
     several,
 )
 from .streams import reader_of
@@ -163,16 +163,18 @@ def _finder(pattern: Any, ignorecase: bool, threads: int | None) -> Finder:
             return Plain(sets[0], threads)
         return Confirmed(pattern, sets, threads) if sets else EveryLine(pattern, threads)
     if isinstance(pattern, several):
-        ignorecase = ignorecase or getattr(pattern, "ignorecase", False)
-        needles = list(needles_bytes(pattern))
+        literals = prepare(pattern, _in_lines, ignorecase)
     else:
-        needles = [needle_bytes(pattern)]
-    if b"" in needles:  # one alone
-        return EveryLine(re.compile(b""), threads)
-    needles = [needle for needle in needles if b"\n" not in needle]
-    if not needles:
-        return EveryLine(re.compile(rb"(?!)"), threads)
-    return Plain(Literals(needles, ignorecase, are_all=True, begin=True), threads)
+        needle = needle_bytes(pattern)
+        if not needle:
+            return EveryLine(re.compile(b""), threads)
+        literals = _in_lines((needle,), ignorecase)
+    return Plain(literals, threads) if literals.needles else EveryLine(re.compile(rb"(?!)"), threads)
+
+
+def _in_lines(needles: tuple[bytes, ...], ignorecase: bool) -> Literals:
+    """Those that a line can hold: it has no newline."""
+    return Literals([needle for needle in needles if b"\n" not in needle], ignorecase, are_all=True, begin=True)
 
 
 def _in_window(window: Window, finder: Finder) -> Iterator[list[Match]]:

@@ -7,7 +7,7 @@ from .reference.arguments import needles_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from .reference.arguments import Needle
@@ -46,7 +46,7 @@ class Needles:
         self._needles = needles_bytes(needles)
         self._ignorecase = bool(ignorecase)
         self._plain = None if ignorecase else self._needles  # for kernels, which search a few bytes for one by one
-        self._ready: dict[tuple[type, bool], Any] = {}
+        self._ready: dict[tuple[Callable[[tuple[bytes, ...], bool], Any], bool], Any] = {}
 
     @property
     def ignorecase(self) -> bool:
@@ -77,7 +77,7 @@ class Needles:
     def __reduce__(self) -> tuple[Any, ...]:
         return Needles, (self._needles, self._ignorecase)
 
-    def _prepared(self, kind: type, ignorecase: bool) -> Any:
+    def _prepared(self, kind: Callable[[tuple[bytes, ...], bool], Any], ignorecase: bool) -> Any:
         """What a kernel's searches read, made once. Two threads may make it both: either will do."""
         fold = self._ignorecase or ignorecase
         ready = self._ready.get((kind, fold))
@@ -86,8 +86,8 @@ class Needles:
         return ready
 
 
-def prepare(needles: Any, kind: type, ignorecase: bool) -> Any:
-    """What a kernel's searches read: of Needles, or of a list or tuple of them."""
+def prepare(needles: Any, kind: Callable[[tuple[bytes, ...], bool], Any], ignorecase: bool) -> Any:
+    """What a kernel's searches read, or grep's: of Needles, or of a list or tuple of them."""
     if isinstance(needles, Needles):
         return needles._prepared(kind, ignorecase)
     return kind(needles_bytes(needles), ignorecase)

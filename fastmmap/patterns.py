@@ -12,6 +12,7 @@ first part and the second make the literals Error and Errno.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import log2
 
 try:
@@ -37,6 +38,9 @@ MOST_SPELLED = 64
 # Longer patterns than these take tenths of a second to read.
 MOST_READ = 1 << 14
 
+# Of so many patterns the literals are kept: a pattern is searched for in many files, one after the other.
+KEPT = 64
+
 # How many sets of literals are told, each of which every match holds one of.
 MOST_SETS = 4
 
@@ -61,17 +65,24 @@ class Literals:
     """What every match of a pattern holds: one of `needles`, in either case if `ignorecase`.
 
     are_all: nothing else is needed, so where one of them stands, a match begins. begin: a match begins with one.
+    ready: what is searched for, by whoever makes it ready first, so that the next search needn't.
     """
 
-    __slots__ = ("are_all", "begin", "ignorecase", "needles")
+    __slots__ = ("are_all", "begin", "ignorecase", "needles", "ready")
 
     def __init__(self, needles: list[bytes], ignorecase: bool, are_all: bool, begin: bool) -> None:
         self.needles, self.ignorecase, self.are_all, self.begin = needles, ignorecase, are_all, begin
+        self.ready: Any = None
 
 
 def literals_of(pattern: re.Pattern[bytes]) -> list[Literals]:
     """Sets of literals that a line needs for a pattern to match in it, what says most first. Often there are none."""
-    whole = _read(pattern, _Reader(MOST_LETTERS))
+    return _literals(bytes(pattern.pattern), int(pattern.flags))
+
+
+@lru_cache(maxsize=KEPT)
+def _literals(text: bytes, flags: int) -> list[Literals]:
+    whole = _read(text, flags, _Reader(MOST_LETTERS))
     if whole is None:
         return []
     exact = whole.exact if whole.is_plain and whole.folds is not None else None
@@ -88,15 +99,19 @@ def literals_of(pattern: re.Pattern[bytes]) -> list[Literals]:
 
 def spelled_out(pattern: re.Pattern[bytes]) -> Literals | None:
     r"""Literals at each of which a match begins, and nowhere else, if they are few enough: of `id=\d+` id=0 to id=9."""
-    whole = _read(pattern, _Reader(MOST_SPELLED, least=True))
+    return _spelled(bytes(pattern.pattern), int(pattern.flags))
+
+
+@lru_cache(maxsize=KEPT)
+def _spelled(text: bytes, flags: int) -> Literals | None:
+    whole = _read(text, flags, _Reader(MOST_SPELLED, least=True))
     if whole is None or not whole.is_plain or whole.folds is None or not _useful(whole.exact):
         return None
     needles = sorted(string for string in whole.exact or () if b"\n" not in string)
     return Literals(needles, whole.folds, True, True) if 0 < len(needles) <= MOST_SPELLED else None
 
 
-def _read(pattern: re.Pattern[bytes], reader: _Reader) -> _Part | None:
-    text, flags = bytes(pattern.pattern), int(pattern.flags)
+def _read(text: bytes, flags: int, reader: _Reader) -> _Part | None:
     # What the parser warns of it has warned of already, when the pattern was compiled.
     if flags & _LOCALE or len(text) > MOST_READ or _WARNED_OF.search(text):
         return None

@@ -65,10 +65,11 @@ def counted(source: Source, sought: Wanted, options: dict[str, Any], told: Any) 
         if source.data is not None:
             from ..many import verbs_of
 
+            several = sought.several
             if len(needles) > FEW:
-                counts = chosen.count_each(source.data, needles, ignorecase=fold, progress=told, **options)
+                counts = chosen.count_each(source.data, several, ignorecase=fold, progress=told, **options)
                 return counts.tolist()  # type: ignore[no-any-return]
-            return verbs_of(chosen.name).count_few(source.data, needles, ignorecase=fold, progress=told, **options)
+            return verbs_of(chosen.name).count_few(source.data, several, ignorecase=fold, progress=told, **options)
         return _counted_each(source, sought, overlapping, told)
 
 
@@ -78,7 +79,7 @@ def _counted_each(source: Source, sought: Wanted, overlapping: bool, told: Any) 
     from ..streams import Several, windows
     from .kernels import chosen
 
-    several = Several(many.verbs_of(chosen.name).kernel, sought.needles, overlapping, sought.ignorecase)
+    several = Several(many.verbs_of(chosen.name).kernel, sought.several, overlapping, sought.ignorecase)
     numbers = [0] * len(sought.needles)
     for found in several.pairs(windows(source.readinto, several.shared)):
         for _, which in found:

@@ -32,25 +32,34 @@ def on_each_file(work: Callable[[Given, str], bool], given: Given) -> int:
     """Runs a command on one file after the other; after one that fails it goes on with the rest."""
     status = Status()
     for file in given.files:
-        try:
-            status.found |= work(given, file)
-        except BrokenPipeError:
-            raise
-        except (OSError, ValueError, Warning) as error:  # PYTHONWARNINGS=error raises what is a warning otherwise
-            status.fail(error)
+        status.attempt(work, given, file)
     return status.number
 
 
 class Status:
-    """How a command will end: an error wins."""
+    """How a command will end: an error wins.
 
-    def __init__(self, emit: Put = out.put) -> None:
+    walks: whether it has -r.
+    """
+
+    def __init__(self, emit: Put = out.put, walks: bool = False) -> None:
         self.found = self.failed = False
-        self.emit = emit  # what is found
+        self.emit, self._walks = emit, walks  # emit: what is found
+
+    def attempt(self, work: Callable[..., bool], *arguments: Any) -> None:
+        """Does the work on one file. If it fails that is said, and the command goes on with the rest."""
+        try:
+            self.found |= work(*arguments)
+        except BrokenPipeError:
+            raise
+        except (OSError, ValueError, Warning) as error:  # PYTHONWARNINGS=error raises what is a warning otherwise
+            self.fail(error)
 
     def fail(self, error: Exception) -> None:
-        """Says what was the matter with one file, behind what was printed before."""
+        """Says what was the matter with one file, behind what was printed before; for a folder, the way out."""
         out.flush()
+        if self._walks and isinstance(error, IsADirectoryError):
+            error = IsADirectoryError(error.errno, f"{error.strerror}: -r takes the files in it", error.filename)
         complain(error)
         self.failed = True
 
@@ -65,7 +74,7 @@ def search_files(given: Given, files: list[str], work: Work, emit: Put = out.put
 
     With -q it ends with the first match.
     """
-    status = Status(emit)
+    status = Status(emit, walks=True)
     names = found_files(given, files, status)
     if len(files) == 1 and not given.recursive:
         _search_alone(given, next(names, None), work, status)
@@ -96,12 +105,7 @@ def _is_enough(given: Given, status: Status) -> bool:
 
 def _search_alone(given: Given, name: str | None, work: Work, status: Status) -> None:
     if name is not None:
-        try:
-            status.found |= work(name, status.emit, given.threads)
-        except BrokenPipeError:
-            raise
-        except (OSError, ValueError, Warning) as error:
-            status.fail(explained(error))
+        status.attempt(work, name, status.emit, given.threads)
 
 
 def _search_together(given: Given, names: list[str], work: Work, status: Status) -> None:
@@ -125,7 +129,7 @@ def _search_together(given: Given, names: list[str], work: Work, status: Status)
             status.emit(piece)
         status.found |= found
         if error is not None:
-            status.fail(explained(error))
+            status.fail(error)
 
 
 def _is_large(name: str) -> bool:
@@ -180,13 +184,6 @@ def _walked(folder: str, within: str, globs: Any, status: Status) -> Iterator[st
                 yield from _walked(name, f"{path}/", globs, status)
         elif entry.is_file(follow_symlinks=False) and globs.takes(path):
             yield name
-
-
-def explained(error: Exception) -> Exception:
-    """An error, with the way out where a folder was named."""
-    if isinstance(error, IsADirectoryError):
-        return IsADirectoryError(error.errno, f"{error.strerror}: -r takes the files in it", error.filename)
-    return error
 
 
 def has_prefix(given: Given, files: list[str]) -> bool:

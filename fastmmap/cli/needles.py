@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import re
     from typing import Any
 
+    from ..needles import Needles
     from .options import Given
 
 
@@ -23,17 +24,33 @@ class Wanted:
 
     def __init__(self, needles: list[bytes], ignorecase: bool, is_pattern: bool) -> None:
         self.needles, self.ignorecase, self.is_pattern = needles, ignorecase, is_pattern
+        self._pattern: re.Pattern[bytes] | None = None
+        self._several: Needles | None = None
 
     @property
     def sought(self) -> Any:
-        """What `grep` takes."""
+        """What `grep` takes. It is made ready once, for all files."""
         if self.is_pattern:
             return self.pattern
-        return self.needles[0] if len(self.needles) == 1 else self.needles
+        return self.needles[0] if len(self.needles) == 1 else self.several
+
+    @property
+    def several(self) -> Needles:
+        """The needles, made ready."""
+        if self._several is None:
+            from ..needles import Needles
+
+            self._several = Needles(self.needles, self.ignorecase)
+        return self._several
 
     @property
     def pattern(self) -> re.Pattern[bytes]:
         """One regular expression for all of it: what it finds in a line is what the needles are."""
+        if self._pattern is None:
+            self._pattern = self._joined()
+        return self._pattern
+
+    def _joined(self) -> re.Pattern[bytes]:
         import re
 
         # The longest of the needles that begin at a place is the match, so the longest come first.

@@ -22,18 +22,52 @@ SHOWN = 20
 LEAD, WIDTH = 40, 200
 
 
-def show(plan: Plan, given: Given, pairs: dict[bytes, bytes], label: str) -> None:
-    """The first changes, as lines with their number, then how many there are."""
-    palette, width = Palette(are_wanted(given.color)), _width()
-    name = palette.paint(os.fsencode(label), NAME)
-    for change in plan.preview(SHOWN):
-        spans = _spans(change.before, change.after, pairs, given.ignore_case)
-        number = palette.paint(b"%d" % (change.number + 1), NUMBER)
-        for sign, text, marked, colour in ((b"-", change.before, spans[0], OLD), (b"+", change.after, spans[1], NEW)):
-            shown = _cut(palette, text, marked, (width, colour))
-            out.put(b"%b%b:%b%b\n" % (name, number, palette.paint(sign, colour), shown))
-    if not given.quiet:
-        print(f"{label}{plan.count} would be replaced, {plan.old_size} bytes before, {plan.new_size} after")
+class Preview:
+    """Shows what would change in each of several files."""
+
+    def __init__(self, given: Given, pairs: dict[bytes, bytes]) -> None:
+        self._given, self._pairs, self._ignorecase = given, pairs, given.ignore_case
+        self._sought: tuple[re.Pattern[bytes], dict[bytes, bytes]] | None = None  # once it is needed
+
+    def show(self, plan: Plan, label: str) -> None:
+        """The first changes, as lines with their number, then how many there are."""
+        palette, width = Palette(are_wanted(self._given.color)), _width()
+        name = palette.paint(os.fsencode(label), NAME)
+        for change in plan.preview(SHOWN):
+            olds, news = self._spans(change.before, change.after)
+            number = palette.paint(b"%d" % (change.number + 1), NUMBER)
+            for sign, text, marked, colour in ((b"-", change.before, olds, OLD), (b"+", change.after, news, NEW)):
+                shown = _cut(palette, text, marked, (width, colour))
+                out.put(b"%b%b:%b%b\n" % (name, number, palette.paint(sign, colour), shown))
+        if not self._given.quiet:
+            print(f"{label}{plan.count} would be replaced, {plan.old_size} bytes before, {plan.new_size} after")
+
+    def _spans(self, before: bytes, after: bytes) -> tuple[Spans, Spans]:
+        """What of a line is replaced, and by what: where that is in either."""
+        ignorecase = self._ignorecase
+        if self._sought is None:
+            news = {old.lower() if ignorecase else old: new for old, new in reversed(self._pairs.items())}
+            alternatives = b"|".join(map(re.escape, sorted(news, key=len, reverse=True)))
+            self._sought = re.compile(alternatives, re.IGNORECASE if ignorecase else 0), news
+        pattern, news = self._sought
+        olds: Spans = []
+        made: Spans = []
+        shift = 0
+        for match in pattern.finditer(before):
+            new = news[match[0].lower() if ignorecase else match[0]]
+            olds.append(match.span())
+            made.append((match.start() + shift, match.start() + shift + len(new)))
+            shift += len(new) - len(match[0])
+            rest = before[match.end() :]
+            if after[made[-1][1] :] == rest:  # no more of them are replaced
+                break
+        pieces, done = [], 0
+        for (low, high), (start, end) in zip(olds, made, strict=True):
+            pieces += [before[done:low], after[start:end]]
+            done = high
+        if b"".join([*pieces, before[done:]]) == after:
+            return olds, made
+        return _difference(before, after)
 
 
 def _width() -> int:
@@ -41,30 +75,6 @@ def _width() -> int:
         return max(os.get_terminal_size(1).columns - 16, WIDTH)
     except OSError:
         return WIDTH
-
-
-def _spans(before: bytes, after: bytes, pairs: dict[bytes, bytes], ignorecase: bool) -> tuple[Spans, Spans]:
-    """What of a line is replaced, and by what: where that is in either."""
-    news = {old.lower() if ignorecase else old: new for old, new in reversed(pairs.items())}
-    alternatives = b"|".join(map(re.escape, sorted(news, key=len, reverse=True)))
-    olds: Spans = []
-    made: Spans = []
-    shift = 0
-    for match in re.finditer(alternatives, before, re.IGNORECASE if ignorecase else 0):
-        new = news[match[0].lower() if ignorecase else match[0]]
-        olds.append(match.span())
-        made.append((match.start() + shift, match.start() + shift + len(new)))
-        shift += len(new) - len(match[0])
-        rest = before[match.end() :]
-        if after[made[-1][1] :] == rest:  # no more of them are replaced
-            break
-    pieces, done = [], 0
-    for (low, high), (start, end) in zip(olds, made, strict=True):
-        pieces += [before[done:low], after[start:end]]
-        done = high
-    if b"".join([*pieces, before[done:]]) == after:
-        return olds, made
-    return _difference(before, after)
 
 
 def _difference(before: bytes, after: bytes) -> tuple[Spans, Spans]:

@@ -6,9 +6,10 @@ import os
 
 from ..errors import naming
 from . import shared
-from .files import Status, explained, found_files
+from .files import Status, found_files
 from .options import Argument, Command, Given, Option, inputs
 from .output import out
+from .preview import Preview
 from .progress import progress_of
 from .status import FOUND, NOT_FOUND
 from .values import literal, unescaped, whole
@@ -102,7 +103,12 @@ class _Edits:
     """Edits of several files with the same options."""
 
     def __init__(self, given: Given, pairs: dict[bytes, bytes]) -> None:
-        self._given, self._pairs, self._status = given, pairs, Status()
+        from ..pairs import Pairs
+
+        # They are made ready once, for all files.
+        self._pairs: Any = Pairs(pairs, given.ignore_case)
+        self._preview = Preview(given, pairs)
+        self._given, self._status = given, Status(walks=True)
         self._durable = True if given.sync else False if given.no_sync else None
         self._named = len(given.files) > 1 or given.recursive
         self._plans: dict[str, Plan] = {}  # of --expect
@@ -114,12 +120,7 @@ class _Edits:
         if given.expect is not None:
             files = self._check_expected(files)
         for file in files:
-            try:
-                self._status.found |= self._edit(file)
-            except BrokenPipeError:
-                raise
-            except (OSError, ValueError, Warning) as error:
-                self._status.fail(explained(error))
+            self._status.attempt(self._edit, file)
         return self._status.number
 
     def _check_expected(self, files: list[str]) -> list[str]:
@@ -141,18 +142,14 @@ class _Edits:
         from ..editing.planning import plan_replace
 
         with progress_of(self._given, file, _size(file)) as told:
-            return plan_replace(
-                file, self._pairs, None, self._given.max_count, ignorecase=self._given.ignore_case, progress=told
-            )
+            return plan_replace(file, self._pairs, None, self._given.max_count, progress=told)
 
     def _edit(self, file: str) -> bool:
         given, label = self._given, f"{file}:" if self._named else ""
         if given.dry_run:
-            from .preview import show
-
             plan = self._plan(file)
             if plan.count or not given.recursive:
-                show(plan, given, self._pairs, label)
+                self._preview.show(plan, label)
             return plan.count > 0
         with progress_of(given, file, _size(file)) as told:
             done = self._to_output(file, told) if given.output is not None else self._replace(file, told)
@@ -170,7 +167,7 @@ class _Edits:
         }  # fmt: skip
         if file in self._plans:
             return self._plans[file].apply(**how)
-        return replace_file(file, self._pairs, None, given.max_count, ignorecase=given.ignore_case, **how)
+        return replace_file(file, self._pairs, None, given.max_count, **how)
 
     def _to_output(self, file: str, told: Any) -> Replacement:
         """Writes the edited file to another."""
@@ -180,7 +177,7 @@ class _Edits:
         given = self._given
         asked = Asked(False, self._durable, None, None, given.force, None, told)
         target = target_of(file)
-        edit = edit_of(self._pairs, None, given.max_count, ignorecase=given.ignore_case)
+        edit = edit_of(self._pairs, None, given.max_count)
         return write_elsewhere(target, given.output, edit, options_of(target, asked))
 
 

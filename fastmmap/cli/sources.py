@@ -161,8 +161,9 @@ class Source:
 
         if limit == 0 or not wanted.needles:
             return
-        left, needles, fold = limit, wanted.needles, wanted.ignorecase
-        several = Several(many.verbs_of(chosen.name).kernel, needles, overlapping, fold) if len(needles) > 1 else None
+        left, needles, fold, several = limit, wanted.needles, wanted.ignorecase, None
+        if len(needles) > 1:
+            several = Several(many.verbs_of(chosen.name).kernel, wanted.several, overlapping, fold)
         shared = several.shared if several else len(needles[0]) - 1
         pieces = windows(self.readinto, shared) if self.data is None else parts(self.data)
         if told is not None:

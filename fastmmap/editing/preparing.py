@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 
 
 def edit_of(old: Any, new: Any, count: SupportsIndex, ignorecase: bool = False) -> Edit:
-    """An edit by what its caller was given: one old and new, or {old: new, ...} and None."""
-    pairs = old if are_pairs(old, new) else {data_bytes(old, "old"): data_bytes(new, "new")}
-    matching = matching_of(Pairs(pairs, bool(ignorecase)))
-    return Edit(matching, min(max(index_or(count, -1), -1), END))
+    """An edit by what its caller was given: one old and new, or {old: new, ...} and None, or Pairs made ready."""
+    if not isinstance(old, Pairs):
+        pairs = old if are_pairs(old, new) else {data_bytes(old, "old"): data_bytes(new, "new")}
+        old = Pairs(pairs, bool(ignorecase))
+    return Edit(matching_of(old), min(max(index_or(count, -1), -1), END))
 
 
 def target_of(path: Path) -> str:
