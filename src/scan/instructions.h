@@ -9,8 +9,16 @@
 
 #if defined(__x86_64__) || defined(_M_X64)
 
-#include <cpuid.h>
 #include <stdint.h>
+
+/* Microsoft's compiler compiles every instruction anywhere, without being told. clang-cl is told, as clang is. */
+#if defined(_MSC_VER) && !defined(__clang__)
+#define FM_TOLD_TARGETS 0
+#include <intrin.h>
+#else
+#define FM_TOLD_TARGETS 1
+#include <cpuid.h>
+#endif
 
 /* A feature: the compiler's name, Linux's name in /proc/cpuinfo, and where cpuid answers: leaf, register, bit. The
  * first is apart, for commas stand between. A target implies others; those with instructions on bytes are listed too. */
@@ -34,29 +42,54 @@
 #define FM_COMMA_NAME(name, linux_name, leaf, reg, bit) "," name
 
 /* A function that may be compiled to the instructions of a list. */
+#if FM_TOLD_TARGETS
 #define FM_TARGET(FEATURES) __attribute__((target(FEATURES(FM_NAME, FM_COMMA_NAME))))
+#else
+#define FM_TARGET(FEATURES)
+#endif
 
-/* Which registers the system keeps for each thread, bits of XCR0: those of SSE and AVX, and of AVX-512 besides. */
+/* Which registers the system keeps for each thread, bits of XCR0: those of SSE and AVX, and of AVX-512 besides. macOS
+ * sets the latter for a thread that has used them: there AVX-512 is never chosen. */
 #define FM_YMM_STATE 0x06u
 #define FM_ZMM_STATE 0xe6u
 
-enum fm_register { FM_EBX, FM_ECX };
+enum fm_register { FM_EAX, FM_EBX, FM_ECX, FM_EDX };
+
+static inline void fm_cpuid(uint32_t leaf, uint32_t registers[4])
+{
+#if FM_TOLD_TARGETS
+    __cpuid_count(leaf, 0, registers[FM_EAX], registers[FM_EBX], registers[FM_ECX], registers[FM_EDX]);
+#else
+    __cpuidex((int *)registers, (int)leaf, 0);
+#endif
+}
 
 static inline int fm_cpuid_bit(uint32_t leaf, enum fm_register reg, int bit)
 {
-    unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0;
-    if (!__get_cpuid_count(leaf, 0, &eax, &ebx, &ecx, &edx))
+    uint32_t registers[4];
+    fm_cpuid(leaf & 0x80000000u, registers); /* the last leaf of this kind: those beyond answer anything */
+    if (registers[FM_EAX] < leaf)
         return 0;
-    return (reg == FM_EBX ? ebx : ecx) >> bit & 1;
+    fm_cpuid(leaf, registers);
+    return registers[reg] >> bit & 1;
+}
+
+static inline uint64_t fm_xcr0(void)
+{
+#if FM_TOLD_TARGETS
+    uint32_t low, high;
+    __asm__ volatile(".byte 0x0f, 0x01, 0xd0" /* xgetbv */ : "=a"(low), "=d"(high) : "c"(0));
+    return (uint64_t)high << 32 | low;
+#else
+    return _xgetbv(0);
+#endif
 }
 
 static inline int fm_system_keeps(uint32_t state)
 {
-    uint32_t low, high;
     if (!fm_cpuid_bit(1, FM_ECX, 27)) /* OSXSAVE: whether xgetbv may be asked */
         return 0;
-    __asm__ volatile(".byte 0x0f, 0x01, 0xd0" /* xgetbv */ : "=a"(low), "=d"(high) : "c"(0));
-    return (low & state) == state;
+    return (fm_xcr0() & state) == state;
 }
 
 #define FM_ASK(name, linux_name, leaf, reg, bit) fm_cpuid_bit(leaf, FM_##reg, bit)
