@@ -4,6 +4,9 @@ A stage is two halves, which take records in turn: while one is drained, which i
 filled. What a half holds is a drain, and drains have numbers that never come back: half 0 has the even ones, half 1 the
 odd ones, so the lower of the two numbers is the older drain. A word of each half says which drain it has, and how many
 bytes of records: number << 32 | bytes. A store to that word is what adds a record, and what empties the half.
+
+Headers and locks are little-endian, so that every machine knows what it finds on a disk, and that it isn't of its boot.
+Words and intents have the machine's own order: they are stored by its instructions, and count in its boot alone.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from struct import Struct
 MAGIC, VERSION = b"fmstage\0", 1
 
 # Magic, version, flags, id, boot, device, inode and birth of the log, bytes of a half, bytes of the log's path.
-HEADER = Struct("=8sII16s16sQQQQQ")
+HEADER = Struct("<8sII16s16sQQQQQ")
 
 # The flags of a header: the log is on the stage's filesystem; the log is whatever file is at the path.
 SAME, BY_PATH = 1, 2
@@ -44,7 +47,7 @@ LARGEST_HALF = 1 << 31
 # A lock: magic, version, and the id of the stage whose drain is under way. It names nobody if the first half of that is
 # zeros.
 LOCK_MAGIC, LOCK_VERSION = b"fmlock\0\0", 1
-LOCK, NAME_AT, NO_NAME = Struct("=8sQ16s"), 16, bytes(16)
+LOCK, NAME_AT, NO_NAME = Struct("<8sQ16s"), 16, bytes(16)
 
 # The number that stands for no drain, where only what was interrupted is to be finished.
 NO_DRAIN = -1

@@ -153,7 +153,7 @@ def test_a_record_that_was_interrupted(kernel, tmp_path, there, staged):
 def test_other_locks(kernel, tmp_path):
     files = Files(tmp_path / "a", words=((0, 10), (1, 0)), named=OTHER)
     assert files.drain(kernel) is Outcome.OTHER
-    for content in (b"fmlock\0\0" + struct.pack("=Q", 2) + bytes(16), b"nothing of the kind, but long enough"):
+    for content in (b"fmlock\0\0" + struct.pack("<Q", 2) + bytes(16), b"nothing of the kind, but long enough"):
         files.paths["lock"].write_bytes(content)
         assert files.drain(kernel) is Outcome.GONE
         assert files.content()["lock"] == content

@@ -43,7 +43,7 @@ def test_a_planted_stage_of_somebody_else_s_version(tmp_path):
     path = tmp_path / "log"
     stage_file(path)
     planted = tmp_path / ".fastmmap-1-x.stage"
-    planted.write_bytes(b"fmstage\0" + struct.pack("=I", 99) + bytes(10_000))
+    planted.write_bytes(b"fmstage\0" + struct.pack("<I", 99) + bytes(10_000))
     os.chown(planted, 4321, 4321)
     with pytest.warns(RuntimeWarning, match="belongs to user 4321"):
         assert fastmmap.recover(tmp_path) is True
@@ -91,7 +91,7 @@ def test_a_stage_of_another_version(tmp_path):
     stage = stage_file(path)
     with open(stage, "r+b") as file:
         file.seek(8)
-        file.write(struct.pack("=I", 99))
+        file.write(struct.pack("<I", 99))
     refuses(path, stage, "Version 99 of the stage isn't supported")
 
 
@@ -117,7 +117,7 @@ def test_a_lock_of_another_version(tmp_path):
     stage_file(path)
     with open(tmp_path / ours(tmp_path, ".lock")[0], "r+b") as file:
         file.seek(8)
-        file.write(struct.pack("=Q", 7))
+        file.write(struct.pack("<Q", 7))
     with pytest.raises(OSError, match="Version 7 of the lock isn't"), pytest.warns(RuntimeWarning, match="alone"):
         fastmmap.Appender(path)
     with pytest.raises(OSError, match="Version 7 of the lock isn't supported"):

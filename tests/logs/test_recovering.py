@@ -133,7 +133,7 @@ def test_the_command(tmp_path):
     stage = stage_file(path)
     with open(stage, "r+b") as file:
         file.seek(8)
-        file.write(struct.pack("=I", 99))
+        file.write(struct.pack("<I", 99))
     status, out, err = command(tmp_path / "nowhere", path)
     assert (status, out) == (2, "")
     assert err.splitlines()[0].endswith("nowhere: No such file or directory")
