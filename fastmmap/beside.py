@@ -42,7 +42,7 @@ def create_into(fds: list[int], folder: str, path: str) -> bool:
     """
     if system.open_unnamed_into(fds, folder):
         return False
-    system.open_into(fds, path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    system.open_into(fds, path, os.O_RDWR | os.O_CREAT | os.O_EXCL | system.calls.O_NOFOLLOW, 0o600)
     return True
 
 
@@ -76,16 +76,16 @@ def _open(path: str, mode: int | None = None) -> int:
 
     With a mode it is made where it isn't there.
     """
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    flags = os.O_RDWR | system.CAREFULLY
     while True:
         try:
-            return os.open(path, flags)
+            return system.calls.open(path, flags)
         except ours(FileNotFoundError):
             if mode is None:
                 raise
         # Where everybody may write, Linux refuses O_CREAT for a file of another user (fs.protected_regular).
         with ignoring(FileExistsError):
-            return os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
+            return system.calls.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
 
 
 def check_trust(fd: int, path: str, file: os.stat_result, shared: bool = False) -> None:
@@ -96,7 +96,7 @@ def check_trust(fd: int, path: str, file: os.stat_result, shared: bool = False) 
     status = os.fstat(fd)
     if status.st_nlink > 1:
         raise Untrusted(path, "it has several hard links")
-    if status.st_uid not in (os.geteuid(), file.st_uid) and not (shared and may_write(status.st_uid, file)):
+    if status.st_uid not in (system.user(), file.st_uid) and not (shared and may_write(status.st_uid, file)):
         raise Untrusted(path, f"it belongs to user {status.st_uid}")
     others_group = status.st_gid != file.st_gid and not file.st_mode & 0o002
     if status.st_mode & ~file.st_mode & 0o022 or (status.st_mode & 0o020 and others_group):

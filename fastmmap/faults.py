@@ -57,9 +57,12 @@ def _next_data(file: int | str, place: int) -> int:
 
     It is asked by a descriptor of our own, because to ask moves its position.
     """
+    if not hasattr(os, "SEEK_DATA"):
+        return place
     with Open() as own:
         try:
-            own.add(os.open, system.path_of(file) if isinstance(file, int) else file, os.O_RDONLY | os.O_CLOEXEC)
+            path = system.path_of(file) if isinstance(file, int) else file
+            own.add(system.calls.open, path, os.O_RDONLY | system.calls.O_CLOEXEC)
             return os.lseek(own.fd, place, os.SEEK_DATA)
         except ours(OSError) as error:
             return -1 if error.errno == errno.ENXIO else place

@@ -87,11 +87,9 @@ def lengthen(fd: int, new_size: int) -> None:
 
 def check_room(fd: int, size: int, new_size: int) -> None:
     """OSError where a file can't become so large: a try would fill the disk before it fails."""
-    if sys.platform == "win32":
-        return
     if new_size > sys.maxsize or not system.allows("RLIMIT_FSIZE", new_size):
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-    needed = new_size - max(size, os.fstat(fd).st_blocks * 512)  # it may have blocks behind its end
+    needed = new_size - max(size, system.allocated(fd))  # it may have blocks behind its end
     if needed > system.room(fd):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

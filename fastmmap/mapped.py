@@ -136,7 +136,7 @@ class MappedFile(Ranging, Reading, Resizing, Paging):  # type: ignore[misc]  # s
             if isinstance(path, int):
                 self._file.add(os.dup, path)
             else:
-                self._file.add(os.open, self.name, _FLAGS[mode] | os.O_CLOEXEC, 0o666)
+                self._file.add(system.calls.open, self.name, _FLAGS[mode] | system.calls.O_CLOEXEC, 0o666)
             fd = self._file.fd
             self._map_file(fd, size)
             needed = drop_behind or ACCESS[mode] == "write"

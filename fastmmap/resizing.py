@@ -112,11 +112,13 @@ class Resizing:
         """Maps less, and cuts the file there."""
         end = self.offset + before
         try:
-            self._remap(self._descriptor, self.offset, size)
+            self._remap(self._descriptor, self.offset, size if system.CUTS_MAPPED else 0)
             now = os.fstat(self._descriptor).st_size
             if now != end:  # another has appended meanwhile
                 raise self._ends_elsewhere(before, now)
             system.truncate(self._descriptor, self.offset + size)
+            if not system.CUTS_MAPPED:
+                self._remap(self._descriptor, self.offset, size)
         except BaseException:
             with ignoring(BufferError, OSError):
                 if os.fstat(self._descriptor).st_size >= end:  # else it is cut

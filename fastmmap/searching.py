@@ -11,6 +11,7 @@ from .errors import add_name
 from .mapped import MappedFile
 from .reference import arguments
 from .reference.arguments import END
+from .system.calls import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def _open_path(source: os.PathLike[Any], end: int) -> Any:
     name = os.fspath(source)
     file = Open()
     try:  # naming and a with statement would take half a microsecond
-        file.extend(map(os.open, (name,), (os.O_RDONLY | os.O_CLOEXEC,)))
+        file.extend(map(calls.open, (name,), (os.O_RDONLY | calls.O_CLOEXEC,)))
         fd = file[0]
         status = os.fstat(fd)
         if 0 < status.st_size < READ_BELOW:

@@ -140,7 +140,7 @@ def is_journal(path: str) -> bool:
     """Whether a file begins as journals do."""
     try:
         with Open() as file:
-            system.open_into(file, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
+            system.open_into(file, path, os.O_RDONLY | system.CAREFULLY)
             return system.read_at(file.fd, len(MAGIC), 0) == MAGIC
     except ours(OSError):
         return False
@@ -221,7 +221,7 @@ def _trusted(name: str, path: str, status: os.stat_result, is_beside: bool) -> H
     file = adopt(name)
     try:
         check_trust(file.fd, name, status, shared=True)
-        if not is_beside and os.fstat(file.fd).st_uid != os.geteuid():
+        if not is_beside and os.fstat(file.fd).st_uid != system.user():
             raise Untrusted(name, "an attribute names it, and it is another user's. recover takes its path")
         plan = read_plan(file)
         if plan.is_of(status, system.birth(path)):

@@ -20,7 +20,7 @@ BLOCK = 1 << 20
 
 def check_is_file(fd: int, status: os.stat_result) -> None:
     """Raises OSError for what has no pages to be written to: a pipe, or a file in /proc, with bytes but no size."""
-    if stat.S_ISREG(status.st_mode) and (status.st_size or not os.pread(fd, 1, 0) or os.fstat(fd).st_size):
+    if stat.S_ISREG(status.st_mode) and (status.st_size or not system.calls.pread(fd, 1, 0) or os.fstat(fd).st_size):
         return
     raise OSError(errno.ENODEV, "Not a regular file")
 
@@ -46,7 +46,7 @@ def blocks(fd: int, offset: int, size: int | None) -> Iterator[bytes]:
     """What a file has, wherever the descriptor's position is; what a pipe has from now on."""
     try:
         block = _read_at(fd, _most(size), offset)
-        if not block and offset and not os.pread(fd, 1, offset - 1):
+        if not block and offset and not system.calls.pread(fd, 1, offset - 1):
             raise ValueError(f"offset {offset} is past the end")
     except ours(OSError) as error:
         if error.errno != errno.ESPIPE:
@@ -73,13 +73,13 @@ def blocks(fd: int, offset: int, size: int | None) -> Iterator[bytes]:
 def _read_at(fd: int, size: int, offset: int) -> bytes:
     """pread(2), also from a file that has only pieces of one size read, as /proc/self/pagemap does: from its pages."""
     try:
-        return os.pread(fd, size, offset)
+        return system.calls.pread(fd, size, offset)
     except ours(OSError) as error:
         if error.errno != errno.EINVAL:
             raise
     before = offset % mmap.PAGESIZE
     whole = -(-(before + size) // mmap.PAGESIZE) * mmap.PAGESIZE
-    return os.pread(fd, whole, offset - before)[before : before + size]
+    return system.calls.pread(fd, whole, offset - before)[before : before + size]
 
 
 def _most(size: int | None) -> int:

@@ -30,7 +30,7 @@ def run(given: Given) -> int:
         with naming(0):
             os.read(0, 0)  # an error, before anything is made, where it is closed
     with naming(file):
-        fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = system.calls.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | system.calls.O_CLOEXEC, 0o666)
         try:
             status = os.fstat(fd)
             check_appendable(status)

@@ -58,7 +58,7 @@ def _about(given: Given, file: str) -> bool:
         return True
     with MappedFile(0 if file == "-" else file) as mapped:
         mapped.name = "standard input" if file == "-" else file
-        fd = 0 if file == "-" else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        fd = 0 if file == "-" else system.calls.open(file, os.O_RDONLY | system.calls.O_CLOEXEC)
         try:
             local = system.is_local(fd)
             status = os.fstat(fd)

@@ -11,7 +11,7 @@ from . import shared
 from .files import label_of, on_each_file
 from .options import Argument, Command, Given, Option, inputs
 from .output import out
-from .sources import Source
+from .sources import Source, opened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def run(given: Given) -> int:
             else:
                 from ..mapped import MappedFile
 
-                fd = 0 if file == "-" else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+                fd = 0 if file == "-" else opened(file)
                 try:
                     with MappedFile(fd) as copy:  # of all that the stream has
                         _Text(copy, given.line_number, label).show(ranges)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from _thread import get_ident
 
 from .._kernels import search_alone
@@ -39,6 +40,15 @@ def parts(mapped: Any) -> Windows:
     yield mapped, len(mapped), 0
 
 
+def opened(file: str) -> int:
+    """A file's descriptor. Elsewhere than on Windows nothing is imported for that."""
+    if sys.platform == "win32":
+        from ..system.calls import calls
+
+        return calls.open(file, os.O_RDONLY)
+    return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+
+
 class Source:
     """A file to be searched, by its path, or standard input, by "-".
 
@@ -55,7 +65,7 @@ class Source:
         self.searched = 0  # bytes of a stream that were read
         self.ends_line = True  # whether those end with a newline
         with naming(self.name):
-            self._fd = 0 if self._standard else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = 0 if self._standard else opened(file)
             try:
                 self._open()
             except BaseException:

@@ -29,7 +29,6 @@ from .moving import Steps, mismatch
 from .new_file import NewFile, explained
 from .refusing import refuse_in_place
 from .rewrite import check_same
-from .sparse import has_holes
 from .survey import survey
 
 # Matches are counted in parts of this many bytes, or of more in a large file: there are a few thousand parts at most.
@@ -68,7 +67,8 @@ def edit_in_place(original: Original, edit: Edit, first: int, options: Options) 
         check_same(os.fstat(file.fd), before, changed)
         plan = Plan(
             before.st_dev, before.st_ino, system.birth(file.fd), before.st_size, peak_of(parts), first, edit.most,
-            options.durable, has_holes(before), 0, target, tuple(edit.matching.all_pairs), edit.matching.ignorecase,
+            options.durable, system.has_holes(before), 0, target, tuple(edit.matching.all_pairs),
+            edit.matching.ignorecase,
         )  # fmt: skip
         return _begin(file, plan, edit, parts, options)
     finally:
@@ -269,7 +269,16 @@ class Busy(OSError):
 def locked(path: str) -> Held | None:
     """A file, open to be written to, with its lock; None where somebody else has that."""
     try:
-        file = Held(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY))
+        file = Held(
+            system.calls.open(
+                path,
+                os.O_RDWR
+                | system.calls.O_CLOEXEC
+                | system.calls.O_NOFOLLOW
+                | system.calls.O_NONBLOCK
+                | system.calls.O_NOCTTY,
+            )
+        )
     except ours(OSError) as error:
         if error.errno in _WAYS_OUT:
             text = f"The file can't be written to ({error.strerror}): {_WAYS_OUT[error.errno]}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..descriptors import Open
     from ..mapped import MappedFile
     from ..progress import Progress
     from .matching import Matching
@@ -44,9 +45,18 @@ class Original:
     """The file to be edited, open."""
 
     path: str
-    fd: int
+    file: Open
     status: os.stat_result
     data: MappedFile
+
+    @property
+    def fd(self) -> int:
+        return self.file.fd
+
+    def close(self) -> None:
+        """Lets go of it before it is replaced: Windows replaces no file that is mapped, or open everywhere."""
+        self.data.close()
+        self.file.close()
 
 
 @dataclass(frozen=True)

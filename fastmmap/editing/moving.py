@@ -53,7 +53,7 @@ class Steps:
         self._file = file  # which a forked child has closed: it must not go on
         plan = journal.plan
         if plan.holes:
-            self.hole = os.fstat(file.fd).st_blksize
+            self.hole = system.block_size(os.fstat(file.fd))
         total = (plan.old_size - plan.start) * (2 if plan.growth else 1)
         self._reporter = None if progress is None else Reporter(progress, total)
 

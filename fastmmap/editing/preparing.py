@@ -54,13 +54,13 @@ def target_of(path: Path) -> str:
 def opened(target: str) -> Iterator[Original]:
     """A regular file, open; OSErrors name it."""
     with naming(target, always=True), Open() as file:
-        system.open_into(file, target, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is refused, not waited for
+        system.open_into(file, target, os.O_RDONLY | system.calls.O_NONBLOCK)  # a pipe is refused, not waited for
         status = os.fstat(file.fd)
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # MappedFile refuses a directory
             raise OSError(errno.ENODEV, "Not a regular file")
         with MappedFile(file.fd) as source:
             source.name = target
-            yield Original(target, file.fd, status, source)
+            yield Original(target, file, status, source)
 
 
 def note(interrupt: KeyboardInterrupt, path: Path, seen: Seen) -> None:

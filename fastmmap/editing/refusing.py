@@ -8,7 +8,7 @@ import stat
 
 from .. import system
 from ..beside import is_ours
-from ..blame import ignoring, ours
+from ..blame import ours
 from ..descriptors import Open
 from ..system import attributes
 from ..unfinished import is_journal
@@ -50,7 +50,7 @@ def _refuse_both(path: str) -> set[str]:
     if is_ours(path) or is_journal(path):
         text = "The file is fastmmap's own, of a log or of an edit that isn't finished: recover takes care of it"
         raise PermissionError(errno.EPERM, text, path)
-    if _is_on_read_only_filesystem(path):
+    if system.is_read_only(path):
         text = "The filesystem is read-only: mount -o remount,rw makes it writable"
         raise OSError(errno.EROFS, text, path)
     found = attributes(path)
@@ -114,16 +114,9 @@ def _refuse_attributes(what: str, found: set[str], path: str) -> None:
             raise PermissionError(errno.EPERM, f"{what} is {attribute}: {_WAY_OUT[attribute]}", path)
 
 
-def _is_on_read_only_filesystem(path: str) -> bool:
-    """Whether nothing can be written to where a file is."""
-    with ignoring(OSError):
-        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-    return False
-
-
 def _may_replace(status: os.stat_result, folder: os.stat_result) -> bool:
     """Whether we may replace a file in a sticky folder: its owner may, the folder's, and who has CAP_FOWNER."""
-    return os.geteuid() in (status.st_uid, folder.st_uid) or system.acts_as_owner()
+    return system.user() in (status.st_uid, folder.st_uid) or system.acts_as_owner()
 
 
 def _refuse_read_only(path: str, status: os.stat_result) -> None:
@@ -131,9 +124,9 @@ def _refuse_read_only(path: str, status: os.stat_result) -> None:
     reason = _reason_against_writing(path, status)
     if reason is None:
         return
-    if os.geteuid() not in (0, status.st_uid):
+    if system.user() not in (0, status.st_uid):
         mode = stat.S_IMODE(status.st_mode)
-        text = f"The file is user {status.st_uid}'s, and its mode {mode:04o} doesn't let user {os.geteuid()} write"
+        text = f"The file is user {status.st_uid}'s, and its mode {mode:04o} doesn't let user {system.user()} write"
         raise PermissionError(errno.EACCES, f"{text}: edit it as its owner", path)
     if not status.st_mode & 0o200:
         reason = "The file is read-only: chmod u+w allows changes, and"
@@ -150,7 +143,7 @@ def _reason_against_writing(path: str, status: os.stat_result) -> str | None:
     # A sandbox that refuses the question seems to say no. To open the file changes nothing in it.
     try:
         with Open() as file:
-            system.open_into(file, path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY)
+            system.open_into(file, path, os.O_WRONLY | system.CAREFULLY)
     except ours(OSError) as error:
         if error.errno != errno.ETXTBSY:  # a program that runs may be replaced
             return f"The file can't be written to ({error.strerror}):"

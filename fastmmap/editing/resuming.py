@@ -116,7 +116,7 @@ def recover_journal(path: str) -> bool:
         try:
             plan = read_plan(file)
         except ours(OSError) as error:
-            if user in (os.geteuid(), os.stat(folder).st_uid):
+            if user in (system.user(), os.stat(folder).st_uid):
                 raise
             raise beside.Untrusted(path, f"it belongs to user {user}, and isn't whole: {error.strerror}") from None
         target = _target_of(plan, path)

@@ -17,7 +17,7 @@ from ..unfinished import refuse_unfinished_edit
 from .model import Edit, Options, Original, Part
 from .new_file import NewFile, explained, is_same
 from .refusing import IN_PLACE, refuse, refuse_backup
-from .sparse import has_holes, write_data
+from .sparse import write_data
 from .survey import all_parts
 from .writing import placed, write_parts
 
@@ -52,6 +52,7 @@ def rewrite(original: Original, edit: Edit, first: int, options: Options) -> tup
         system.keep_attributes(new.fd, original.fd, before)
         if options.durable:
             system.make_durable(new.fd)
+        original.close()
         _check_unchanged(target, before)
         if options.backup is None:
             new.replace(target)
@@ -88,12 +89,12 @@ def _reserve(new: int, original: Original, size: int) -> int:
     It is 0 where the old file has no holes, for all blocks are allocated then.
     """
     before = original.status
-    if not has_holes(before):
+    if not system.has_holes(before):
         system.reserve(new, size)
         return 0
     # Which blocks there will be isn't known yet: about those of the old file, and what the file grows by.
-    system.reserve(new, size, min(before.st_blocks * 512 + max(size - before.st_size, 0), size))
-    return before.st_blksize
+    system.reserve(new, size, min(system.allocated(original.fd) + max(size - before.st_size, 0), size))
+    return system.block_size(before)
 
 
 def _check_unchanged(target: str, before: os.stat_result) -> None:
@@ -105,6 +106,6 @@ def _check_unchanged(target: str, before: os.stat_result) -> None:
 
 def check_same(now: os.stat_result, before: os.stat_result, text: str) -> None:
     """Raises OSError if a file has changed."""
-    for field in ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"):
+    for field in system.CHANGES:
         if getattr(now, field) != getattr(before, field):
             raise OSError(errno.EBUSY, f"{text} ({field})")

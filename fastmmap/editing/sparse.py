@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 from .. import system
-
-
-def has_holes(status: os.stat_result) -> bool:
-    """Whether a file has fewer blocks than its bytes fill: holes, or a filesystem that compresses."""
-    return getattr(status, "st_blocks", status.st_size) * 512 < status.st_size
 
 
 def write_data(fd: int, data: Any, offset: int, block: int, *, clears: bool = False) -> None:

@@ -192,7 +192,7 @@ def is_rotated(name: str, log: str) -> bool:
 
 def opened(path: str) -> int:
     """The descriptor of a regular file; FileNotFoundError where there is none."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    fd = system.calls.open(path, os.O_RDONLY | system.calls.O_CLOEXEC | system.calls.O_NONBLOCK)
     try:
         mode = os.fstat(fd).st_mode
         if not stat.S_ISREG(mode):

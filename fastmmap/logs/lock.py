@@ -73,7 +73,7 @@ class Lock:
         check_trust(file.fd, self.path, status)
         block = system.read_at(file.fd, LOCK.size, 0)
         if not block:
-            if os.fstat(file.fd).st_uid == os.geteuid():
+            if os.fstat(file.fd).st_uid == system.user():
                 adapt(file.fd, status)
             settle(file, NO_NAME, None)
             if file.fd < 0:
@@ -87,7 +87,7 @@ class Lock:
 
     def _map(self, file: Held) -> None:
         with naming(self.path, always=True):
-            again = Descriptor(os.open(system.path_of(file.fd), os.O_RDWR | os.O_CLOEXEC))
+            again = Descriptor(system.calls.open(system.path_of(file.fd), os.O_RDWR | system.calls.O_CLOEXEC))
         file.names = Mapping(again.fd, 0, LOCK.size, "write").view()
         self.file = file
 
@@ -112,7 +112,7 @@ class Lock:
         with ignoring(OSError):
             if self.file.fd < 0:
                 self.open()
-            if os.fstat(self.file.fd).st_uid in (os.geteuid(), self.log.status.st_uid):
+            if os.fstat(self.file.fd).st_uid in (system.user(), self.log.status.st_uid):
                 settle(self.file, drained, self.path)
         self.close()
 

@@ -35,9 +35,9 @@ class Log:
         self.place = place  # the path whose file it is, where records belong to whatever file is there
         # Warnings that are given once no lock is held, because a warning may run any code.
         self.unsaid: list[str] = []
-        flags = os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_APPEND | system.calls.O_CLOEXEC
         for _ in range(self._TRIES):
-            self.file = Descriptor(os.open(path, os.O_WRONLY | flags | (os.O_CREAT if create else 0), 0o666))
+            self.file = Descriptor(system.calls.open(path, os.O_WRONLY | flags | (os.O_CREAT if create else 0), 0o666))
             self.status = os.fstat(self.file.fd)
             check_appendable(self.status)
             self.path = resolved(path)
@@ -57,7 +57,7 @@ class Log:
     def _reopen(self, flags: int) -> str | None:
         """Opens the file with other rights; why not, if it can't be found or they can't be had."""
         try:
-            file = Descriptor(os.open(self.path, flags))
+            file = Descriptor(system.calls.open(self.path, flags))
         except ours(PermissionError):
             return "there is no permission to read it"
         except ours(FileNotFoundError):
@@ -72,10 +72,10 @@ class Log:
 
         By a description of our own: whether one waits is shared with the process that this was forked from.
         """
-        if os.get_blocking(self.file.fd):
+        if system.calls.get_blocking(self.file.fd):
             with ignoring(OSError):  # if the pipe has no reader, for instance: nothing is waited for then
-                flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
-                self.file = Descriptor(os.open(system.path_of(self.file.fd), flags))
+                flags = os.O_WRONLY | os.O_APPEND | system.calls.O_NONBLOCK | system.calls.O_CLOEXEC
+                self.file = Descriptor(system.calls.open(system.path_of(self.file.fd), flags))
 
     def size(self) -> int:
         """How many bytes the file has."""

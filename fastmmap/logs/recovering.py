@@ -57,7 +57,7 @@ def _remove_unused(folder: str) -> None:
     for name in names:
         path = os.path.join(folder, name)
         if is_lock(name) and name.removesuffix(".lock") not in stages:
-            _remove_lock(path, NO_NAME, os.geteuid())
+            _remove_lock(path, NO_NAME, system.user())
         elif is_turn(name):
             remove_unused(path)
 
@@ -121,7 +121,7 @@ def _is_written_to(stage: str, log: os.stat_result) -> bool:
         user = os.fstat(file.fd).st_uid
     except ours(OSError):
         return False  # it is gone, or was warned of
-    return user in (os.geteuid(), log.st_uid) and not system.lock(file.fd, wait=False)
+    return user in (system.user(), log.st_uid) and not system.lock(file.fd, wait=False)
 
 
 def wanted_by(path: str) -> Wanted:
@@ -207,7 +207,7 @@ def recover_stage(path: str, wanted: Wanted, unsaid: list[str], waits: bool = Tr
     except ours(StageError) as error:
         # What somebody has put there who doesn't own the folder may say anything.
         user = os.fstat(file.fd).st_uid
-        if user in (os.geteuid(), os.stat(os.path.dirname(path)).st_uid):
+        if user in (system.user(), os.stat(os.path.dirname(path)).st_uid):
             raise
         raise Untrusted(path, f"it belongs to user {user}. {error.strerror}") from None
     finally:
@@ -306,7 +306,7 @@ def _names_stage(lock: str, header: Header) -> bool:
 def _moved(path: str, file: Held, header: Header, place: str) -> Header:
     """The header of a stage whose log has been rotated: it is written anew, for the file that is at its path now."""
     folder = os.path.dirname(path)
-    if os.fstat(file.fd).st_uid not in (os.geteuid(), os.stat(folder).st_uid):
+    if os.fstat(file.fd).st_uid not in (system.user(), os.stat(folder).st_uid):
         raise StageError(path, f"The log {header.path!r} of this stage was rotated")
     log = Log(place, create=True, place=place)
     try:
@@ -342,7 +342,7 @@ def _remove_empty(path: str, file: Held, header: Header) -> bool:
             f"Copy them to where they belong, then remove the stage",
         )
     user = os.fstat(file.fd).st_uid
-    if user not in (os.geteuid(), os.stat(os.path.dirname(path)).st_uid):
+    if user not in (system.user(), os.stat(os.path.dirname(path)).st_uid):
         raise StageError(path, f"The log {header.path!r} of this stage is gone")
     system.remove(path)
     _remove_lock(f"{path.removesuffix('.stage').rpartition('-')[0]}.lock", header.id, user)
@@ -360,7 +360,7 @@ def _remove_lock(path: str, drained: bytes, user: int) -> None:
 def _remove_unfinished(fd: int, path: str) -> bool:
     """Removes a stage of ours whose writer died while it made it: it holds nothing."""
     status = os.fstat(fd)
-    if status.st_uid != os.geteuid() or status.st_nlink != 1 or not system.lock(fd, wait=False):
+    if status.st_uid != system.user() or status.st_nlink != 1 or not system.lock(fd, wait=False):
         return False
     system.remove(path)
     return True

@@ -328,6 +328,6 @@ def _is_held(path: str, log: Log) -> bool:
     """Whether a stage of one of the log's writers is held by one that lives."""
     with ignoring(OSError):
         file = beside.adopt(path)
-        if os.fstat(file.fd).st_uid in (os.geteuid(), log.status.st_uid):
+        if os.fstat(file.fd).st_uid in (system.user(), log.status.st_uid):
             return not system.lock(file.fd, wait=False)
     return False

@@ -118,7 +118,7 @@ class Turn:
         if status.st_mode & stat.S_ISVTX:  # where others may rename only what is theirs
             status = os.stat_result((status.st_mode & ~0o022, *status[1:10]))
         file = beside.adopt(self._lock_path, permissions(status))
-        if os.fstat(file.fd).st_uid == os.geteuid():
+        if os.fstat(file.fd).st_uid == system.user():
             adapt(file.fd, status)
             if status.st_mode & 0o002:  # where everybody may rename, whatever group the file is of
                 system.set_mode(file.fd, 0o666)
@@ -143,7 +143,7 @@ def remove_unused(path: str) -> None:
     """Removes the file of a turn that nobody has, if it is ours."""
     with ignoring(OSError):
         file = beside.adopt(path)
-        is_free = os.fstat(file.fd).st_uid == os.geteuid() and system.lock(file.fd, wait=False)
+        is_free = os.fstat(file.fd).st_uid == system.user() and system.lock(file.fd, wait=False)
         if is_free and leads_to(path, file.fd, follow=False):
             system.remove(path)
 

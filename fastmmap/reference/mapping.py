@@ -100,7 +100,7 @@ class Mapping(_Buffer):
             status = os.fstat(self._descriptor)
         except ours(OSError):
             return None
-        return status.st_dev, status.st_ino, status.st_size - self.offset, status.st_blocks
+        return status.st_dev, status.st_ino, status.st_size - self.offset, getattr(status, "st_blocks", 0)
 
     def _sync(self, start: int, length: int) -> None:
         """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""
@@ -111,7 +111,7 @@ class Mapping(_Buffer):
     def advise(self, start: int, length: int, advice: int) -> None:
         """Tells the system how the pages that hold [start, start + length) will be used (madvise)."""
         first, size = self._on_pages(start, length)
-        if self._pages is not None and size:
+        if self._pages is not None and size and hasattr(self._pages, "madvise"):
             self._pages.madvise(advice, first, size)
 
     def _on_pages(self, start: int, length: int) -> tuple[int, int]:

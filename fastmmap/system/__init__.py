@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
 from .. import _imports
 from ..blame import ours
+from .calls import CAREFULLY, calls
 from .files import (
     has_no_reader,
     read_at,
@@ -26,34 +28,39 @@ from .files import (
     write_zeros,
 )
 from .machine import ADVICE, advice, allows, cpus, is_scarce, room
-from .metadata import (
-    give_to_group,
-    keep_attributes,
-    keep_owner,
-    make_attributes_durable,
-    mark,
-    mark_of,
-    remove_mark,
-    set_mode,
-)
-from .names import link, make_names_durable, open_directory, open_directory_into, open_into, remove, rename
+from .metadata import give_to_group, keep_owner, make_attributes_durable, mark, mark_of, remove_mark, set_mode
+from .names import link, open_directory, open_directory_into, open_into, remove
 from .native import native
 from .shared_memory import open_shared, remove_shared
+
+if sys.platform == "win32":
+    from .windows_metadata import keep_attributes
+    from .windows_names import make_names_durable, rename
+else:
+    from .metadata import keep_attributes
+    from .names import make_names_durable, rename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "ADVICE", "acts_as_owner", "add_watch", "advice", "allocate", "allows", "append_some", "attributes", "birth",
-    "boot", "cpus", "device_size", "exchange", "give_to_group", "has_no_reader", "is_local", "is_path_of",
-    "is_scarce", "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_attributes_durable",
-    "make_durable", "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native",
-    "open_directory", "open_directory_into", "open_into", "open_shared", "open_unnamed_into", "open_watch", "path_of",
-    "punch", "read_at", "read_into", "read_some", "remove", "remove_mark", "remove_shared", "remove_watch", "rename",
-    "reserve", "room", "set_mode", "start_writeback", "truncate", "unlock", "wait", "write_all", "write_at",
+    "ADVICE", "CAREFULLY", "CHANGES", "CUTS_MAPPED", "acts_as_owner", "add_watch", "advice", "allocate", "allocated",
+    "allows", "append_some", "attributes", "birth", "block_size", "boot", "calls", "cpus", "device_size", "exchange",
+    "give_to_group", "has_holes", "has_no_reader", "is_local", "is_named", "is_path_of", "is_read_only", "is_scarce",
+    "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_attributes_durable", "make_durable",
+    "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native", "open_directory",
+    "open_directory_into", "open_into", "open_shared", "open_unnamed_into", "open_watch", "path_of", "punch",
+    "read_at", "read_into", "read_some", "remove", "remove_mark", "remove_shared", "remove_watch", "rename", "reserve",
+    "room", "set_mode", "start_writeback", "truncate", "unlock", "user", "wait", "write_all", "write_at",
     "write_pieces", "write_some", "write_zeros",
 ]  # fmt: skip
+
+# Whether a file can be cut while it is mapped beyond where it ends then.
+CUTS_MAPPED = native.CUTS_MAPPED
+
+# What of a file's status tells that it was changed, or another has its place.
+CHANGES = native.CHANGES
 
 # --- space ---
 
@@ -82,7 +89,8 @@ def reserve(fd: int, size: int, written: int | None = None) -> None:
     written: how many of them will be, if the others are to be holes. No blocks are allocated then.
     """
     if written is not None:
-        os.ftruncate(fd, size)
+        native.make_sparse(fd)
+        truncate(fd, size)
         size = written
     elif size == 0 or native.fallocate(fd, 0, size, False):
         return
@@ -90,9 +98,24 @@ def reserve(fd: int, size: int, written: int | None = None) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def allocated(fd: int) -> int:
+    """How many bytes a file has blocks for, behind its end as well."""
+    return native.allocated(fd)
+
+
+def has_holes(status: os.stat_result) -> bool:
+    """Whether a file has fewer blocks than its bytes fill: holes, or a filesystem that compresses."""
+    return native.has_holes(status)
+
+
+def block_size(status: os.stat_result) -> int:
+    """How many bytes a hole has at least."""
+    return getattr(status, "st_blksize", 1 << 16)
+
+
 def device_size(fd: int) -> int:
     """How many bytes a block device has. The descriptor's position stays: it may be shared with others."""
-    own = os.open(f"/dev/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)  # on Linux a description of its own
+    own = calls.open(f"/dev/fd/{fd}", os.O_RDONLY | calls.O_CLOEXEC)  # on Linux a description of its own
     try:
         position = os.lseek(own, 0, os.SEEK_CUR)
         size = os.lseek(own, 0, os.SEEK_END)
@@ -128,6 +151,11 @@ def unlock(fd: int) -> None:
     native.unlock(fd)
 
 
+def is_read_only(path: str) -> bool:
+    """Whether nothing can be written to where a file is."""
+    return native.is_read_only(path)
+
+
 def is_local(fd: int) -> bool:
     """Whether a file is on a filesystem on which a mapping, a lock and a write mean the same to all processes."""
     return native.is_local(fd)
@@ -136,6 +164,11 @@ def is_local(fd: int) -> bool:
 def boot() -> bytes:
     """16 bytes that change when the machine is restarted; none where the system doesn't tell."""
     return native.boot()
+
+
+def user() -> int:
+    """The user whose files we make and may change, as os.stat has it. On Windows all files have the same."""
+    return calls.geteuid()
 
 
 def acts_as_owner() -> bool:
@@ -166,6 +199,11 @@ def birth(file: int | str) -> int:
     return native.birth(file)
 
 
+def is_named(fd: int) -> bool:
+    """Whether an open file has a name. One that goes when all have closed it has none any more."""
+    return native.is_named(fd)
+
+
 def attributes(path: str) -> set[str]:
     """What keeps a file from being replaced beside its mode, as far as the system tells. A link is not followed.
 
@@ -194,23 +232,7 @@ def append_some(fd: int, data: Any) -> int:
 
     The descriptor's position and flags stay: they may be shared with others.
     """
-    if hasattr(os, "RWF_APPEND"):
-        try:
-            return os.pwritev(fd, [data], 0, os.RWF_APPEND)
-        except ours(OSError) as error:
-            if error.errno not in (*native.REFUSED, errno.EINVAL):
-                raise
-    try:
-        own = os.open(path_of(fd), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-    except ours(FileNotFoundError):
-        text = "Appending to an open file needs pwritev2 or /proc"
-        raise OSError(errno.ENOSYS, text) from None
-    try:
-        if not os.path.samestat(os.fstat(own), os.fstat(fd)):
-            raise OSError(errno.ESTALE, "The file was renamed or replaced, and can't be opened again to append to it")
-        return os.write(own, data)
-    finally:
-        os.close(own)
+    return native.append_some(fd, data)
 
 
 # --- changes ---

@@ -7,17 +7,25 @@ import os
 
 from . import generic
 from .generic import (
+    CHANGES,
+    CUTS_MAPPED,
     REFUSED,
     acts_as_owner,
     add_watch,
+    allocated,
+    append_some,
     attributes,
     birth,
     boot,
     exchange,
     fallocate,
+    has_holes,
     is_local,
+    is_named,
     is_path_of,
+    is_read_only,
     lock,
+    make_sparse,
     mapped_at,
     name_file,
     open_unnamed_into,
@@ -35,8 +43,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "REFUSED", "acts_as_owner", "add_watch", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate",
-    "is_local", "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
+    "CHANGES", "CUTS_MAPPED", "REFUSED", "acts_as_owner", "add_watch", "allocated", "append_some", "attributes",
+    "birth", "boot", "create_shared", "exchange", "fallocate", "has_holes", "is_local", "is_named", "is_path_of",
+    "is_read_only", "lock", "make_durable", "make_sparse", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
     "path_of", "punch", "quota", "remove_watch", "start_writeback", "unlock",
 ]  # fmt: skip
 

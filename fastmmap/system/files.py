@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import select
+import sys
 
 from ..blame import ours
 from ..errors import reading
+from .calls import calls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +24,12 @@ def write_zeros(fd: int, offset: int, end: int) -> None:
     """Allocates blocks by writing zeros, which filesystems that copy on write take for a promise, too."""
     zeros = bytes(min(_ZEROS, end - offset))
     while offset < end:
-        offset += os.pwrite(fd, zeros[: end - offset], offset)
+        offset += calls.pwrite(fd, zeros[: end - offset], offset)
 
 
 def truncate(fd: int, size: int) -> None:
     """Cuts a file."""
-    os.ftruncate(fd, size)
+    calls.ftruncate(fd, size)
 
 
 def write_some(fd: int, data: Any) -> int:
@@ -47,28 +49,28 @@ def write_all(fd: int, data: Any) -> None:
 def write_at(fd: int, data: Any, offset: int) -> None:
     """pwrite(2) until all of a buffer is written, at an offset that may be the file's end."""
     with reading(data):
-        written = os.pwrite(fd, data, offset)
+        written = calls.pwrite(fd, data, offset)
         if written == len(data):
             return
         with memoryview(data) as view:
             while written < len(view):
                 with view[written:] as rest:
-                    written += os.pwrite(fd, rest, offset + written)
+                    written += calls.pwrite(fd, rest, offset + written)
 
 
 def write_pieces(fd: int, pieces: list[memoryview]) -> int:
     """writev(2): pieces of memory, one after the other, in one write, which may write less than it is given."""
-    return os.writev(fd, pieces)
+    return calls.writev(fd, pieces)
 
 
 def read_at(fd: int, size: int, offset: int) -> bytes:
     """pread(2) of `size` bytes; fewer where the file ends."""
-    block = os.pread(fd, size, offset)
+    block = calls.pread(fd, size, offset)
     if len(block) == size:
         return block
     blocks = [block]
     size, offset = size - len(block), offset + len(block)
-    while block and size and (block := os.pread(fd, size, offset)):
+    while block and size and (block := calls.pread(fd, size, offset)):
         blocks.append(block)
         size, offset = size - len(block), offset + len(block)
     return b"".join(blocks)
@@ -80,7 +82,7 @@ def read_into(fd: int, block: Any, offset: int) -> int:
     with memoryview(block) as view:
         while filled < len(view):
             with view[filled:] as rest:
-                read = os.preadv(fd, [rest], offset + filled)
+                read = calls.preadv(fd, [rest], offset + filled)
             if read == 0:
                 break
             filled += read
@@ -98,6 +100,8 @@ def read_some(fd: int, size: int) -> bytes:
 
 def wait(fd: int, writes: bool = False, seconds: float | None = None) -> bool:
     """Returns when a descriptor can be read from, or written to: True; or after so many seconds, False if it can't."""
+    if sys.platform == "win32":
+        return calls.wait(fd, writes, seconds)
     if hasattr(select, "poll"):
         polled = select.poll()
         polled.register(fd, select.POLLOUT if writes else select.POLLIN)

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 
-from ..blame import ours
+from ..blame import ignoring, ours
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +22,28 @@ except ImportError:  # as in a browser: there are no locks, and so no stages
 REFUSED = (errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
 
 
+CUTS_MAPPED = True
+CHANGES = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+
+
 def fallocate(fd: int, offset: int, length: int, keeps_size: bool) -> bool:
     return False
 
 
 def punch(fd: int, offset: int, length: int) -> bool:
     return False
+
+
+def make_sparse(fd: int) -> None:
+    """A file can have holes anyway."""
+
+
+def allocated(fd: int) -> int:
+    return os.fstat(fd).st_blocks * 512
+
+
+def has_holes(status: os.stat_result) -> bool:
+    return status.st_blocks * 512 < status.st_size
 
 
 def start_writeback(fd: int, offset: int, length: int) -> None:
@@ -105,6 +121,36 @@ def acts_as_owner() -> bool:
 
 def mapped_at(address: int) -> tuple[str, int] | None:
     return None
+
+
+def is_named(fd: int) -> bool:
+    return os.fstat(fd).st_nlink > 0
+
+
+def append_some(fd: int, data: Any) -> int:
+    if hasattr(os, "RWF_APPEND"):
+        try:
+            return os.pwritev(fd, [data], 0, os.RWF_APPEND)
+        except ours(OSError) as error:
+            if error.errno not in (*REFUSED, errno.EINVAL):
+                raise
+    try:
+        own = os.open(path_of(fd), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    except ours(FileNotFoundError):
+        text = "Appending to an open file needs pwritev2 or /proc"
+        raise OSError(errno.ENOSYS, text) from None
+    try:
+        if not os.path.samestat(os.fstat(own), os.fstat(fd)):
+            raise OSError(errno.ESTALE, "The file was renamed or replaced, and can't be opened again to append to it")
+        return os.write(own, data)
+    finally:
+        os.close(own)
+
+
+def is_read_only(path: str) -> bool:
+    with ignoring(OSError):
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return False
 
 
 def exchange(path: str, other: str) -> bool:

@@ -14,7 +14,22 @@ from ..descriptors import Open
 from ..paths import is_directory
 from . import generic
 from .files import write_zeros
-from .generic import REFUSED, ioctl, lock, make_durable, path_of, unlock
+from .generic import (
+    CHANGES,
+    CUTS_MAPPED,
+    REFUSED,
+    allocated,
+    append_some,
+    has_holes,
+    ioctl,
+    is_named,
+    is_read_only,
+    lock,
+    make_durable,
+    make_sparse,
+    path_of,
+    unlock,
+)
 from .names import open_into
 
 TYPE_CHECKING = False
@@ -23,8 +38,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "REFUSED", "acts_as_owner", "add_watch", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate",
-    "is_local", "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
+    "CHANGES", "CUTS_MAPPED", "REFUSED", "acts_as_owner", "add_watch", "allocated", "append_some", "attributes",
+    "birth", "boot", "create_shared", "exchange", "fallocate", "has_holes", "is_local", "is_named", "is_path_of",
+    "is_read_only", "lock", "make_durable", "make_sparse", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
     "path_of", "punch", "quota", "remove_watch", "start_writeback", "unlock",
 ]  # fmt: skip
 

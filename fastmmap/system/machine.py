@@ -49,6 +49,8 @@ def is_scarce(fd: int) -> bool:
 
 def room(file: int | str) -> int:
     """How many bytes a file's filesystem has free for us, sys.maxsize where it doesn't say."""
+    if sys.platform == "win32":
+        return native.room(file)
     try:
         disk = os.statvfs(file)
     except ours(OSError) as error:

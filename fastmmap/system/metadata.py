@@ -6,6 +6,7 @@ import errno
 import os
 
 from ..blame import ignoring, ours
+from .calls import calls
 
 # What says that a file can't be given an extended attribute.
 _NO_MARK = (errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOSPC, errno.EDQUOT, errno.E2BIG, errno.ERANGE, errno.EPERM)
@@ -15,7 +16,7 @@ def keep_owner(fd: int, before: os.stat_result) -> None:
     """Gives a new file the owner of the file it will replace, or raises PermissionError."""
     now = os.fstat(fd)
     if (now.st_uid, now.st_gid) != (before.st_uid, before.st_gid):
-        os.fchown(fd, before.st_uid, before.st_gid)
+        calls.fchown(fd, before.st_uid, before.st_gid)
 
 
 def keep_attributes(fd: int, source: int, before: os.stat_result) -> None:
@@ -29,7 +30,7 @@ def keep_attributes(fd: int, source: int, before: os.stat_result) -> None:
     for name in _attributes(fd):
         if name not in names and not name.startswith("security."):
             os.removexattr(fd, name)
-    os.fchmod(fd, before.st_mode & 0o7777)
+    calls.fchmod(fd, before.st_mode & 0o7777)
     for name in names:
         value = os.getxattr(source, name)
         if name not in _attributes(fd) or os.getxattr(fd, name) != value:
@@ -82,9 +83,9 @@ def _attributes(fd: int) -> list[str]:
 
 def give_to_group(fd: int, group: int) -> None:
     """Gives a file to a group, or raises PermissionError."""
-    os.fchown(fd, -1, group)
+    calls.fchown(fd, -1, group)
 
 
 def set_mode(fd: int, mode: int) -> None:
     """Gives a file its permissions."""
-    os.fchmod(fd, mode)
+    calls.fchmod(fd, mode)

@@ -6,6 +6,7 @@ import errno
 import os
 
 from ..blame import ignoring, ours
+from .calls import calls
 
 
 def open_into(fds: list[int], path: str, flags: int, mode: int = 0o777) -> None:
@@ -13,7 +14,7 @@ def open_into(fds: list[int], path: str, flags: int, mode: int = 0o777) -> None:
 
     A call from Python would end with handlers running before its result is kept; this is one from C.
     """
-    fds.extend(map(os.open, (path,), (flags | os.O_CLOEXEC,), (mode,)))
+    fds.extend(map(calls.open, (path,), (flags | calls.O_CLOEXEC,), (mode,)))
 
 
 def open_directory(path: str) -> int:
@@ -25,7 +26,7 @@ def open_directory(path: str) -> int:
 
 def open_directory_into(fds: list[int], path: str) -> None:
     """open_directory, as open_into does it."""
-    open_into(fds, path, os.O_RDONLY | os.O_DIRECTORY)
+    open_into(fds, path, os.O_RDONLY | calls.O_DIRECTORY)
 
 
 def make_names_durable(directory: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
 from .. import _imports
 from ..blame import ours
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 
 def _shm() -> Any:
+    if sys.platform == "win32":
+        return native
     try:
         return _imports.load("_posixshmem")
     except ImportError:

@@ -1,47 +1,199 @@
-"""What Windows lacks. No extension is built there yet, and nothing here has been run there."""
+"""What Windows has in ways of its own. What each name means is said in `__init__.py`.
+
+`windows_files.py` has the calls by a descriptor, `windows_names.py` those on names, `windows_shared.py` shared memory,
+and `windows_api.py` the functions that all of them call.
+"""
 
 from __future__ import annotations
 
 import errno
+import functools
 import os
+import time
 
+from .. import _imports
+from ..blame import ours
+from . import windows_api as api
 from .generic import (
-    REFUSED,
-    acts_as_owner,
     add_watch,
     attributes,
-    birth,
-    boot,
-    create_shared,
     exchange,
     fallocate,
-    is_local,
-    is_path_of,
     mapped_at,
     name_file,
     open_unnamed_into,
     open_watch,
-    path_of,
-    punch,
     quota,
     remove_watch,
     start_writeback,
 )
+from .windows_files import append as append_some
+from .windows_files import ftruncate, open, path_of, pauses
+from .windows_shared import shm_open, shm_unlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
-    "REFUSED", "acts_as_owner", "add_watch", "attributes", "birth", "boot", "create_shared", "exchange", "fallocate",
-    "is_local", "is_path_of", "lock", "make_durable", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
-    "path_of", "punch", "quota", "remove_watch", "start_writeback", "unlock",
+    "CHANGES", "CUTS_MAPPED", "REFUSED", "acts_as_owner", "add_watch", "allocated", "append_some", "attributes",
+    "birth", "boot", "create_shared", "exchange", "fallocate", "has_holes", "is_local", "is_named", "is_path_of",
+    "is_read_only", "lock", "make_durable", "make_sparse", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
+    "path_of", "punch", "quota", "remove_watch", "room", "shm_open", "shm_unlink", "start_writeback", "unlock",
 ]  # fmt: skip
+
+REFUSED = (errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
+
+CUTS_MAPPED = False
+CHANGES = ("st_dev", "st_ino", "st_size", "st_mtime_ns")  # st_ctime is that of its birth
+
+# Where the lock of a file is: a byte so far behind any data that nobody who reads or writes comes to it.
+_LOCK_AT = 1 << 62
+
+# The filesystems that know files by numbers which aren't given to others soon.
+_LOCAL = ("NTFS", "ReFS")
+
+_READ_ONLY = 0x00080000  # FILE_READ_ONLY_VOLUME
+_TIME_OF_DAY = 3  # SystemTimeOfDayInformation
 
 
 def make_durable(fd: int) -> None:
-    os.fsync(fd)
+    os.fsync(fd)  # FlushFileBuffers
+
+
+def punch(fd: int, offset: int, length: int) -> bool:
+    """In a file that isn't sparse this writes zeros."""
+    bounds = offset.to_bytes(8, "little") + (offset + length).to_bytes(8, "little")
+    return api.control(fd, api.FSCTL_SET_ZERO_DATA, bounds)
+
+
+def make_sparse(fd: int) -> None:
+    api.control(fd, api.FSCTL_SET_SPARSE)
+
+
+def allocated(fd: int) -> int:
+    return int.from_bytes(api.ask(fd, api.FILE_STANDARD_INFO, 24)[:8], "little")
+
+
+def has_holes(status: os.stat_result) -> bool:
+    return bool(getattr(status, "st_file_attributes", 0) & api.ATTRIBUTE_SPARSE)
+
+
+def room(file: int | str) -> int:
+    free = _imports.load("ctypes").c_uint64()
+    path = path_of(file) if isinstance(file, int) else os.path.abspath(file)
+    if not os.path.isdir(path):
+        path = os.path.dirname(path)
+    if not api.function("GetDiskFreeSpaceExW")(os.path.join(path, ""), api.at(free), None, None):
+        raise api.error(api.last_error(), path)
+    return int(free.value)
+
+
+# --- locks ---
 
 
 def lock(fd: int, wait: bool = True) -> bool:
-    raise OSError(errno.ENOSYS, "fastmmap has no locks on Windows")
+    """LockFileEx, which is waited for by looking now and then: signal handlers run meanwhile."""
+    waits = pauses()
+    while not _lock_at_once(fd):
+        if not wait:
+            return False
+        time.sleep(next(waits))
+    return True
+
+
+def _lock_at_once(fd: int) -> bool:
+    flags = api.LOCKFILE_EXCLUSIVE_LOCK | api.LOCKFILE_FAIL_IMMEDIATELY
+    if api.function("LockFileEx")(api.handle_of(fd), flags, 0, 1, 0, api.overlapped(_LOCK_AT)):
+        return True
+    ended = api.last_error()
+    if ended in (api.ERROR_LOCK_VIOLATION, api.ERROR_IO_PENDING):
+        return False
+    raise api.error(ended)
 
 
 def unlock(fd: int) -> None:
-    raise OSError(errno.ENOSYS, "fastmmap has no locks on Windows")
+    if not api.function("UnlockFileEx")(api.handle_of(fd), 0, 1, 0, api.overlapped(_LOCK_AT)):
+        raise api.error(api.last_error())
+
+
+# --- which file it is, and where ---
+
+
+def is_named(fd: int) -> bool:
+    """A file that is to be removed when all have closed it counts as one without a name."""
+    answer = api.ask(fd, api.FILE_STANDARD_INFO, 24)
+    return any(answer[16:20]) and not answer[20]  # NumberOfLinks, DeletePending
+
+
+@functools.cache
+def _is_wine() -> bool:
+    return hasattr(_imports.load("ctypes").WinDLL("ntdll"), "wine_get_version")
+
+
+def birth(file: int | str) -> int:
+    """Wine tells when a file was changed instead."""
+    if _is_wine():
+        return 0
+    status = os.stat(file, follow_symlinks=isinstance(file, int))
+    born: int = status.st_birthtime_ns if hasattr(status, "st_birthtime_ns") else status.st_ctime_ns
+    return born
+
+
+def is_path_of(name: bytes) -> bool:
+    return False
+
+
+def _volume(fd: int) -> tuple[str, int]:
+    """The name of a file's filesystem, and its flags; "" where it doesn't say."""
+    name, flags = api.wide(64), api.number()
+    found = api.function("GetVolumeInformationByHandleW")(
+        api.handle_of(fd), None, 0, None, None, api.at(flags), name, 64
+    )
+    return (str(name.value), int(flags.value)) if found else ("", 0)
+
+
+def is_local(fd: int) -> bool:
+    return _volume(fd)[0] in _LOCAL and not _is_remote(fd)
+
+
+def _is_remote(fd: int) -> bool:
+    """Whether a file is another machine's: only of those can this be asked."""
+    try:
+        api.ask(fd, api.FILE_REMOTE_PROTOCOL_INFO, 180)
+    except ours(OSError):
+        return False
+    return True
+
+
+def is_read_only(path: str) -> bool:
+    fd = open(path, os.O_RDONLY)
+    try:
+        return bool(_volume(fd)[1] & _READ_ONLY)
+    finally:
+        os.close(fd)
+
+
+def acts_as_owner() -> bool:
+    return True
+
+
+@functools.cache
+def boot() -> bytes:
+    """When Windows was started, by a clock that isn't set."""
+    ctypes = _imports.load("ctypes")
+    answer = ctypes.create_string_buffer(48)
+    if ctypes.WinDLL("ntdll").NtQuerySystemInformation(_TIME_OF_DAY, answer, len(answer), None) != 0:
+        return b""
+    started, moved = (int.from_bytes(answer.raw[at : at + 8], "little", signed=True) for at in (0, 32))
+    return (started - moved).to_bytes(8, "little", signed=True) + b"windows\0"
+
+
+def create_shared(open_by_name: Callable[..., int], name: str, size: int) -> int:
+    fd = open_by_name(f"/{name}", os.O_RDWR | os.O_CREAT | os.O_EXCL, mode=0o600)
+    try:
+        ftruncate(fd, size)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

@@ -1,0 +1,58 @@
+"""Names in directories, as Windows has them."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from . import windows_api as api
+
+# FILE_RENAME_FLAG_REPLACE_IF_EXISTS | FILE_RENAME_FLAG_POSIX_SEMANTICS
+_REPLACE = 1 | 2
+_MOVE_REPLACE, _MOVE_WRITE_THROUGH = 1, 8
+
+# What says that a filesystem, or an older Windows, doesn't know how to replace a file that is open.
+_UNKNOWN = (
+    api.ERROR_INVALID_FUNCTION, api.ERROR_NOT_SUPPORTED, api.ERROR_INVALID_PARAMETER, api.ERROR_CALL_NOT_IMPLEMENTED,
+)  # fmt: skip
+
+
+def rename(old: str, new: str) -> None:
+    """In one step, also where others have the file open that is replaced, if they let it be removed."""
+    if not os.path.isdir(old) and _rename_open(old, new):
+        return
+    if not api.function("MoveFileExW")(old, new, _MOVE_REPLACE | _MOVE_WRITE_THROUGH):
+        raise _explained(api.last_error(), old, new)
+
+
+def _rename_open(old: str, new: str) -> bool:
+    """FileRenameInfoEx, with names as POSIX has them; False where that isn't supported."""
+    handle = api.function("CreateFileW")(
+        old, api.DELETE | api.READ_ATTRIBUTES, api.SHARE_ALL, None, api.OPEN_EXISTING,
+        api.OPEN_REPARSE_POINT | api.WRITE_THROUGH, None,
+    )  # fmt: skip
+    if handle is None or handle == api.INVALID:
+        raise _explained(api.last_error(), old, new)
+    name = os.path.abspath(new).encode("utf-16-le")
+    data = _REPLACE.to_bytes(8, "little") + bytes(8) + len(name).to_bytes(4, "little") + name + bytes(2)
+    try:
+        if api.function("SetFileInformationByHandle")(handle, api.FILE_RENAME_INFO_EX, data, len(data)):
+            return True
+        ended = api.last_error()
+    finally:
+        api.function("CloseHandle")(handle)
+    if ended in _UNKNOWN:
+        return False
+    raise _explained(ended, old, new)
+
+
+def _explained(ended: int, old: str, new: str) -> OSError:
+    error = api.error(ended, old)
+    if ended == api.ERROR_ACCESS_DENIED and os.path.lexists(new) and not stat.S_ISDIR(os.lstat(new).st_mode):
+        text = f"{error.strerror}: the file that would be replaced may be mapped, or open without FILE_SHARE_DELETE"
+        return OSError(0, text, old, ended, new)
+    return error
+
+
+def make_names_durable(directory: int) -> None:
+    """Nothing: a file is renamed by what writes through."""
