@@ -107,9 +107,7 @@ def load(name: str) -> SimpleNamespace:
 
 def _reference(verb: str) -> Any:
     """The module of the reference that has a verb's functions."""
-    from .reference import append, drain, lines, replace, search
-
-    return {"append": append, "drain": drain, "lines": lines, "replace": replace, "search": search}[verb]
+    return _imports.load(f"{__package__}.reference.{verb}")
 
 
 def kernels() -> list[str]:
@@ -144,6 +142,9 @@ def _usable() -> Iterator[SimpleNamespace]:
 def _choose() -> SimpleNamespace:
     """The kernel that FASTMMAP_KERNEL demands, or else the best."""
     demand = os.environ.get("FASTMMAP_KERNEL")
+    if demand == "python" or not NATIVE:
+        # Imported by this thread, which is importing the package: another would wait for that.
+        from .reference import append, drain, lines, replace, search  # noqa: F401
     try:
         return load(demand) if demand else next(_usable())
     except (ValueError, ImportError, RuntimeError) as error:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from support.stacks import SMALLEST
 
 import fastmmap
 from fastmmap import _imports
@@ -145,15 +146,15 @@ except ImportError as error:
 
 
 def test_small_stacks_are_not_imported_on():
-    code = """
+    code = f"""
 import threading, fastmmap
-threading.stack_size(32768)
+threading.stack_size({SMALLEST})
 def work(): print(fastmmap.find_all(b"cat", b"a").tolist(), threading.stack_size())
 thread = threading.Thread(target=work)
 thread.start()
 thread.join()
 """
-    assert fresh(code) == (0, "[1] 32768\n", "")
+    assert fresh(code) == (0, f"[1] {SMALLEST}\n", "")
 
 
 def test_an_import_by_another_thread_may_need_what_is_being_imported(make, tmp_path):
@@ -198,10 +199,11 @@ exec("def refuse(*_): raise RuntimeError", world := {"__name__": "fastmmap.syste
 def wait(): print(threading.current_thread() is threading.main_thread())
 _imports.start_new_thread = world["refuse"]
 find_all()
-threading.stack_size(32768)
+threading.stack_size(SMALLEST)
 print(_imports.load("tempfile").__name__, threading.stack_size())
 """
-    assert fresh(SLOW + code, "numpy", make()) == (0, "True\ntempfile 32768\n", "")
+    code = code.replace("SMALLEST", str(SMALLEST))
+    assert fresh(SLOW + code, "numpy", make()) == (0, f"True\ntempfile {SMALLEST}\n", "")
 
 
 def test_a_fork_goes_on_where_an_import_waits_for_it(make):

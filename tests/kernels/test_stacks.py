@@ -1,4 +1,4 @@
-"""Threads with the smallest stack that there is, 32 KiB: every verb works in one, and a truncated file is an error."""
+"""Threads with the smallest stack that there is: every verb works in one, and a truncated file is an error."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from support.stacks import SMALLEST
 
 from fastmmap import _backend
 
@@ -14,7 +15,7 @@ import os, sys, threading
 import numpy, fastmmap
 from fastmmap import _backend
 
-folder, name = sys.argv[1:]
+folder, name, smallest = sys.argv[1:]
 kernel = _backend.load(name)
 path, other = folder + "/file", folder + "/other"
 text = b"the cat sat on the mat\\n" * 40_000
@@ -84,7 +85,7 @@ log(), edit()
 for verb in VERBS:
     VERBS[verb](fresh())
 done.clear()
-threading.stack_size(32768)
+threading.stack_size(int(smallest))
 for verb in VERBS:
     in_a_small_thread(work, verb)
 in_a_small_thread(log)
@@ -95,16 +96,17 @@ print("done")
 
 
 @pytest.mark.skipif(not _backend.NATIVE, reason="the stacks of the standard library are its own")
-def test_every_verb_in_a_thread_of_32_kib(kernel, tmp_path):
-    done = subprocess.run([sys.executable, "-c", CHILD, tmp_path, kernel.name], capture_output=True, text=True)
+def test_every_verb_in_a_small_thread(kernel, tmp_path):
+    command = [sys.executable, "-c", CHILD, tmp_path, kernel.name, str(SMALLEST)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr[-500:]) == (0, "done\n", "")
 
 
-# One call each: all that a process does once is still to be done, and there are the 32 KiB to do it on.
+# One call each: all that a process does once is still to be done, and there is the smallest stack to do it on.
 COLD = """
 import os, pathlib, pickle, sys, threading
 import fastmmap
-folder, call = sys.argv[1:]
+folder, call, smallest = sys.argv[1:]
 path = folder + "/file"
 with open(path, "wb") as file:
     file.write(b"the cat sat on the mat\\n" * 40_000)
@@ -121,17 +123,18 @@ def log():
 
 def work():
     with fastmmap.open(path, "r+") as m:
-        eval(call)
+        eval(code)
     done.append(call)
 
 assert "numpy" not in sys.modules
 done = []
-threading.stack_size(32768)
+code = compile(call, "call", "eval")  # the parser of 3.14 needs more than that
+threading.stack_size(int(smallest))
 thread = threading.Thread(target=work)
 thread.start()
 thread.join()
 assert done == [call]
-assert threading.stack_size() == 32768, "what was asked for stays"
+assert threading.stack_size() == int(smallest), "what was asked for stays"
 print("done")
 """
 CALLS = [
@@ -173,5 +176,6 @@ CALLS = [
 @pytest.mark.skipif(not _backend.NATIVE, reason="the stacks of the standard library are its own")
 @pytest.mark.parametrize("call", CALLS)
 def test_the_first_call_of_a_process(tmp_path, call):
-    done = subprocess.run([sys.executable, "-c", COLD, tmp_path, call], capture_output=True, text=True)
+    command = [sys.executable, "-c", COLD, tmp_path, call, str(SMALLEST)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr[-500:]) == (0, "done\n", "")
