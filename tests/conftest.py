@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from support.commands import with_folder
+from support.commands import preloading, with_folder
 from support.fail import NUMBERS, ONCE, PASSED_ON, SHORT, STICKY
 
 from fastmmap import _backend, system
@@ -226,7 +226,7 @@ def faulty(compiled, memory_path, request):
         if sys.platform != "linux":
             pytest.skip("what is preloaded is for Linux")
         library, path = compiled("fail.c"), SUPPORT / script
-        environment = {**with_folder(SUPPORT.parent), "LD_PRELOAD": str(library)}
+        environment = preloading(library, **with_folder(SUPPORT.parent))
         numbers = (
             (*NUMBERS, *(PASSED_ON if request.config.getoption("long") else ())) if mode in (ONCE, STICKY) else (0,)
         )

@@ -24,6 +24,7 @@ import struct
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 import zlib
 from pathlib import Path
@@ -33,6 +34,7 @@ from fastmmap.logs import stage
 
 RECORD = re.compile(rb"<(\d+):(\d+):([0-9a-f]{8}):([^>]*)>\n")
 MOST = 1 << 20
+ROTATIONS = ("renamed", "removed", "replaced")
 
 
 def record(writer: int, number: int, size: int) -> bytes:
@@ -91,7 +93,7 @@ class Files:
             self.before.append(os.open(self.path, os.O_RDONLY))
         except FileNotFoundError:
             return
-        how = rng.choice(("renamed", "removed", "replaced"))
+        how = rng.choice(ROTATIONS)
         self.counted[how] += 1
         if how == "renamed":
             os.rename(self.path, f"{self.path}.{sum(self.counted.values())}")
@@ -179,6 +181,19 @@ def wait_for_first(slot: mmap.mmap) -> None:
         time.sleep(0.0005)
 
 
+def kill(child: int) -> None:
+    """A process that works until it is killed. One that has ended by itself was no kill."""
+    os.kill(child, signal.SIGKILL)
+    if (status := os.waitpid(child, 0)[1]) != signal.SIGKILL:
+        sys.exit(f"a process has ended by itself, with {status}")
+
+
+def stop(*_: object) -> None:
+    """Ends a child by what it tells of, which is no kill's."""
+    traceback.print_exc()
+    os._exit(1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--long", action="store_true")
@@ -202,7 +217,10 @@ def main() -> None:
                 slots[writer] = mmap.mmap(-1, 8)
                 child = os.fork()
                 if child == 0:
-                    write_for_ever(path, writer, slots[writer], rng.random() * 1e9)
+                    try:  # an error mustn't come to what the parent does at its end
+                        write_for_ever(path, writer, slots[writer], rng.random() * 1e9)
+                    finally:
+                        stop()
                 children[child] = writer
                 writer += 1
             for child, each in children.items():
@@ -212,8 +230,7 @@ def main() -> None:
                     files.rotate(rng)
                     time.sleep(rng.random() * 0.005)
                 time.sleep(rng.random() * 0.02)
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
+                kill(child)
                 kills += 1
             if rng.random() < 0.5 and path.exists():  # else the next writer recovers
                 recover(folder, files.counted)
@@ -232,6 +249,10 @@ def main() -> None:
                 files.clear()
     if records < kills // 2:
         sys.exit(f"only {records} records were acknowledged in {kills} kills: nothing was tried")
+    if kills >= 50 and not files.counted["recoveries"]:
+        sys.exit(f"nothing was recovered after {kills} kills")
+    if kills >= 50 and options.rotations and not all(files.counted[how] for how in ROTATIONS):
+        sys.exit(f"not each kind of rotation came between {kills} kills: {dict(files.counted)}")
     print(f"{kills} kills, {records} records acknowledged: each once, whole, in order; {dict(files.counted)}")
 
 

@@ -258,7 +258,8 @@ def main() -> None:
                 sys.exit(f"seed {seed}: {found}")
     if counted["killed"] < runs // 10 or counted["records"] < runs:
         sys.exit(f"nothing was tried in {runs} runs: {dict(counted)}")
-    print(f"{runs} runs, every record once and in order: {dict(counted)}")
+    print(f"{runs} runs, {counted['killed']} kills, {counted['records']} records: "
+          f"every record once and in order; {dict(counted)}")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ import itertools
 import mmap
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from append_kills import kill, stop
 
 import fastmmap
 
@@ -55,12 +56,14 @@ def main() -> None:
             how = rng.choice(({"durable": False}, {"durable": False, "backup": "~", "force": True}, {"threads": 2}))
             child = os.fork()
             if child == 0:
-                edit_for_ever(path, state, how, told)
+                try:  # an error mustn't come to what the parent does at its end
+                    edit_for_ever(path, state, how, told)
+                finally:
+                    stop()
             while not any(told[:8]):
                 time.sleep(0.001)
             time.sleep(rng.random() * 2 * taken)
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            kill(child)
             edits += int.from_bytes(told[:8], "little") - 1
             told[:8] = bytes(8)
             data = path.read_bytes()

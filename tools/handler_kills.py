@@ -17,15 +17,13 @@ import logging
 import mmap
 import os
 import random
-import signal
 import struct
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
-from append_kills import parse, record, wait_for_first
+from append_kills import kill, parse, record, stop, wait_for_first
 
 import fastmmap
 from fastmmap import LogHandler
@@ -78,12 +76,6 @@ def log_for_ever(path: Path, kind: str, writer: int, acknowledged: mmap.mmap, se
         acknowledged[:8] = struct.pack("=q", number)
         if rng.random() < 0.02:
             time.sleep(rng.random() * 0.002)
-
-
-def stop(*_: logging.LogRecord) -> None:
-    """What is told of is no kill's."""
-    traceback.print_exc()
-    os._exit(1)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -149,9 +141,7 @@ def run(folder: Path, kind: str, kills: int, rng: random.Random) -> tuple[int, i
         if rng.random() < 0.9:
             wait_for_first(slots[living[child]])
         time.sleep(rng.random() * (0.5 if "time" in kind and rng.random() < 0.2 else 0.02))
-        os.kill(child, signal.SIGKILL)
-        if os.waitpid(child, 0)[1] != signal.SIGKILL:
-            sys.exit(f"{kind}: a writer has ended by itself")
+        kill(child)
         del living[child]
     fastmmap.recover(folder)
     acknowledged = {writer: struct.unpack("=q", slot[:8])[0] for writer, slot in slots.items()}
@@ -169,16 +159,18 @@ def main() -> None:
     options = parser.parse_args()
     rng = random.Random(options.seed)
     most = options.kills or (10_000 if options.long else 200)
-    kills = records = files = 0
+    kills = records = files = runs = 0
     print(f"seed {options.seed}")
     while kills < most:
         kind = rng.choice(list(KINDS))
         number = min(RUN, most - kills)
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             logged, made = run(Path(folder), kind, number, rng)
-        kills, records, files = kills + number, records + logged, files + made
+        kills, records, files, runs = kills + number, records + logged, files + made, runs + 1
     if records < kills // 2:
         sys.exit(f"only {records} records were acknowledged in {kills} kills: nothing was tried")
+    if files <= runs:
+        sys.exit(f"no file was rotated in {kills} kills")
     print(f"{kills} kills, {records} records acknowledged, {files} files: each record once, and whole")
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from append_kills import stop
 from support.killed_edits import kill_until_done, replaced
 
 import fastmmap
@@ -50,7 +51,7 @@ def simulated(kills: int, rng: random.Random, power: bool) -> str:
 
 def real(kills: int, rng: random.Random) -> str:
     """Kills processes at any time."""
-    done = edits = unbegun = 0
+    done = edits = unbegun = half = 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         while done < kills:
@@ -65,17 +66,20 @@ def real(kills: int, rng: random.Random) -> str:
             while True:
                 child = os.fork()
                 if child == 0:
-                    if rng.random() < 0.5:
-                        fastmmap.recover(path)
-                    if path.read_bytes() != want:
-                        fastmmap.replace_file(path, pairs, **options)
-                    os._exit(0)
+                    try:  # an error mustn't come to what the parent does at its end
+                        edit(path, pairs, options, want, recover_first=rng.random() < 0.5)
+                    finally:
+                        stop()
                 time.sleep(rng.random() * (2 * taken + 0.01))
                 os.kill(child, signal.SIGKILL)
-                done += os.waitpid(child, 0)[1] != 0
+                status = os.waitpid(child, 0)[1]
+                if status not in (0, signal.SIGKILL):
+                    sys.exit(f"an edit has ended by itself, with {status}")
+                done += status != 0
                 now, journals = path.read_bytes(), [name for name in os.listdir(folder) if name.endswith(".journal")]
                 if not journals and now == want:
                     break
+                half += bool(journals)
                 unbegun += not journals
                 if not journals and now != TEXT:
                     sys.exit("half edited, and no journal")
@@ -89,7 +93,18 @@ def real(kills: int, rng: random.Random) -> str:
                     if journals:
                         break
             edits += 1
-    return f"{done} kills of processes ({unbegun} before the first byte) in {edits} edits"
+    if not half:
+        sys.exit(f"none of {done} kills left an edit half done: nothing was tried")
+    return f"{done} kills of processes ({unbegun} before the first byte) in {edits} edits, {half} times half done"
+
+
+def edit(path: Path, pairs: dict[bytes, bytes], options: dict, want: bytes, recover_first: bool) -> None:
+    """Brings an edit to its end, or begins one, and ends the process."""
+    if recover_first:
+        fastmmap.recover(path)
+    if path.read_bytes() != want:
+        fastmmap.replace_file(path, pairs, **options)
+    os._exit(0)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The long run of lines by number: a file of hundreds of millions of lines, whose every line is known.
 
-python tools/lines_long.py FOLDER                 a sample: a million lines
-python tools/lines_long.py FOLDER --lines 200000000      8 GB, some ten minutes
+python tools/lines_long.py                              a sample: a million lines
+python tools/lines_long.py FOLDER --lines 200000000     8 GB, some ten minutes
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
+import tempfile
 import time
 from pathlib import Path
 
@@ -80,18 +81,15 @@ def check(path: Path, lines: int, seed: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", help="one that is made for it, if none is given")
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    path = options.folder / "lines"
-    try:
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        path = Path(folder) / "lines"
         write(path, options.lines)
         check(path, options.lines, options.seed)
-    finally:
-        for each in (path, path.with_suffix(".index")):
-            each.unlink(missing_ok=True)
-    print("all as it should be")
+    print(f"{options.lines:,} lines as they should be")
 
 
 if __name__ == "__main__":

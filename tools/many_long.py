@@ -34,8 +34,8 @@ def case(rng: random.Random) -> tuple[bytes, list[bytes]]:
     return text, needles
 
 
-def check(kernel: SimpleNamespace, rng: random.Random) -> None:
-    """All functions on one text."""
+def check(kernel: SimpleNamespace, rng: random.Random) -> int:
+    """All functions on one text; answers how many matches there are."""
     text, needles = case(rng)
     ignorecase, overlapping = rng.random() < 0.3, rng.random() < 0.5
     span = rng.choice(((0, None), (0, None), (1, -3), (-5, None), (len(text) // 3, len(text) // 2 + 1)))
@@ -54,6 +54,7 @@ def check(kernel: SimpleNamespace, rng: random.Random) -> None:
     new, counts = replaced(text, pairs, count)
     assert kernel.replace(buffer, pairs, count=count) == sum(counts), (text, pairs, count)
     assert buffer == new, (text, pairs, count)
+    return len(expected)
 
 
 def main() -> None:
@@ -61,12 +62,14 @@ def main() -> None:
     options.add_argument("--long", action="store_true")
     options.add_argument("seed", nargs="?", type=int, default=1)
     arguments = options.parse_args()
-    cases, started = 1_000_000 if arguments.long else 1000, time.monotonic()
+    cases, found, started = 1_000_000 if arguments.long else 1000, 0, time.monotonic()
     for number in range(cases):
         for name in _backend.kernels():
             if name != "python" or number % 10 == 0:
-                check(_backend.load(name), random.Random(f"{arguments.seed} {number}"))
-    print(f"{cases} cases in {time.monotonic() - started:.0f} s, on {', '.join(_backend.kernels())}")
+                found += check(_backend.load(name), random.Random(f"{arguments.seed} {number}"))
+    print(
+        f"{cases} cases with {found} matches in {time.monotonic() - started:.0f} s, on {', '.join(_backend.kernels())}"
+    )
 
 
 if __name__ == "__main__":

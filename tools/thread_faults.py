@@ -164,11 +164,12 @@ def starts(folder: Path, cases: int) -> int:
     """0, 1, 2, 3 threads can be had."""
     from fastmmap import _parallel
 
-    start, left = _parallel.start_new_thread, 0
+    start, left, refused = _parallel.start_new_thread, 0, 0
 
     def start_some(function, arguments):
-        nonlocal left
+        nonlocal left, refused
         if left == 0:
+            refused += 1
             raise random.choice((RuntimeError, MemoryError, OSError))("no more")
         left -= 1
         return start(function, arguments)
@@ -181,6 +182,7 @@ def starts(folder: Path, cases: int) -> int:
                 check(a_call(name, path, bytearray(TEXT))(), f"{name}: wrong")
     finally:
         _parallel.start_new_thread = start
+    check(refused, "no call has asked for a thread that wasn't to be had")
     return cases
 
 

@@ -76,14 +76,15 @@ def forks_of_progress(folder: Path, cases: int) -> int:
     class Enough(Exception):
         pass
 
-    calls = fork_at = 0
+    calls = fork_at = forked = 0
 
     def progress(done, total):
-        nonlocal calls
+        nonlocal calls, forked
         calls += 1
         if calls == fork_at and os.getpid() == parent:
             child = os.fork()
             if child:
+                forked += 1
                 join(child)
                 raise Enough
             signal.alarm(60)
@@ -101,6 +102,7 @@ def forks_of_progress(folder: Path, cases: int) -> int:
                 os._exit(0 if path.read_bytes() == NEW else 1)
         check(right and calls, "the child has left something out")
         check_quiet(folder)
+    check(forked, "no call of progress came to its fork")
     return cases
 
 

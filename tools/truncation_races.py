@@ -106,6 +106,7 @@ def main() -> None:
         path.write_bytes(b"the cat\n" * (SIZE // 8))
         started = time.monotonic()
         with fastmmap.open(path, "r+") as mapped:
+            kinds = set(calls(kernels[0], mapped))
             command = [sys.executable, "-c", CUTTER, str(path), str(SIZE), str(mmap.PAGESIZE)]
             with subprocess.Popen(command) as cutter:
                 try:
@@ -114,13 +115,18 @@ def main() -> None:
                         thread.start()
                     for thread in threads:
                         thread.join()
+                    if cutter.poll() is not None:
+                        wrong.append("the process that cuts has ended")
                 finally:
                     cutter.kill()
     for name in sorted(met | answered):
         print(f"{name:20} {met[name]:8} faults {answered[name]:8} answers")
+    if silent := kinds - set(met | answered):
+        wrong.append(f"never called: {silent}")
     if wrong or not answered:
         sys.exit(f"wrong: {wrong}; answers: {dict(answered)}")
-    print(f"{sum(met.values())} faults in {time.monotonic() - started:.0f} s; every call ended well")
+    print(f"{sum(met.values())} faults and {sum(answered.values())} answers of {len(kinds)} kinds of calls "
+          f"in {time.monotonic() - started:.0f} s; every call ended well")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy
 import pytest
+from support.commands import preloading
 
 import fastmmap
 from fastmmap import _backend
@@ -203,7 +204,7 @@ print(fastmmap.count(pathlib.Path(sys.argv[1]), b"cat"))
 @pytest.mark.parametrize(("refuse", "backend"), [("shared", "mmap"), ("all", "memory")])
 def test_a_filesystem_that_refuses(make, compiled, refuse, backend):
     path = make(b"the cat")
-    environment = {**os.environ, "LD_PRELOAD": str(compiled("refuse.c")), "REFUSE": refuse}
+    environment = preloading(compiled("refuse.c"), REFUSE=refuse)
     done = subprocess.run(
         [sys.executable, "-c", READ, path], capture_output=True, text=True, env=environment, timeout=60
     )

@@ -32,6 +32,12 @@ def with_folder(folder):
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), others] if others else [str(folder)])}
 
 
+def preloading(library, **variables):
+    """The environment, with a library that is preloaded behind those that are already, as a sanitizer's is."""
+    before = os.environ.get("LD_PRELOAD")
+    return {**os.environ, **variables, "LD_PRELOAD": f"{before} {library}" if before else str(library)}
+
+
 def command(*arguments, way=None):
     """Started in each of the ways in turn, where none is given."""
     return [sys.executable, *(WAYS[way] if way else next(turns)), *map(str, arguments)]

@@ -84,7 +84,9 @@ def with_table(page: str) -> str:
             text = path.read_text()
             length = "long, " if "--long" in text[: text.index("\n\n")] else ""
             date = re.search(r"^date: +([\d-]+)", text, re.M)[1]
-            rows.append(f"| [{proof.name}]({proof.name}.txt) | {proof.shows} | {proof.figure(text)} ({length}{date}) |\n")
+            rows.append(
+                f"| [{proof.name}]({proof.name}.txt) | {proof.shows} | {proof.figure(text)} ({length}{date}) |\n"
+            )
         else:
             rows.append(f"| {proof.name} | {proof.shows} | not kept yet |\n")
     return TABLE.sub(lambda match: "\n" + "".join(rows) + "\n", page)

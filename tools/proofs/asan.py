@@ -1,0 +1,48 @@
+"""The suite under AddressSanitizer and UndefinedBehaviorSanitizer.
+
+    python -m tools.proofs.asan                  all tests
+    python -m tools.proofs.asan tests/kernels    some
+
+Python's objects are allocated by malloc, so that a byte too many of a `bytes` is one. Leaks aren't looked for: CPython
+keeps what modules have made. The sanitizers leave SIGSEGV and SIGBUS to the guard.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from .builds import build
+
+VARIABLES = {
+    "ASAN_OPTIONS": "detect_leaks=0:handle_segv=0:handle_sigbus=0:use_sigaltstack=0:strict_string_checks=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+    "PYTHONMALLOC": "malloc",
+}
+
+
+def runtime() -> str:
+    """The sanitizers' library, which has to come before Python's own, and what exceptions of C++ need behind it."""
+    found = []
+    for name in ("libasan.so", "libstdc++.so"):
+        done = subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True)
+        if not Path(done.stdout.strip()).is_absolute():
+            sys.exit(f"gcc has no {name}")
+        found.append(str(Path(done.stdout.strip()).resolve()))
+    return " ".join(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tests", nargs="*", help="what pytest is given")
+    options, more = parser.parse_known_args()
+    made = build("asan", FASTMMAP_SANITIZE="address,undefined")
+    variables = {**VARIABLES, "LD_PRELOAD": runtime()}
+    words = ["-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "-p", "no:cacheprovider", *options.tests, *more]
+    sys.exit(made.run(*words, **variables))
+
+
+if __name__ == "__main__":
+    main()
