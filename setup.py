@@ -40,9 +40,11 @@ HEADERS = sorted(glob("src/*.px[di]") + glob("src/*/*.h"))
 # Python's own flags ask for debug information, which takes a third of the time that a build takes.
 FLAGS = ["-O0", "-g3", "-UNDEBUG"] if os.environ.get("FASTMMAP_DEBUG") == "1" else ["-O3", "-g0"]
 COVERAGE = os.environ.get("FASTMMAP_COVERAGE") == "1"
+SANITIZE = os.environ.get("FASTMMAP_SANITIZE")
 if COVERAGE:
     FLAGS = ["-O0", "-g0", "--coverage"]
-SANITIZE = os.environ.get("FASTMMAP_SANITIZE")
+elif SANITIZE:  # so that its reports name lines
+    FLAGS = ["-O1", "-g1"]
 SANITIZERS = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"] if SANITIZE else []
 COMPILE = [*FLAGS, "-fvisibility=hidden", *SANITIZERS]
 

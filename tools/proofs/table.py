@@ -132,5 +132,33 @@ PROOFS = {
             (r"(\d+) cases, none of which takes .*",),
             long=(),
         ),
+        # --- the code ---
+        Proof(
+            "asan",
+            "the suite under AddressSanitizer and UndefinedBehaviorSanitizer",
+            "-m tools.proofs.asan",
+            (r"(\d+) passed.*",),
+            long=(),
+        ),
+        Proof(
+            "memcheck",
+            "kernels, appends, edits and faults under valgrind: no byte out of bounds, none read before it is written",
+            "-m tools.proofs.memcheck",
+            (r"(\d+) (?:passed|answers) under memcheck, .*",),
+        ),
+        Proof(
+            "coverage",
+            "which lines of Python, Cython and C the suite reaches",
+            "-m tools.proofs.lines_reached",
+            (r"^(?:Python|Cython|C|in all): .*?% of (\d+) lines",),
+            long=(),
+        ),
+        Proof(
+            "instructions",
+            "instructions of the hot kernels by byte, and of small calls by call: none above its stored ceiling",
+            "-m tools.proofs.instructions",
+            (r"(\d+) counts on (\d+) kernels, .*",),
+            long=(),
+        ),
     )
 }
