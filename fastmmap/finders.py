@@ -180,7 +180,7 @@ class Without:
 
 def _parts(window: Window, number: int) -> Iterator[tuple[int, int]]:
     """A window in parts of whole lines, about so many for each thread that those who are done first help the others."""
-    size = (window.end - window.start) // (number * PARTS_EACH)
+    size = max((window.end - window.start) // (number * PARTS_EACH), 1)
     start = window.start
     while start < window.end:
         end = line_end(window.buffer, min(start + size, window.end), window.end)

@@ -154,6 +154,9 @@ class Journal:
         self._sequence, state, redo, samples = best
         if max(state.position, state.place, redo.at + redo.length * (redo.kind is Kind.BYTES)) > self.plan.full_size:
             raise damaged(self.path, "a slot is about places behind the file's end")
+        # Each match has a byte at least. No edit comes to so many slots.
+        if state.replaced > self.plan.old_size or self._sequence >= 1 << 63:
+            raise damaged(self.path, "a slot counts what there can't have been")
         return state, redo, samples
 
     def put(self, state: State, redo: Redo, samples: tuple[int, int]) -> None:

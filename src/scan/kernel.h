@@ -1,8 +1,8 @@
 /* A kernel: the search by one instruction set. It tells the candidates of a needle in a block of memory.
  *
  * A candidate is a start at which the needle's probe bytes stand. A needle of at most FM_PROBES bytes is all probes, so
- * its candidates are its matches. src/walk.pxd finds out whether the rest of a longer one stands there too, and how many
- * are wanted.
+ * its candidates are its matches. Of a longer one, starts may be listed as well at which only those stand that are looked
+ * at everywhere. src/walk.pxd finds out whether all of it stands there, and how many are wanted.
  */
 #ifndef FASTMMAP_KERNEL_H
 #define FASTMMAP_KERNEL_H

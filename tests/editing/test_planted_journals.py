@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import zlib
 
 import pytest
 from support.in_place import TEXT, edit, half_edited, is_done, journals
@@ -100,16 +101,22 @@ def test_planted_in_a_folder(left, tmp_path, plant):
     assert left.read_bytes() == NEW
 
 
-@pytest.mark.parametrize("part", ["phase", "kind"])
-def test_a_slot_that_no_edit_writes(left, part):
+@pytest.mark.parametrize(
+    ("at_in_slot", "value"),
+    [
+        pytest.param(8, b"\x4d", id="phase"),
+        pytest.param(49, b"\x4d", id="kind"),
+        pytest.param(33, b"\xff" * 8, id="replaced"),
+        pytest.param(0, b"\xff" * 8, id="sequence"),
+    ],
+)
+def test_a_slot_that_no_edit_writes(left, at_in_slot, value):
     """With a checksum that fits."""
-    import zlib
-
     name = left.parent / journals(left.parent)[0]
     data, half = bytearray(name.read_bytes()), left.read_bytes()
     for at in (at for at in range(4096, len(data), 4096) if data[at : at + 8] == data[:8]):
         length = int.from_bytes(data[at + 12 : at + 16], "little")
-        data[at + 16 + (8 if part == "phase" else 49)] = 77
+        data[at + 16 + at_in_slot : at + 16 + at_in_slot + len(value)] = value
         data[at + 8 : at + 12] = zlib.crc32(data[at + 16 : at + 16 + length]).to_bytes(4, "little")
     name.write_bytes(data)
     with pytest.raises(OSError, match="damaged") as caught:

@@ -14,6 +14,7 @@ import weakref
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.oracle import grepped as expected
 from support.patterns import LOG, PATTERNS, SINCE_3_11
 
 import fastmmap
@@ -23,20 +24,6 @@ pytestmark = pytest.mark.any_kernel
 
 LINES = LOG.splitlines()
 ENOUGH = [pytest.param(pattern, id=repr(pattern)) for pattern in PATTERNS]
-
-
-def expected(text, search, invert=False):
-    """(offset, start, end, line, number) of each line: the definition."""
-    found, start = [], 0
-    lines = text.split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    for number, line in enumerate(lines):
-        hit = search(line)
-        if (hit is None) == invert:
-            found.append((start if invert else start + hit.start(), start, start + len(line), line, number))
-        start += len(line) + 1
-    return found
 
 
 def facts(matches):

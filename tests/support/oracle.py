@@ -93,3 +93,23 @@ def replaced(text, pairs, count=-1, ignorecase=False):
         flags = re.IGNORECASE if ignorecase else 0
         text = re.sub(alternatives, new_of, text, count=max(count, 0), flags=flags)
     return text, tuple(counts.values())
+
+
+# --- lines ---
+
+
+def grepped(text, search, invert=False):
+    """(offset, start, end, line, number) of each line in which something is found: the definition of grep."""
+    found, start = [], 0
+    for number, line in enumerate(lines_of(text)):
+        hit = search(line)
+        if (hit is None) == invert:
+            found.append((start if invert else start + hit.start(), start, start + len(line), line, number))
+        start += len(line) + 1
+    return found
+
+
+def lines_of(text):
+    """The lines, without their newlines. A final one opens no line."""
+    lines = text.split(b"\n")
+    return lines[:-1] if lines[-1] == b"" else lines
