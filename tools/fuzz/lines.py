@@ -142,24 +142,29 @@ def planted(rng: random.Random, data: bytes) -> bytes:
     """An index whose arrays are others, with checksums that fit."""
     with numpy.load(io.BytesIO(data)) as arrays:
         parts = {name: arrays[name].copy() for name in ("facts", "before", "inside")}
-    for _ in range(rng.choice((1, 2, 5))):
-        name = rng.choice(list(parts))
-        array, kind = parts[name], rng.randrange(5)
-        if kind == 0:
-            parts[name] = array[: rng.randrange(len(array) + 1)]
-        elif kind == 1:
-            parts[name] = array.astype(rng.choice(("u8", "i8", "f8", "u1", "?", "S3", "u2", ">i8", "c16")))
-        elif kind == 2:
-            parts[name] = array.reshape(rng.choice(((-1, 1), (1, -1))))
-        elif len(array):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what doesn't fit is cut
-                value = rng.choice((0, 1, 255, 65535, 2**31, 2**63 - 1, rng.getrandbits(63)))
-                at = rng.randrange(len(array)) if array.ndim == 1 else 0
-                array[at:] = numpy.array(value).astype(array.dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what doesn't fit is cut
+        for _ in range(rng.choice((1, 2, 5))):
+            name = rng.choice(list(parts))
+            parts[name] = changed(rng, parts[name])
     file = io.BytesIO()
     numpy.savez(file, **parts)
     return file.getvalue()
+
+
+def changed(rng: random.Random, array: numpy.ndarray) -> numpy.ndarray:
+    """Shorter, of another type or shape, or with another number from some place on."""
+    kind = rng.randrange(5)
+    if kind == 0:
+        return array[: rng.randrange(len(array) + 1)]
+    if kind == 1:
+        return array.astype(rng.choice(("u8", "i8", "f8", "u1", "?", "S3", "u2", ">i8", "c16")))
+    if kind == 2:
+        return array.reshape(rng.choice(((-1, 1), (1, -1))))
+    value = rng.choice((0, 1, 255, 65535, 2**31, 2**63 - 1, rng.getrandbits(63)))
+    at = rng.randrange(len(array)) if array.ndim == 1 and len(array) else 0
+    array[at:] = numpy.array(value).astype(array.dtype)
+    return array
 
 
 def probe(rng: random.Random, m: fastmmap.MappedFile, size: int) -> None:
