@@ -1,6 +1,6 @@
 """The part of the build that must be code: which sources make which extension. The rest is in pyproject.toml.
 
-FASTMMAP_NO_EXTENSIONS=1   builds pure Python, on purpose, and leaves a module in the package that says so
+FASTMMAP_NO_EXTENSIONS=1   builds pure Python, on purpose, and leaves a module in the package that says so; PyPy's default
 FASTMMAP_DEBUG=1           builds for a debugger: no optimisation, assertions on
 FASTMMAP_COVERAGE=1        builds so that gcov counts lines, those of Cython's sources too
 FASTMMAP_SANITIZE=list     builds with those sanitizers, as in address,undefined
@@ -15,7 +15,8 @@ from setuptools import Extension, errors, setup
 from setuptools.command.build_ext import build_ext as BuildExtensions
 from setuptools.command.build_py import build_py as BuildPython
 
-WITHOUT = os.environ.get("FASTMMAP_NO_EXTENSIONS") == "1"
+# They are for CPython: others would run them slower than they run Python.
+WITHOUT = os.environ.get("FASTMMAP_NO_EXTENSIONS", "01"[sys.implementation.name != "cpython"]) == "1"
 MARKER = '"""Made by a build with FASTMMAP_NO_EXTENSIONS=1: that there are no extensions is on purpose."""\n'
 
 # The scans of each instruction set: a static library, so that they are compiled once for the three that link them.
@@ -47,6 +48,20 @@ elif SANITIZE:  # so that its reports name lines
     FLAGS = ["-O1", "-g1"]
 SANITIZERS = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"] if SANITIZE else []
 COMPILE = [*FLAGS, "-fvisibility=hidden", *SANITIZERS]
+
+
+
+
+def wheel_tag():
+    """Options of a wheel without extensions: one for this Python alone.
+
+    One for any Python would be taken by pip before the source distribution, and nobody would know that it is slower.
+    """
+    if not WITHOUT:
+        return {}
+    names = {"cpython": "cp{0.major}{0.minor}", "pypy": "pp{0.major}.pp{0.major}{0.minor}"}  # pip knows the latter alone
+    tag = names.get(sys.implementation.name, "py{0.major}{0.minor}")
+    return {"bdist_wheel": {"python_tag": tag.format(sys.version_info)}}
 
 
 def libraries():
@@ -108,4 +123,9 @@ class build_ext(BuildExtensions):
             raise type(error)(f"{error}\n{hint}") from error
 
 
-setup(libraries=libraries(), ext_modules=extensions(), cmdclass={"build_py": build_py, "build_ext": build_ext})
+setup(
+    libraries=libraries(),
+    ext_modules=extensions(),
+    cmdclass={"build_py": build_py, "build_ext": build_ext},
+    options=wheel_tag(),
+)
