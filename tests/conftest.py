@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from support import lacks
 from support.commands import preloading, with_folder
 from support.fail import NUMBERS, ONCE, PASSED_ON, SHORT, STICKY
 from support.fence import Fence
@@ -79,6 +80,18 @@ def pytest_collection_modifyitems(items):
             item.add_marker("every_kernel")
         if f"{item.path.parent.name}/{item.path.stem.removeprefix('test_')}".startswith(ANY_KERNEL):
             item.add_marker("any_kernel")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call():
+    """What a test comes to that this system lacks has it skipped."""
+    try:
+        return (yield)
+    except AttributeError as error:
+        reason = lacks.lack(error)
+        if reason is None:
+            raise
+        pytest.skip(reason)
 
 
 @pytest.fixture(params=HERE)

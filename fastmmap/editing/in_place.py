@@ -50,6 +50,7 @@ def edit_in_place(original: Original, edit: Edit, first: int, options: Options) 
     target = original.path
     check_pairs(edit.matching.all_pairs)
     refuse_in_place(target, original.status, options.force)
+    original.close()  # Windows cuts no file that is mapped
     file = locked(target)
     if file is None:
         raise Busy(target)

@@ -136,7 +136,7 @@ def birth(file: int | str) -> int:
     if _is_wine():
         return 0
     status = os.stat(file, follow_symlinks=isinstance(file, int))
-    born: int = status.st_birthtime_ns if hasattr(status, "st_birthtime_ns") else status.st_ctime_ns
+    born: int = getattr(status, "st_birthtime_ns", status.st_ctime_ns)  # the latter before Python 3.12
     return born
 
 

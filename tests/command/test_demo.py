@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from support.commands import command, heed_interrupts, run, with_folder
+from support.lacks import pty
 from support.marks import linux
 
 from fastmmap import _backend, demo, system

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import resource
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ import threading
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.lacks import resource
 
 from fastmmap import _backend, streams
 from fastmmap.cli import sources

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 import socket
@@ -12,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from support.lacks import fcntl
 from support.standing_in import as_system
 from support.users import as_somebody, as_user
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import subprocess
 import sys
 import threading
 from contextlib import suppress
 
 import pytest
+from support.lacks import fcntl, resource
 from support.standing_in import as_system
 
 import fastmmap
@@ -110,8 +110,6 @@ def test_append_maps_what_others_have_appended(make):
 
 
 def test_append_to_a_descriptor_leaves_its_position_and_flags(make):
-    import fcntl
-
     fd = os.open(make(b"abc"), os.O_RDWR)
     with fastmmap.open(fd, "r+") as m:
         m.append(b"def")

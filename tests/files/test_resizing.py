@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import random
-import resource
 
 import pytest
+from support.lacks import resource
 from support.stepping import Steps
 
 import fastmmap

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy
 import pytest
 from support.commands import preloading
+from support.lacks import resource
 
 import fastmmap
 from fastmmap import _backend

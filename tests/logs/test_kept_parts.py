@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 
 import pytest
+from support.lacks import resource
 from support.marks import forking, linux
 from support.standing_in import as_system
 from support.writers import interrupted

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import os
-import pty
 import shlex
 import signal
 import struct
 import subprocess
 import sys
-import termios
+
+from support.lacks import fcntl, pty, termios
 
 SCRIPT = "import sys; from _fastmmap_command import main; sys.exit(main())"  # what an installed command does
 WAYS = {"module": ["-m", "fastmmap"], "script": ["-c", SCRIPT]}

@@ -1,0 +1,60 @@
+"""What this system lacks: a test that comes to it is skipped, with the name of that as the reason.
+
+Elsewhere than on Linux, an attribute that a module of the standard library doesn't have is such a lack where a test,
+and not the package, has asked for it. Modules that may not be there are imported from here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+
+# Modules that say what the system has.
+_OF_THE_SYSTEM = ("os", "signal", "select", "socket", "mmap", "time", "errno", "stat")
+
+
+class _Missing:
+    """A module that this system lacks."""
+
+    def __init__(self, name):
+        self._name = name
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        pytest.skip(f"this system has no {self._name}.{name}")
+
+
+def _module(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return _Missing(name)
+
+
+fcntl, resource, pwd, pty, termios = map(_module, ("fcntl", "resource", "pwd", "pty", "termios"))
+
+
+def lack(error):
+    """Why a test has to be skipped that ended with an error, None where it hasn't."""
+    if sys.platform == "linux" or not isinstance(error, AttributeError) or error.__traceback__ is None:
+        return None
+    traceback = error.__traceback__
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    module, path = error.obj, Path(traceback.tb_frame.f_code.co_filename)
+    if isinstance(module, ModuleType) and module.__name__ in _OF_THE_SYSTEM and TESTS in path.parents:
+        return f"this system has no {module.__name__}.{error.name}"
+    return None
+
+
+def without(name):
+    """The mark of tests that need a function, as "os.fork", in a process that they start."""
+    module, _, attribute = name.rpartition(".")
+    return pytest.mark.skipif(not hasattr(_module(module), attribute), reason=f"this system has no {name}")
