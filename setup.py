@@ -1,6 +1,6 @@
 """The part of the build that must be code: which sources make which extension. The rest is in pyproject.toml.
 
-FASTMMAP_NO_EXTENSIONS=1   builds pure Python, on purpose, and leaves a module in the package that says so; PyPy's default
+FASTMMAP_NO_EXTENSIONS=1   builds pure Python, on purpose, and leaves a module in the package that says so; as on PyPy
 FASTMMAP_DEBUG=1           builds for a debugger: no optimisation, assertions on
 FASTMMAP_COVERAGE=1        builds so that gcov counts lines, those of Cython's sources too
 FASTMMAP_SANITIZE=list     builds with those sanitizers, as in address,undefined
@@ -8,10 +8,13 @@ FASTMMAP_SANITIZE=list     builds with those sanitizers, as in address,undefined
 
 import compileall
 import os
+import shutil
 import sys
+import sysconfig
 from glob import glob
 
 from setuptools import Extension, errors, setup
+from setuptools.command.build_clib import build_clib as BuildLibraries
 from setuptools.command.build_ext import build_ext as BuildExtensions
 from setuptools.command.build_py import build_py as BuildPython
 
@@ -49,7 +52,16 @@ elif SANITIZE:  # so that its reports name lines
 SANITIZERS = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"] if SANITIZE else []
 COMPILE = [*FLAGS, "-fvisibility=hidden", *SANITIZERS]
 
-
+# What a build takes, and where it comes from.
+NEEDED = {
+    "linux": [
+        "Debian, Ubuntu: apt install build-essential python3-dev",
+        "Fedora:         dnf install gcc python3-devel",
+        "Alpine:         apk add build-base python3-dev",
+    ],
+    "darwin": ["the command line tools: xcode-select --install"],
+    "win32": ["Visual C++ Build Tools, with the workload of desktop development in C++"],
+}
 
 
 def wheel_tag():
@@ -59,9 +71,32 @@ def wheel_tag():
     """
     if not WITHOUT:
         return {}
-    names = {"cpython": "cp{0.major}{0.minor}", "pypy": "pp{0.major}.pp{0.major}{0.minor}"}  # pip knows the latter alone
+    # Of PyPy's two, pip knows the latter and others the former.
+    names = {"cpython": "cp{0.major}{0.minor}", "pypy": "pp{0.major}.pp{0.major}{0.minor}"}
     tag = names.get(sys.implementation.name, "py{0.major}{0.minor}")
     return {"bdist_wheel": {"python_tag": tag.format(sys.version_info)}}
+
+
+def advice(compiler):
+    """What to do after a build that failed: the last that pip shows of it."""
+    command = getattr(compiler, "cc", None) or getattr(compiler, "compiler_so", [None])[0]  # MSVC's, and others'
+    header = os.path.join(sysconfig.get_path("include"), "Python.h")
+    if command is None or shutil.which(command) is None:
+        why = "there is no C compiler" + (f": {command} isn't found" if command else "")
+    elif not os.path.exists(header):
+        why = f"Python's headers are missing: there is no {header}"
+    else:
+        why = "the C compiler failed, and says above why"
+    needed = NEEDED.get(sys.platform, ["a C compiler and Python's headers"])
+    return "\n".join(
+        [
+            f"fastmmap's extensions can't be built: {why}.",
+            "They need:",
+            *[f"    {each}" for each in needed],
+            "Without a compiler, set FASTMMAP_NO_EXTENSIONS=1 and install again: plain Python, with the same answers,",
+            "many times slower.",
+        ]
+    )
 
 
 def libraries():
@@ -75,9 +110,7 @@ def extensions():
         return []
     if sys.platform == "win32":
         sys.exit("fastmmap's extensions are for POSIX systems as yet: set FASTMMAP_NO_EXTENSIONS=1 for pure Python")
-    from Cython.Build import cythonize
-
-    modules = [
+    return [
         Extension(
             f"fastmmap.{name}",
             [f"src/{name}.pyx", *sources],
@@ -88,7 +121,6 @@ def extensions():
         )
         for name, sources in SOURCES.items()
     ]
-    return cythonize(modules, include_path=["src"], language_level=3, emit_linenums=COVERAGE)
 
 
 class build_py(BuildPython):
@@ -107,25 +139,40 @@ class build_py(BuildPython):
             compileall.compile_file("_fastmmap_command.py", quiet=1)
 
 
-class build_ext(BuildExtensions):
-    """Compiles one extension on each CPU, and says in a failure what can be done without a compiler."""
+class Advising:
+    """A command whose failure says what a build needs, and what can be done without it."""
+
+    def run(self):
+        try:
+            super().run()
+        except (OSError, errors.BaseError, errors.CCompilerError) as error:
+            raise errors.CompileError(f"{error}\n\n{advice(self.compiler)}") from error
+
+
+class build_clib(Advising, BuildLibraries):
+    """Compiles the scans."""
+
+
+class build_ext(Advising, BuildExtensions):
+    """Compiles one extension on each CPU."""
 
     def finalize_options(self):
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
 
     def run(self):
-        try:
-            self.run_command("build_clib")
-            super().run()
-        except (errors.BaseError, errors.CCompilerError) as error:
-            hint = "fastmmap needs a C compiler; FASTMMAP_NO_EXTENSIONS=1 builds it in plain Python, which is slower"
-            raise type(error)(f"{error}\n{hint}") from error
+        from Cython.Build import cythonize  # here, since a source distribution is made without
+
+        made = cythonize(self.extensions, include_path=["src"], language_level=3, emit_linenums=COVERAGE)
+        for extension, compiled in zip(self.extensions, made):
+            extension.sources = compiled.sources
+        self.run_command("build_clib")
+        super().run()
 
 
 setup(
     libraries=libraries(),
     ext_modules=extensions(),
-    cmdclass={"build_py": build_py, "build_ext": build_ext},
+    cmdclass={"build_py": build_py, "build_clib": build_clib, "build_ext": build_ext},
     options=wheel_tag(),
 )

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -73,7 +74,9 @@ def test_none_on_purpose_is_silent(build):
     assert imported(package.parent, "-W", "error") == ("python", "")
 
 
-def test_a_build_leaves_word_of_it(tmp_path):
+@pytest.fixture
+def setup(tmp_path):
+    """Runs setup.py in a copy of the sources, without extensions unless it is said otherwise: what is said, and where."""
     root = PACKAGE.parent
     if not (root / "setup.py").exists():
         pytest.skip("the sources aren't here")
@@ -83,11 +86,58 @@ def test_a_build_leaves_word_of_it(tmp_path):
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(root / name, source)
     shutil.copytree(PACKAGE, source / "fastmmap", ignore=shutil.ignore_patterns("*.so", "__pycache__", MARKER))
-    command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", tmp_path / "built"]
-    environment = {**os.environ, "FASTMMAP_NO_EXTENSIONS": "1"}
-    subprocess.run(command, cwd=source, env=environment, check=True, capture_output=True, timeout=120)
-    assert not (source / "fastmmap" / MARKER).exists()
+    shutil.copytree(root / "src", source / "src", ignore=shutil.ignore_patterns("_*.c"))
+
+    def run(*command, before="", **environment):
+        code = f"import runpy, sys\n{before}\nrunpy.run_path('setup.py', run_name='__main__')"
+        return subprocess.run(
+            [sys.executable, "-c", code, "-q", *command],
+            env={**os.environ, "FASTMMAP_NO_EXTENSIONS": "1", **environment},
+            cwd=source, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    run.source = source
+    return run
+
+
+def test_a_build_leaves_word_of_it(setup, tmp_path):
+    done = setup("build_py", "--build-lib", tmp_path / "built")
+    assert done.returncode == 0, done.stderr
+    assert not (setup.source / "fastmmap" / MARKER).exists()
     assert imported(tmp_path / "built", "-W", "error") == ("python", "")
+
+
+def test_a_wheel_without_extensions_is_for_one_python(setup, tmp_path):
+    """One for any would be installed before the source distribution, wherever there is no other wheel."""
+    done = setup("bdist_wheel", "--dist-dir", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    python = {"cpython": "cp{0[0]}{0[1]}", "pypy": "pp{0[0]}.pp{0[0]}{0[1]}"}[sys.implementation.name]
+    assert wheel.name.endswith(f"-{python.format(sys.version_info)}-none-any.whl")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="which compiler is taken is not asked of the environment")
+@pytest.mark.parametrize(
+    ("compiler", "include", "why"),
+    [
+        ("/absent/cc", None, "there is no C compiler: /absent/cc isn't found"),
+        ("false", None, "the C compiler failed, and says above why"),
+        ("false", "/absent", "Python's headers are missing: there is no /absent/Python.h"),
+    ],
+    ids=["no compiler", "one that fails", "no headers"],
+)
+def test_a_build_that_fails_says_what_to_install(setup, compiler, include, why):
+    header = Path(include or sysconfig.get_path("include")) / "Python.h"
+    if include is None and compiler == "false" and not header.exists():
+        why = f"Python's headers are missing: there is no {header}"
+    before = f"import sysconfig\nsysconfig.get_path = lambda *_: {include!r}" if include else ""
+    done = setup("build_clib", before=before, FASTMMAP_NO_EXTENSIONS="0", CC=compiler)
+    assert done.returncode != 0
+    last = done.stderr[done.stderr.index("fastmmap's extensions can't be built: ") :].splitlines()
+    assert last[0] == f"fastmmap's extensions can't be built: {why}."
+    assert "FASTMMAP_NO_EXTENSIONS=1" in last[-2]
+    packages = {"linux": "apt install build-essential python3-dev", "darwin": "xcode-select --install"}
+    assert packages.get(sys.platform, "a C compiler") in "\n".join(last[2:-2])
 
 
 def without(extension, package):
