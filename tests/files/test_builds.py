@@ -76,7 +76,7 @@ def test_none_on_purpose_is_silent(build):
 
 @pytest.fixture
 def setup(tmp_path):
-    """Runs setup.py in a copy of the sources, without extensions unless it is said otherwise: what is said, and where."""
+    """Runs setup.py in a copy of the sources, without extensions unless the environment says otherwise."""
     root = PACKAGE.parent
     if not (root / "setup.py").exists():
         pytest.skip("the sources aren't here")
