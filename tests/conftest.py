@@ -44,6 +44,7 @@ def load(name):
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="more ways to fail; handlers at each place in each case")
+    parser.addoption("--libraries", type=Path, help="where the C files of support/ are compiled already, as FILE.so")
 
 
 def pytest_configure(config):
@@ -109,12 +110,15 @@ def fence():
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory):
+def compiled(tmp_path_factory, pytestconfig):
     """Compiles a C file of support/ into a shared library, once, and returns its path."""
+    already = pytestconfig.getoption("libraries")
     compiler = shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0]) or shutil.which("cc")
 
     @functools.cache
     def compile_file(name):
+        if already is not None:
+            return already / f"{name}.so"
         if compiler is None:
             pytest.skip(f"no C compiler for {name}")
         library = tmp_path_factory.mktemp("compiled") / f"{name}.so"
