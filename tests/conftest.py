@@ -84,8 +84,18 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup():
+    """What a fixture comes to that this system lacks has its tests skipped."""
+    return (yield from skipping_what_is_lacked())
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call():
-    """What a test comes to that this system lacks has it skipped."""
+    """The same of a test."""
+    return (yield from skipping_what_is_lacked())
+
+
+def skipping_what_is_lacked():
     try:
         return (yield)
     except AttributeError as error:

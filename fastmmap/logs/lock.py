@@ -113,6 +113,7 @@ class Lock:
             if self.file.fd < 0:
                 self.open()
             if os.fstat(self.file.fd).st_uid in (system.user(), self.log.status.st_uid):
+                self.file.names = CLOSED  # Windows removes no file that is mapped
                 settle(self.file, drained, self.path)
         self.close()
 

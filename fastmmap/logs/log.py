@@ -46,7 +46,7 @@ class Log:
             if self.unreadable != _LOST:
                 break
         # A file without a name from the start (link count 0, opened by a descriptor's path) can't lose it.
-        self.named = self.is_regular and self.status.st_nlink > 0
+        self.named = self.is_regular and system.is_named(self.file.fd)
         self.birth = system.birth(self.file.fd)
 
     @property
@@ -85,10 +85,10 @@ class Log:
         """Raises Nameless if it had a name, and its link count is 0 now."""
         if self.named:
             try:
-                names = os.fstat(self.file.fd).st_nlink
+                named = system.is_named(self.file.fd)
             except ours(OSError) as error:
                 if error.errno != errno.ESTALE:  # what network filesystems say of a file that is gone
                     raise
-                names = 0
-            if names == 0:
+                named = False
+            if not named:
                 raise Nameless

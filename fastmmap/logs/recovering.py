@@ -219,7 +219,7 @@ def _recover_open(path: str, file: Held, wanted: Wanted, unsaid: list[str], wait
     if header is None:
         return _remove_unfinished(file.fd, path)
     found = _find_log(header, path, file.fd)
-    if not wanted(header, found) or not system.lock(file.fd, wait=False) or os.fstat(file.fd).st_nlink == 0:
+    if not wanted(header, found) or not system.lock(file.fd, wait=False) or not system.is_named(file.fd):
         return False  # another log's; or its writer lives; or it was drained and removed just now
     if not leads_to(path, file.fd, follow=False):
         return False  # it was renamed before it was locked, to where it is found the next time

@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from .. import system
 from ..blame import ignoring, ours
 from ..errors import naming
 from ..paths import leads_to
@@ -106,7 +107,7 @@ class RotatingAppender(Appender):
             with naming(self.name, always=True):
                 self._follow(log)
         except ours(OSError):
-            if not os.fstat(log.file.fd).st_nlink:
+            if not system.is_named(log.file.fd):
                 raise
             return  # records are better off in the file under its new name than nowhere
         if not rotated:

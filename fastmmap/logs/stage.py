@@ -125,7 +125,7 @@ class FileStage(Halves):
             file = Held(fd)
             try:
                 system.lock(file.fd)
-                if not named or os.fstat(file.fd).st_nlink:
+                if not named or system.is_named(file.fd):
                     stage = cls._prepare(path, file, header, lock, number)
                     if not named:
                         system.name_file(file.fd, path)
@@ -251,7 +251,7 @@ class FileStage(Halves):
         # A descriptor that no handler closes: its number could be another file's when it is written to.
         file = Held(os.dup(self.file.fd))
         try:
-            if not log.readable or os.fstat(file.fd).st_nlink == 0 or not system.is_local(log.file.fd):
+            if not log.readable or not system.is_named(file.fd) or not system.is_local(log.file.fd):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
             lock.open()
             header = self.header.of_log(log, os.stat(folder))
@@ -288,8 +288,10 @@ class FileStage(Halves):
     def remove(self) -> None:
         """Removes the file, which has been drained; and the lock, which the next writer creates again.
 
-        What can't be removed is an empty stage, which goes with the next recovery.
+        What can't be removed is an empty stage, which goes with the next recovery. It is unmapped first: Windows
+        removes no file that is mapped.
         """
+        self._mapping.close()
         for path in {self.path, self.next_path or self.path}:
             with ignoring(OSError):
                 system.remove(path)

@@ -108,7 +108,7 @@ def _step(work: Callable[[], Outcome]) -> Outcome:
 def _take(lock: int) -> Outcome:
     """Takes the lock, and finds out whether others take that one, too."""
     system.lock(lock)
-    return Outcome.DONE if os.fstat(lock).st_nlink else Outcome.GONE
+    return Outcome.DONE if system.is_named(lock) else Outcome.GONE
 
 
 def _give_back(lock: int, outcome: Outcome) -> Outcome:
@@ -183,7 +183,7 @@ class _Drain:
         if not _is_lock(block):
             return Outcome.GONE
         if not _is_nobody(name):
-            if self.is_shared and os.fstat(self.log).st_nlink == 0:
+            if self.is_shared and not system.is_named(self.log):
                 return Outcome.NAMELESS
             if name != self.identity:
                 return Outcome.OTHER
@@ -196,7 +196,7 @@ class _Drain:
         length, status = self._length(number), os.fstat(self.log)
         if not length and not len(record):
             return Outcome.DONE
-        if self.is_shared and status.st_nlink == 0:
+        if self.is_shared and not system.is_named(self.log):
             return Outcome.NAMELESS
         offset = status.st_size
         with memoryview(record)[:HEAD_SIZE] as head:

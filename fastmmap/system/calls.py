@@ -13,4 +13,6 @@ else:
 __all__ = ["CAREFULLY", "calls"]
 
 # How a file is opened that somebody else may have put there: no link, and nothing that blocks.
-CAREFULLY = calls.O_CLOEXEC | calls.O_NOFOLLOW | calls.O_NONBLOCK | calls.O_NOCTTY
+CAREFULLY = 0
+for _name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY"):
+    CAREFULLY |= getattr(calls, _name, 0)

@@ -7,8 +7,8 @@ import stat
 
 from . import windows_api as api
 
-# FILE_RENAME_FLAG_REPLACE_IF_EXISTS | FILE_RENAME_FLAG_POSIX_SEMANTICS
-_REPLACE = 1 | 2
+# FILE_RENAME_FLAG_REPLACE_IF_EXISTS, FILE_RENAME_FLAG_POSIX_SEMANTICS, FILE_RENAME_FLAG_IGNORE_READONLY_ATTRIBUTE
+_REPLACE = 1 | 2 | 0x40
 _MOVE_REPLACE, _MOVE_WRITE_THROUGH = 1, 8
 
 # What says that a filesystem, or an older Windows, doesn't know how to replace a file that is open.

@@ -9,7 +9,7 @@ import sys
 import time
 
 from support.commands import SCRIPT, command, heed_interrupts, run, shell
-from support.marks import linux
+from support.marks import staged
 
 import fastmmap
 
@@ -161,7 +161,7 @@ def test_version_and_help():
         assert output.startswith(b"usage: fastmmap")
 
 
-@linux
+@staged
 def test_warnings_that_are_errors(make, tmp_path):
     log = make(b"text", "log")
     (tmp_path / f".fastmmap-{log.stat().st_ino:x}-{'0' * 32}.stage").symlink_to(log)

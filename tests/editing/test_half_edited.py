@@ -10,7 +10,7 @@ import threading
 
 import pytest
 from support.in_place import TEXT, Stop, edit, is_done, journals
-from support.marks import forking, linux
+from support.marks import forking, staged
 
 import fastmmap
 from fastmmap import progress, system
@@ -157,7 +157,7 @@ def test_a_lock_of_somebody_s(make):
     assert edit(path, "cat", "ox").count == 2000
 
 
-@linux
+@staged
 def test_a_log_that_is_open(make, stage):
     path = make(TEXT)
     with fastmmap.Appender(path), pytest.raises(OSError, match="Appender has the file open"):
@@ -165,7 +165,7 @@ def test_a_log_that_is_open(make, stage):
     assert edit(path, "cat", "ox", force=stage == "memory").count == 2000
 
 
-@linux
+@staged
 def test_an_appender_that_comes_meanwhile(make, monkeypatch):
     """Between the first look for stages and the journal: it is refused; or the edit is, before a byte has changed."""
     path, real = make(TEXT), system.name_file

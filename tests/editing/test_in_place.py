@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.in_place import TEXT, edit, is_done, journals
 from support.killed_edits import replaced
-from support.marks import linux
+from support.marks import staged
 from support.users import as_somebody, as_user
 
 import fastmmap
@@ -176,7 +176,7 @@ def test_a_read_only_file(make):
         assert stat.S_IMODE(path.stat().st_mode) == 0o444
 
 
-@linux
+@staged
 def test_a_program_that_runs(make):
     path = make(pathlib.Path(sys.executable).read_bytes())
     os.chmod(path, 0o755)

@@ -8,14 +8,14 @@ import subprocess
 import sys
 
 import pytest
-from support.marks import forking, linux
+from support.marks import forking, staged
 from support.writers import killed, ours
 
 import fastmmap
 from fastmmap.logs.recovering import refuse_open_log
 
 pytestmark = [
-    linux,
+    staged,
     forking,
 ]
 

@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 from support.in_place import TEXT, edit, half_edited, is_done, journals
-from support.marks import linux
+from support.marks import staged
 from support.users import as_somebody, as_user
 
 import fastmmap
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.any_kernel
 NEW = TEXT.replace(b"cat", b"leopard")
 
 
-@linux
+@staged
 @pytest.mark.parametrize(
     "value", [b"/dev/null", b"/dev/zero", b"relative", b"/with\0nul", b"", b"/proc/self/mem", b"/etc"]
 )

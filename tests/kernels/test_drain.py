@@ -7,7 +7,6 @@ import mmap
 import os
 import random
 import struct
-import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -17,8 +16,6 @@ import pytest
 from fastmmap.logs import layout
 from fastmmap.logs.layout import Outcome
 from fastmmap.reference import drain as definition
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks of POSIX systems")
 
 OWN, OTHER = b"o" * 16, b"x" * 16
 HALF = 300

@@ -10,7 +10,7 @@ import sys
 import pytest
 from support.fail import MODES
 from support.faulty_appends import VARIANTS
-from support.marks import linux
+from support.marks import staged
 
 import fastmmap
 
@@ -21,22 +21,22 @@ def test_each_call_fails_or_is_the_last(faulty, variant, mode):
     assert faulty("faulty_appends.py", variant, mode) > 20
 
 
-@linux
+@staged
 def test_killed_at_any_step(tool):
     assert "every record once and in order" in tool("append_steps.py", "--runs", "100")
 
 
-@linux
+@staged
 def test_killed_at_any_time(tool):
     assert "each once, whole, in order" in tool("append_kills.py", "--kills", "100")
 
 
-@linux
+@staged
 def test_a_crowd_of_writers(tool):
     assert "none lost, doubled or torn" in tool("append_crowd.py", "--records", "30000")
 
 
-@linux
+@staged
 @pytest.mark.parametrize("options", [{}, {"sync": "always"}, {"interval": None}])
 def test_a_full_disk_keeps_the_records(small_disk, stage, options):
     """What was accepted is in the log when there is room again, whatever was refused meanwhile."""
@@ -74,7 +74,7 @@ def test_a_full_disk_keeps_the_records(small_disk, stage, options):
     assert len(data) == len(text) // 2 + sum(map(len, accepted)) - len(text)
 
 
-@linux
+@staged
 def test_no_room_for_a_stage(small_disk):
     """No signal, and nothing half done."""
     path = small_disk / "log"
@@ -86,7 +86,7 @@ def test_no_room_for_a_stage(small_disk):
     assert path.read_bytes() == b"a record\n"
 
 
-@linux
+@staged
 def test_a_log_may_not_grow_so_large(tmp_path):
     """RLIMIT_FSIZE: whole records up to there, and all of them once it is higher. One drain of 2000 bytes waits."""
     code = (

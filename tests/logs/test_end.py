@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from support.marks import linux
+from support.marks import staged
 from support.programs import run, wait_until
 from support.standing_in import as_system
 from support.writers import killed
@@ -51,7 +51,7 @@ def test_threads_that_go_on_do_not_keep_the_process(tmp_path, loop, threads):
     assert os.listdir(tmp_path) == ["log"]
 
 
-@linux
+@staged
 def test_a_pipe_with_some_room_keeps_no_log_waiting(tmp_path):
     """It takes a part of what is staged, and then nothing: the other logs are written whatever their order."""
     code = (
@@ -75,7 +75,7 @@ def test_a_pipe_with_some_room_keeps_no_log_waiting(tmp_path):
         assert process.wait(60) == 0
 
 
-@linux
+@staged
 def test_a_child_that_ends_leaves_its_parents_pipe_as_it_is(tmp_path):
     """What says whether a pipe is waited for is shared: the next write of the parent would be an error."""
     code = (
@@ -95,7 +95,7 @@ def test_a_child_that_ends_leaves_its_parents_pipe_as_it_is(tmp_path):
     assert run(code, tmp_path / "fifo") == (0, "b'child\\n' True\n", "")
 
 
-@linux
+@staged
 @pytest.mark.parametrize("how", ["flush", "the end"])
 def test_an_interrupt_gets_into_a_write_to_a_pipe(tmp_path, how):
     """Also when the pipe has taken a part: that is all that tells of the signal."""
@@ -145,7 +145,7 @@ def test_a_folder_that_can_not_be_opened_is_no_failed_sync(tmp_path, monkeypatch
     assert path.read_bytes() == b"one\ntwo\nthree\n"
 
 
-@linux
+@staged
 def test_a_folder_that_was_renamed_is_no_failed_sync(tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -199,7 +199,7 @@ def test_functions_in_the_place_of_system_calls(tmp_path, how):
     assert (tmp_path / "log").read_bytes() == b"tiger\n" + bytes(4994) + b"end"
 
 
-@linux
+@staged
 def test_a_lock_that_is_held_keeps_no_other_log_from_recovery(tmp_path):
     """recover of a folder: the held one's records are taken when it is given back."""
     held, free = tmp_path / "a", tmp_path / "z"
@@ -217,7 +217,7 @@ def test_a_lock_that_is_held_keeps_no_other_log_from_recovery(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a", "z"]
 
 
-@linux
+@staged
 def test_a_living_appender_is_seen_after_the_mode_was_changed(tmp_path):
     path = tmp_path / "log"
     path.touch()

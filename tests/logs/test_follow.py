@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 from support.followers import add, now
-from support.marks import linux
+from support.marks import staged
 from support.standing_in import as_system
 
 import fastmmap
@@ -376,7 +376,7 @@ def test_a_line_of_any_length_takes_time_in_proportion(path):
     assert len(next(lines)) == (64 << 20) + 1
 
 
-@linux
+@staged
 def test_a_file_that_tells_no_size_is_refused():
     with pytest.raises(OSError, match="can't be followed") as caught:
         fastmmap.follow("/proc/self/status", timeout=0)

@@ -6,13 +6,13 @@ import os
 from contextlib import suppress
 
 import pytest
-from support.marks import forking, linux
+from support.marks import forking, staged
 from support.writers import killed, ours
 
 import fastmmap
 from fastmmap import system
 
-pytestmark = [linux, forking]
+pytestmark = [staged, forking]
 
 
 @pytest.mark.parametrize("name", ["log.1", "log-20261125", "older"])

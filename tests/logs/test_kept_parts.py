@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from support.lacks import resource
-from support.marks import forking, linux
+from support.marks import forking, staged
 from support.standing_in import as_system
 from support.writers import interrupted
 
@@ -16,7 +16,7 @@ from fastmmap import system
 pytestmark = forking
 
 
-@linux
+@staged
 def test_a_part_that_can_not_be_cut_off_stays(tmp_path, kernel):
     """In a log that may only be appended to: what follows goes behind it."""
     path = tmp_path / "log"
@@ -35,7 +35,7 @@ def test_a_part_that_can_not_be_cut_off_stays(tmp_path, kernel):
         subprocess.run(["chattr", "-a", path], check=True)
 
 
-@linux
+@staged
 def test_what_others_wrote_behind_a_part_stays(tmp_path, kernel):
     """The write failed and its part couldn't be taken back: later that part alone may be cut, wherever a page ends."""
     path, soft = tmp_path / "log", resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -11,7 +11,7 @@ import sys
 import weakref
 
 import pytest
-from support.marks import each_stage, linux
+from support.marks import each_stage, staged
 from support.programs import run
 from support.standing_in import as_system
 
@@ -32,7 +32,7 @@ def test_a_forgotten_appender_is_no_longer_waited_for(tmp_path):
     assert os.listdir(tmp_path) == ["log"]
 
 
-@linux
+@staged
 def test_a_forgotten_appender_that_can_not_drain(tmp_path, in_file, steps, monkeypatch):
     """It keeps no descriptor, and its records are in its stage yet."""
     path = tmp_path / "log"

@@ -15,7 +15,7 @@ import time
 
 import pytest
 from support.handlers import EACH, files, log_all, record, text
-from support.marks import forking, linux
+from support.marks import forking, staged
 from support.writers import ours
 
 import fastmmap
@@ -165,12 +165,12 @@ def test_a_handler_at_forks(tmp_path):
     assert ours(tmp_path) == []
 
 
-@linux
+@staged
 def test_kills(tool):
     assert "each record once, and whole" in tool("handler_kills.py", "--kills", "100")
 
 
-@linux
+@staged
 def test_a_dead_writer_of_a_file_that_was_rotated(tmp_path):
     """Its records go to the file that is at the path, also if the one that it wrote to is compressed by then."""
     path = tmp_path / "app.log"
@@ -196,7 +196,7 @@ def test_a_dead_writer_of_a_file_that_was_rotated(tmp_path):
     assert ours(tmp_path) == []
 
 
-@linux
+@staged
 def test_a_living_writer_takes_over(tmp_path):
     path = tmp_path / "app.log"
     handler = fastmmap.LogHandler(path, **OPTIONS["by size"])

@@ -13,12 +13,12 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from support.marks import forking, linux
+from support.marks import forking, staged
 
 import fastmmap
 
 pytestmark = [
-    linux,
+    staged,
     forking,
 ]
 

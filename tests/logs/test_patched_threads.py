@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.marks import linux
+from support.marks import staged
 from support.programs import run
 
 # As gevent does it: threads become something that runs when somebody waits, and the modules' primitives with them.
@@ -24,7 +24,7 @@ PATCH = (
 )
 
 
-@linux
+@staged
 def test_threads_that_are_patched_after_the_import(tmp_path):
     code = PATCH + (
         "import os, fastmmap\n"
@@ -39,7 +39,7 @@ def test_threads_that_are_patched_after_the_import(tmp_path):
     assert (tmp_path / "log").read_bytes() == b"one\n" * 3 + b"end\n"
 
 
-@linux
+@staged
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_gevent(tmp_path, when):
     pytest.importorskip("gevent")

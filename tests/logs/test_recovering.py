@@ -8,13 +8,13 @@ import subprocess
 import sys
 
 import pytest
-from support.marks import forking, linux
+from support.marks import forking, staged
 from support.writers import killed, ours, stage_file
 
 import fastmmap
 from fastmmap import system
 
-pytestmark = [linux, forking]
+pytestmark = [staged, forking]
 
 
 def test_the_next_appender_recovers(tmp_path):

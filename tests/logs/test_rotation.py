@@ -10,7 +10,7 @@ import sys
 import threading
 
 import pytest
-from support.marks import each_stage, forking, linux
+from support.marks import each_stage, forking, staged
 from support.standing_in import as_system
 from support.writers import ours
 
@@ -102,7 +102,7 @@ def test_a_second_name_of_a_removed_log(path):
         assert not path.exists()
 
 
-@linux
+@staged
 def test_a_log_whose_folder_is_gone(tmp_path, stage):
     """Its records wait until there is one again."""
     path = tmp_path / "folder" / "log"
@@ -173,7 +173,7 @@ def test_reopened_when_it_is_closed(path):
         log.reopen()
 
 
-@linux
+@staged
 def test_a_file_that_can_not_be_written_to_is_not_left(path, steps, monkeypatch):
     """reopen fails, and the records are where they were."""
     log = fastmmap.Appender(path, interval=None)
@@ -193,7 +193,7 @@ def test_a_file_that_can_not_be_written_to_is_not_left(path, steps, monkeypatch)
     assert path.with_name("log.1").read_bytes() == b"one\ntwo\n"
 
 
-@linux
+@staged
 def test_a_stage_in_memory_for_a_passing_reason(path, monkeypatch, in_file):
     with monkeypatch.context() as patched:
         patched.setattr(system, "is_local", lambda fd: False)
@@ -208,7 +208,7 @@ def test_a_stage_in_memory_for_a_passing_reason(path, monkeypatch, in_file):
     assert path.read_bytes() == b"one\ntwo\n"
 
 
-@linux
+@staged
 @pytest.mark.parametrize("times", [1, 5])
 def test_a_log_that_is_rotated_while_it_is_opened(path, monkeypatch, in_file, times):
     realpath, left = os.path.realpath, times
@@ -230,7 +230,7 @@ def test_a_log_that_is_rotated_while_it_is_opened(path, monkeypatch, in_file, ti
     assert path.read_bytes() == b"one\n"
 
 
-@linux
+@staged
 def test_what_a_killed_writer_had_staged_for_a_log_that_was_removed(path, in_file):
     """Once its appender has followed to the new one, that is where its stage belongs."""
     child = os.fork()
@@ -249,7 +249,7 @@ def test_what_a_killed_writer_had_staged_for_a_log_that_was_removed(path, in_fil
     assert os.listdir(path.parent) == ["log"]
 
 
-@linux
+@staged
 @pytest.mark.parametrize("step", ["write_at", "rename"])
 def test_killed_while_it_follows(path, in_file, step):
     """After the header says whose the stage is, before its name does, or after."""
@@ -274,7 +274,7 @@ def test_killed_while_it_follows(path, in_file, step):
     assert [name for name in os.listdir(path.parent) if not name.endswith(".lock")] == ["log"]
 
 
-@linux
+@staged
 def test_processes_that_share_a_log_that_is_replaced(path, in_file):
     """Each notices for itself."""
     code = (
@@ -357,7 +357,7 @@ def test_a_handler_that_reopens(path):
     ]
 
 
-@linux
+@staged
 def test_what_was_flushed_before_a_reopen_is_safe_if_syncs_were_asked_for(path, monkeypatch):
     synced = []
     monkeypatch.setattr(system, "make_durable", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))

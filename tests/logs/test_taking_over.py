@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from support.marks import forking, linux
+from support.marks import forking, staged
 from support.programs import run, wait_until
 from support.writers import killed
 
@@ -24,7 +24,7 @@ def leaves(path, record):
     os.waitpid(child, 0)
 
 
-@linux
+@staged
 def test_a_living_writer_takes_over_in_time(tmp_path):
     path = tmp_path / "log"
     with fastmmap.Appender(path, interval=0.01) as log:
@@ -37,7 +37,7 @@ def test_a_living_writer_takes_over_in_time(tmp_path):
     assert os.listdir(tmp_path) == ["log"]
 
 
-@linux
+@staged
 @pytest.mark.parametrize("how", ["close", "the end"])
 def test_a_living_writer_takes_over_when_it_ends(tmp_path, how):
     code = (
@@ -54,7 +54,7 @@ def test_a_living_writer_takes_over_when_it_ends(tmp_path, how):
     assert os.listdir(tmp_path) == ["log"]
 
 
-@linux
+@staged
 def test_a_stage_is_looked_for_when_the_folder_has_changed(tmp_path, monkeypatch):
     """Or while others' are known to be there: else it costs one look at the folder's time."""
     path = tmp_path / "log"
@@ -74,7 +74,7 @@ def test_a_stage_is_looked_for_when_the_folder_has_changed(tmp_path, monkeypatch
         assert b"dead\n" in path.read_bytes()
 
 
-@linux
+@staged
 def test_two_that_live_take_over_once(tmp_path):
     path = tmp_path / "log"
     logs = [fastmmap.Appender(path, interval=0.002) for _ in range(3)]

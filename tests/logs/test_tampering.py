@@ -6,14 +6,14 @@ import os
 import time
 
 import pytest
-from support.marks import each_stage, linux
+from support.marks import each_stage, staged
 from support.programs import wait_until
 from support.writers import ours
 
 import fastmmap
 
 
-@linux
+@staged
 def test_a_stage_that_somebody_cuts(tmp_path, in_file):
     """No signal ends the process: the append says what happened."""
     if fastmmap.kernel == "python":
@@ -33,7 +33,7 @@ def test_a_stage_that_somebody_cuts(tmp_path, in_file):
 
 
 @each_stage
-@linux
+@staged
 def test_a_lock_that_somebody_removes(tmp_path):
     path = tmp_path / "log"
     with fastmmap.Appender(path, interval=None) as log, fastmmap.Appender(path, interval=None) as other:
@@ -47,7 +47,7 @@ def test_a_lock_that_somebody_removes(tmp_path):
     assert os.listdir(tmp_path) == ["log"]
 
 
-@linux
+@staged
 def test_a_lock_that_somebody_has_put_there(tmp_path, in_file):
     """It is an OSError, in time as well, and no longer than it is there."""
     path = tmp_path / "log"
@@ -64,7 +64,7 @@ def test_a_lock_that_somebody_has_put_there(tmp_path, in_file):
         wait_until(lambda: path.read_bytes() == b"one\n")
 
 
-@linux
+@staged
 def test_errors_name_the_stage_not_the_descriptor(tmp_path):
     if fastmmap.kernel == "python":
         pytest.skip("the reference stores without the guard")

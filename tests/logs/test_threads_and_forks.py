@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from support.marks import each_stage, forking, linux
+from support.marks import each_stage, forking, staged
 
 import fastmmap
 from fastmmap import _backend
@@ -73,7 +73,7 @@ def test_a_forked_child_has_its_own_stage(tmp_path, stage):
 
 
 @forking
-@linux
+@staged
 def test_a_forked_child_that_is_killed_loses_nothing(tmp_path, in_file):
     path = tmp_path / "log"
     with fastmmap.Appender(path, interval=None) as log:
@@ -90,7 +90,7 @@ def test_a_forked_child_that_is_killed_loses_nothing(tmp_path, in_file):
 
 
 @forking
-@linux
+@staged
 def test_a_parent_that_dies_before_its_child(tmp_path, in_file):
     """The child holds no lock of the parent's stage."""
     path = tmp_path / "log"
@@ -189,7 +189,7 @@ def test_processes_of_multiprocessing(tmp_path, method):
 
 
 @forking
-@linux
+@staged
 def test_forks_while_appenders_are_made(tmp_path, in_file):
     if not _backend.NATIVE:
         pytest.skip("the standard library's mmap keeps a descriptor of its own, which carries no lock")

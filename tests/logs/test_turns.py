@@ -6,14 +6,14 @@ import os
 
 import pytest
 from support.handlers import files, record
-from support.marks import linux
+from support.marks import staged
 from support.standing_in import as_system
 
 import fastmmap
 from fastmmap.logs import turn
 
 
-@linux
+@staged
 @pytest.mark.parametrize("mode", [0o700, 0o755, 0o775, 0o777, 0o1777], ids=oct)
 def test_a_turn_that_is_taken_while_the_log_is_away(tmp_path, mode):
     """Whatever the folder's mode is, the next process may have it."""

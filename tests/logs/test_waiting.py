@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from support.marks import forking, linux
+from support.marks import forking, staged
 from support.programs import wait_until
 from support.writers import ours
 
@@ -115,7 +115,7 @@ def test_a_warning_that_uses_the_appender(tmp_path, monkeypatch):
     assert path.read_bytes() == b"one\nsaid\n"
 
 
-@linux
+@staged
 def test_a_fifo_whose_reader_has_stopped(tmp_path):
     """Other logs are drained in time, and at the end of the interpreter."""
     code = (
@@ -141,7 +141,7 @@ def test_a_fifo_whose_reader_has_stopped(tmp_path):
         process.kill()
 
 
-@linux
+@staged
 def test_a_lock_that_is_held_keeps_no_other_log_waiting(tmp_path):
     """At the end of the interpreter: the held one's records are written when it is given back."""
     code = (

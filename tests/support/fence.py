@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import sys
 
 
 class Fence:
     """Memory between two pages that kill who touches them."""
 
     def __init__(self, pages=4):
-        self._libc = ctypes.CDLL(None, use_errno=True)
         page = mmap.PAGESIZE
         self._map = mmap.mmap(-1, (pages + 2) * page)
         base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
         self._first, self._last = base, base + (pages + 1) * page
         for fence in (self._first, self._last):
-            self._protect(fence, 0)
+            self._protect(fence, allowed=False)
         self.size = pages * page
         self._start = base + page
 
-    def _protect(self, address, protection):
-        if self._libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(mmap.PAGESIZE), protection) != 0:
+    def _protect(self, address, allowed):
+        page, memory = ctypes.c_size_t(mmap.PAGESIZE), ctypes.c_void_p(address)
+        if sys.platform == "win32":
+            before = ctypes.c_uint32()  # PAGE_READWRITE or PAGE_NOACCESS
+            kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+            if not kernel.VirtualProtect(memory, page, 4 if allowed else 1, ctypes.byref(before)):
+                raise ctypes.WinError(ctypes.get_last_error())
+            return
+        protection = mmap.PROT_READ | mmap.PROT_WRITE if allowed else 0
+        if ctypes.CDLL(None, use_errno=True).mprotect(memory, page, protection) != 0:
             raise OSError(ctypes.get_errno(), "mprotect")
 
     def at_end(self, data):
@@ -39,4 +47,4 @@ class Fence:
 
     def close(self):
         for fence in (self._first, self._last):
-            self._protect(fence, mmap.PROT_READ | mmap.PROT_WRITE)
+            self._protect(fence, allowed=True)

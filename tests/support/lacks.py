@@ -41,6 +41,9 @@ def _module(name):
 fcntl, resource, pwd, pty, termios = map(_module, ("fcntl", "resource", "pwd", "pty", "termios"))
 
 
+proc = pytest.mark.skipif(sys.platform != "linux", reason="this system has no /proc")
+
+
 def lack(error):
     """Why a test has to be skipped that ended with an error, None where it hasn't."""
     if sys.platform == "linux" or not isinstance(error, AttributeError) or error.__traceback__ is None:

@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="stages are files on Linux alone")
+staged = pytest.mark.skipif(
+    sys.platform not in ("linux", "win32"), reason="stages are files on Linux and Windows alone"
+)
 
 forking = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
