@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from _thread import get_ident
 
 # So much is collected before it is written.
@@ -84,11 +85,20 @@ def _write_whole(fd: int, data: bytes) -> None:
         written = 0
         while written < len(view):
             try:
-                written += os.write(fd, view[written:])
+                written += _write(fd, view[written:])
             except BlockingIOError:
                 from .. import system
 
                 system.wait(fd, writes=True)
+
+
+def _write(fd: int, data: memoryview) -> int:
+    """write(2). Elsewhere than on Windows nothing is imported for that."""
+    if sys.platform == "win32":
+        from ..system.calls import calls
+
+        return calls.write(fd, data)
+    return os.write(fd, data)
 
 
 def keep_numbers() -> set[int]:

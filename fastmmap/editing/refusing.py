@@ -138,7 +138,7 @@ def _reason_against_writing(path: str, status: os.stat_result) -> str | None:
     if not status.st_mode & 0o222:
         return "Nobody has permission to write to the file:"  # not even root, although the system lets root write
     effective = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
-    if os.access(path, os.W_OK, **effective):
+    if os.access(path, os.W_OK, **effective) and os.name != "nt":  # where it tells no more than the mode
         return None
     # A sandbox that refuses the question seems to say no. To open the file changes nothing in it.
     try:

@@ -277,7 +277,7 @@ class _Drain:
         (word,) = WORD.unpack(_load(self.memory, WORD.size, WORD_AT[half_of(number)]))
         length = length_of(word, number)
         if length > self.half:
-            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            raise OSError(errno.ESTALE, "Stale file handle")
         return length
 
     def _empty(self, number: int) -> None:

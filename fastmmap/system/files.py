@@ -34,7 +34,7 @@ def truncate(fd: int, size: int) -> None:
 
 def write_some(fd: int, data: Any) -> int:
     """write(2), which may write less than it is given."""
-    return os.write(fd, data)
+    return calls.write(fd, data)
 
 
 def write_all(fd: int, data: Any) -> None:

@@ -50,8 +50,8 @@ CHANGES = ("st_dev", "st_ino", "st_size", "st_mtime_ns")  # st_ctime is that of 
 # Where the lock of a file is: a byte so far behind any data that nobody who reads or writes comes to it.
 _LOCK_AT = 1 << 62
 
-# The filesystems that know files by numbers which aren't given to others soon.
-_LOCAL = ("NTFS", "ReFS")
+# The filesystem whose files have numbers of 64 bits that aren't given to others soon. (Those of ReFS have 128.)
+_LOCAL = ("NTFS",)
 
 _READ_ONLY = 0x00080000  # FILE_READ_ONLY_VOLUME
 _TIME_OF_DAY = 3  # SystemTimeOfDayInformation

@@ -11,6 +11,7 @@ import stat
 import sys
 import time
 
+from ..blame import ours
 from . import windows_api as api
 
 TYPE_CHECKING = False
@@ -58,7 +59,7 @@ def open(path: Any, flags: int, mode: int = 0o777) -> int:
         raise
     try:
         if flags & O_NOFOLLOW and _is_link(fd):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            raise OSError(errno.ELOOP, "A link is not followed here", path)
         if flags & os.O_CREAT and ended != api.ERROR_ALREADY_EXISTS:
             _be_born(fd)
     except BaseException:
@@ -150,11 +151,21 @@ def pwrite(fd: int, data: Any, offset: int) -> int:
     return _transfer("WriteFile", fd, memory, size, offset) if size else 0
 
 
+def write(fd: int, data: Any) -> int:
+    """os.write. A pipe without a reader is said to be one."""
+    try:
+        return os.write(fd, data)
+    except ours(OSError) as error:
+        if error.errno != errno.EINVAL or api.is_disk(fd):
+            raise
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
+
+
 def append(fd: int, data: Any) -> int:
     """Writes behind the end of a file, in one step, whatever others append; or to what is no file."""
     memory, size = _memory(data)
     if not api.is_disk(fd):
-        return os.write(fd, memory)
+        return write(fd, memory)
     return _transfer("WriteFile", fd, memory, size, _END) if size else 0
 
 

@@ -13,6 +13,7 @@ from functools import partial
 
 import pytest
 
+from fastmmap import system
 from fastmmap.logs import layout
 from fastmmap.logs.layout import Outcome
 from fastmmap.reference import drain as definition
@@ -54,9 +55,9 @@ class Files:
     @contextmanager
     def opened(self):
         fds = {
-            "lock": os.open(self.paths["lock"], os.O_RDWR),
-            "log": os.open(self.paths["log"], os.O_RDWR | os.O_APPEND),
-            "stage": os.open(self.paths["stage"], os.O_RDWR),
+            "lock": system.calls.open(self.paths["lock"], os.O_RDWR),
+            "log": system.calls.open(self.paths["log"], os.O_RDWR | os.O_APPEND),
+            "stage": system.calls.open(self.paths["stage"], os.O_RDWR),
         }
         with mmap.mmap(fds["stage"], 0) as memory, mmap.mmap(fds["lock"], 0) as names:
             try:
@@ -174,7 +175,7 @@ def test_settle(kernel, tmp_path):
     empty = layout.LOCK.pack(layout.LOCK_MAGIC, layout.LOCK_VERSION, layout.NO_NAME)
 
     def settle(identity, path=None):
-        fd = os.open(files.paths["lock"], os.O_RDWR)
+        fd = system.calls.open(files.paths["lock"], os.O_RDWR)
         try:
             return kernel.settle(fd, identity, None if path is None else partial(os.unlink, path))
         finally:
