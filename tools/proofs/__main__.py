@@ -55,9 +55,15 @@ def main() -> None:
     lengths.add_argument("--short", action="store_true", help="a sample, which is the default")
     lengths.add_argument("--long", action="store_true", help="as many cases as docs/proofs asks for")
     parser.add_argument("--keep", action="store_true", help="write the outputs into docs/proofs/")
+    parser.add_argument(
+        "--page", action="store_true", help="run none; write the figures of the kept outputs into the page"
+    )
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in PROOFS]:
         parser.error(f"no such proof: {', '.join(unknown)}; --list names them")
+    if options.page:
+        keeping.write_page()
+        return
     chosen = [PROOFS[name] for name in options.names or PROOFS]
     failed = []
     for proof in chosen:

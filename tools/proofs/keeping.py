@@ -33,18 +33,19 @@ def cpu() -> str:
 
 
 def commit() -> str:
-    """The checkout's commit, and whether it is changed."""
+    """The last commit that has changed the package, and whether it is changed since."""
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+        command = ["git", *words, "--", "src", "fastmmap", "setup.py"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
-    changed = git("status", "--porcelain", "--", "src", "fastmmap", "tests", "tools", "setup.py", "pyproject.toml")
-    return git("rev-parse", "--short=12", "HEAD") + (", changed" if changed else "")
+    return git("log", "-1", "--format=%h") + (", changed" if git("status", "--porcelain") else "")
 
 
 def header(proof: Proof, long: bool, seconds: float) -> str:
     """What has to be known about a run."""
-    system = f"{platform.system()} {platform.release()}, {os.cpu_count()} CPUs, {platform.libc_ver()[0] or 'no glibc'}"
+    release = ".".join(platform.release().split(".")[:2])
+    libc = " ".join(platform.libc_ver()).strip() or "libc unknown"
     length = "--long" if long else "--short"
     command = shlex.join(["python", *proof.command(long)[2:]])
     lines = {
@@ -55,7 +56,7 @@ def header(proof: Proof, long: bool, seconds: float) -> str:
         "CPU": cpu(),
         "kernels": " ".join(fastmmap.kernels()),
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
-        "OS": system,
+        "OS": f"{platform.system()} {release}, {libc}, {os.cpu_count()} CPUs",
     }
     return "".join(f"{name + ':':12}{text}\n" for name, text in lines.items()) + "\n"
 
@@ -72,6 +73,11 @@ def keep(proof: Proof, long: bool, output: str, seconds: float) -> None:
     """Writes a proof's output, and brings the page's table up to date."""
     KEPT.mkdir(exist_ok=True)
     (KEPT / f"{proof.name}.txt").write_text(header(proof, long, seconds) + cleaned(output))
+    write_page()
+
+
+def write_page() -> None:
+    """Brings the page's figures up to date."""
     PAGE.write_text(with_table(PAGE.read_text()))
 
 
