@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .builds import build
+from .builds import Build, build
 
 VARIABLES = {
     "ASAN_OPTIONS": "detect_leaks=0:handle_segv=0:handle_sigbus=0:use_sigaltstack=0:strict_string_checks=1",
@@ -34,14 +34,22 @@ def runtime() -> str:
     return " ".join(found)
 
 
+def see_a_byte_too_many(made: Build, variables: dict[str, str]) -> None:
+    """Fails where the sanitizers aren't in the build, or don't work."""
+    done = made.run("tools/proofs/touching.py", "--beyond", capture_output=True, **variables)
+    if b"ERROR: AddressSanitizer: " not in done.stderr:
+        sys.exit(f"AddressSanitizer doesn't see that a kernel reads beyond a block: {done.stderr.decode()}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tests", nargs="*", help="what pytest is given")
     options, more = parser.parse_known_args()
     made = build("asan", FASTMMAP_SANITIZE="address,undefined")
     variables = {**VARIABLES, "LD_PRELOAD": runtime()}
+    see_a_byte_too_many(made, variables)
     words = ["-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "-p", "no:cacheprovider", *options.tests, *more]
-    sys.exit(made.run(*words, **variables))
+    sys.exit(made.run(*words, **variables).returncode)
 
 
 if __name__ == "__main__":

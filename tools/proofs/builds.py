@@ -18,11 +18,13 @@ class Build:
 
     source: Path
 
-    def run(self, *words: str | Path, wrapper: tuple[str, ...] = (), **variables: str) -> int:
-        """Runs this Python on the copy, behind what wraps it, and returns its status."""
+    def run(
+        self, *words: str | Path, capture_output: bool = False, **variables: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Runs this Python on the copy."""
         environment = {**os.environ, "PYTHONPATH": str(self.source), **variables}
-        command = [*wrapper, sys.executable, *map(str, words)]
-        return subprocess.run(command, cwd=self.source, env=environment).returncode
+        command = [sys.executable, *map(str, words)]
+        return subprocess.run(command, cwd=self.source, env=environment, capture_output=capture_output)
 
 
 def copy_to(source: Path) -> None:

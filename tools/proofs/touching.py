@@ -1,6 +1,7 @@
 """What memcheck.py runs under valgrind: each kernel, on blocks of malloc that end where the text ends.
 
 python touching.py CASES SEED
+python touching.py --beyond      reads a byte too many, which whoever looks at memory has to see
 """
 
 from __future__ import annotations
@@ -119,7 +120,16 @@ def cut(folder: Path) -> None:
                     sys.exit(f"{name}: {call}: a file that is gone was read")
 
 
+def beyond() -> None:
+    """A kernel is told that a block is longer than it is."""
+    behind = block(b"x" * 100)
+    fastmmap.find((ctypes.c_char * 101).from_address(ctypes.addressof(behind)), b"absent")
+
+
 def main() -> None:
+    if sys.argv[1:] == ["--beyond"]:
+        beyond()
+        return
     cases, seed = map(int, sys.argv[1:])
     kernels = [_backend.load(name) for name in fastmmap.kernels() if name != "python"]
     with tempfile.TemporaryDirectory() as folder:
