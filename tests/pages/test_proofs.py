@@ -58,6 +58,51 @@ def test_what_has_checked_nothing_has_failed(table):
             proof.figure(said)
 
 
+DUMP = """\
+desc: Trigger: Client Request: avx2|2|find
+events: Ir
+ob=(1) /usr/lib/libpython3.so
+fl=(1) call.c
+fn=(1) call
+10 1000
+cob=(2) /somewhere/fastmmap/_search.cpython-311-x86_64-linux-gnu.so
+cfn=(2) find
+calls=1 0
++1 77
+ob=(2)
+fn=(2)
+0 40
++3 2
+cob=(1)
+cfn=(1)
+calls=2 10
+* 5000
+ob=(1)
+fn=(3) other
+12 9
+"""
+
+
+def test_instructions_are_those_of_the_extensions_alone(monkeypatch):
+    assert imported(monkeypatch, "instructions").own_instructions(DUMP) == 42
+
+
+def test_the_dearest_needle_of_each_length(monkeypatch):
+    counts = {"avx2": {"hard find once a": 3.0, "hard find twice a": 1.0, "hard find once b": 2.0, "find": 1.0}}
+    instructions = imported(monkeypatch, "instructions")
+    assert instructions.dearest(counts) == {"find": [(3.0, "a"), (1.0, "a")]}
+    assert counts == {"avx2": {"find": 1.0}}
+    assert instructions.compare(counts, {"avx2": {"find": 1.0}}, 1.03) == []
+    assert instructions.compare(counts, {"avx2": {"find": 0.9}}, 1.03) != []
+    assert instructions.compare(counts, {}, 1.03) != []
+
+
+def test_lines_that_were_not_reached(monkeypatch):
+    lines_reached = imported(monkeypatch, "lines_reached")
+    assert lines_reached.ranges([3, 5, 6, 7, 9]) == "3, 5-7, 9"
+    assert lines_reached.share({"a": {1: True, 2: False}, "b": {1: True, 2: True}}).strip() == "75.0 % of 4 lines"
+
+
 def test_what_is_kept_has_no_paths_of_a_machine(keeping):
     said = f"rootdir: {keeping.ROOT}\n{keeping.ROOT}/src/a.c  \n{sys.prefix}/lib\n{keeping.ROOT}s\n"
     kept = keeping.cleaned(said)

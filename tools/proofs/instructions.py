@@ -19,8 +19,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fastmmap import _search
-
 from .builds import ROOT
 
 STORED = Path(__file__).with_name("instructions.json")
@@ -30,6 +28,8 @@ GROWTH = 1.2  # times the instructions by byte for twice the text: 1 is linear, 
 
 def compiler() -> str:
     """The one that has made the extensions, which is named in them."""
+    from fastmmap import _search
+
     found = re.search(
         rb"GCC: \([^)]*\) [\d.]+|(?:Apple |Debian )?clang version [\d.]+", Path(_search.__file__).read_bytes()
     )
