@@ -5,7 +5,7 @@ Also the home of the process's one guard, which the other modules reach through 
 """
 cimport cython
 from cpython.buffer cimport (
-    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
+    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
 )
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_SetFromErrno
@@ -257,7 +257,7 @@ cdef class Mapping:
             self.check_mapped()
             if flags & PyBUF_WRITABLE and not self.protection & PROT_WRITE:
                 raise BufferError("the mapping is read-only")
-            PyBuffer_FillInfo(view, self, self.address(), self.length, not self.protection & PROT_WRITE, flags)
+            fm_fill_view(view, self, self.address(), self.length, not self.protection & PROT_WRITE, flags)
             self.exports += 1
 
     def __releasebuffer__(self, Py_buffer *view):

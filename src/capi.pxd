@@ -10,8 +10,17 @@ cdef extern from *:
             PyErr_Format(PyExc_ImportError, "%U is needed, and nobody has imported it", name);
         return module;
     }
+
+    /* PyBuffer_FillInfo for a __getbuffer__: Cython has put a reference to None into the view, which would be lost. */
+    static inline int fm_fill_view(Py_buffer *view, PyObject *owner, void *address, Py_ssize_t size, int is_readonly,
+                                   int flags)
+    {
+        Py_CLEAR(view->obj);
+        return PyBuffer_FillInfo(view, owner, address, size, is_readonly, flags);
+    }
     """
     object fm_imported(object)
+    int fm_fill_view(Py_buffer *, object, void *, Py_ssize_t, bint, int) except -1
 
 cdef extern from "Python.h":
     int try_export "PyObject_GetBuffer"(object, Py_buffer *, int)  # leaves it to the caller to look at the error

@@ -169,7 +169,7 @@ class Follower:
     def __next__(self) -> bytes:
         self._wait()
         lines = self._lines
-        if lines.next == len(lines.lines):
+        if self._closed or lines.next == len(lines.lines):
             raise StopIteration
         lines.next += 1
         return lines.lines[lines.next - 1]
@@ -208,7 +208,7 @@ class Follower:
             if not await self._watch.wait_async(pause):
                 self._watch_folders()
         lines = self._lines  # which another task may have had more of
-        if lines.next == len(lines.lines):
+        if self._closed or lines.next == len(lines.lines):
             raise StopAsyncIteration
         lines.next += 1
         return lines.lines[lines.next - 1]

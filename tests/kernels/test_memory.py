@@ -210,3 +210,14 @@ def test_a_filesystem_that_refuses(make, compiled, refuse, backend):
     )
     private = "mmap" if refuse == "shared" else "memory"
     assert done.stdout == (f"r {backend} b'the cat' 4\nc {private} b'the cat' 4\nNo such device True\n1\n"), done.stderr
+
+
+def test_views_keep_no_references(make):
+    """A view of a mapping gives back all that it took: None too, whose count Cython raises before __getbuffer__."""
+    with fastmmap.open(make(b"abc" * 100)) as m:
+        for call in (m.view, lambda: memoryview(m), lambda: m.find(b"cab"), lambda: bytes(m)):
+            before = sys.getrefcount(None), sys.getrefcount(m)
+            for _ in range(1000):
+                call()
+            after = sys.getrefcount(None), sys.getrefcount(m)
+            assert all(b - a < 100 for a, b in zip(before, after)), (before, after)

@@ -331,3 +331,20 @@ def test_rotations_at_full_speed(path):
     found = list(itertools.islice(lines, 300))
     assert os.waitpid(child, 0)[1] == 0
     assert found == [line for number in range(150) for line in (b"%d\n" % number, b"%d.5\n" % number)]
+
+
+def test_no_line_comes_when_it_is_closed(tmp_path):
+    """Not even one that was read already: the position is where it begins."""
+    path = tmp_path / "log"
+    path.write_bytes(b"one\ntwo\n")
+    lines = fastmmap.follow(path, start=0, timeout=0)
+    assert next(lines) == b"one\n"
+    lines.close()
+    assert list(lines) == []
+    assert lines.position == (path.stat().st_ino, 4)
+
+    async def rest():
+        return [line async for line in lines]
+
+    assert asyncio.run(rest()) == []
+    assert list(fastmmap.follow(path, start=lines.position, timeout=0)) == [b"two\n"]
