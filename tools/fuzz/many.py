@@ -36,7 +36,8 @@ def case(rng: random.Random, folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             texts.small_blocks(patch, rng)
             check(rng.choice(texts.kernels(rng)), (text, ready), {"threads": 2}, *_whole(text, needles, ignorecase))
-    pairs(rng, text, needles, ignorecase)
+    if len(needles) <= 20 or rng.random() < 0.05:  # many alternatives take `re` milliseconds to compile
+        pairs(rng, text, needles)
 
 
 def _whole(text, needles, ignorecase):
@@ -66,7 +67,7 @@ def check(kernel, arguments, options, apart, every) -> None:
     assert kernel.rfind(*arguments, **options) == ends[1]
 
 
-def pairs(rng: random.Random, text: bytes, needles: list[bytes], ignorecase: bool) -> None:
+def pairs(rng: random.Random, text: bytes, needles: list[bytes]) -> None:
     """Replaced in memory by what is as long."""
     olds = {old: bytes(rng.choices(b"xyab", k=len(old))) for old in needles}
     count = rng.choice((-1, -1, 0, 1, 5))

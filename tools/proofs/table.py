@@ -132,6 +132,13 @@ PROOFS = {
             (r"(\d+) cases, none of which takes .*",),
             long=(),
         ),
+        Proof(
+            "fuzz",
+            "cases at random, or by what they cover: searches, edits, journals, stages, indexes, and the scans in C",
+            "-m tools.fuzz",
+            (r"^\w+ +([\d,]+) cases in \d+ s .*",),
+            long=("--seconds", "9600"),
+        ),
         # --- the code ---
         Proof(
             "asan",
@@ -151,6 +158,14 @@ PROOFS = {
             "which lines of Python, Cython and C the suite reaches",
             "-m tools.proofs.lines_reached",
             (r"^(?:Python|Cython|C|in all): .*?% of (\d+) lines",),
+            long=(),
+        ),
+        Proof(
+            "soak",
+            "each public entry point is called again and again: memory, descriptors, threads and references stay",
+            "-m tools.proofs.soak",
+            (r"([\d,]+) entry points, ([\d,]+) calls in \d+ s: all flat",),
+            short=("--calls", "2000"),
             long=(),
         ),
         Proof(
