@@ -42,7 +42,8 @@ SOURCES = {
 HEADERS = sorted(glob("src/*.px[di]") + glob("src/*/*.h"))
 
 # Python's own flags ask for debug information, which takes a third of the time that a build takes.
-FLAGS = ["-O0", "-g3", "-UNDEBUG"] if os.environ.get("FASTMMAP_DEBUG") == "1" else ["-O3", "-g0"]
+DEBUG = os.environ.get("FASTMMAP_DEBUG") == "1"
+FLAGS = ["-O0", "-g3", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"]
 COVERAGE = os.environ.get("FASTMMAP_COVERAGE") == "1"
 SANITIZE = os.environ.get("FASTMMAP_SANITIZE")
 if COVERAGE:
@@ -51,6 +52,13 @@ elif SANITIZE:  # so that its reports name lines
     FLAGS = ["-O1", "-g1"]
 SANITIZERS = [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"] if SANITIZE else []
 COMPILE = [*FLAGS, "-fvisibility=hidden", *SANITIZERS]
+COMPILE_BY_MSVC = ["/std:c11", *(["/Od", "/Zi", "/UNDEBUG"] if DEBUG else ["/O2"])]
+
+
+def flags(command):
+    """What the compiler of a build command is told. Which one that is, nobody knows before it runs."""
+    return COMPILE_BY_MSVC if command.compiler.compiler_type == "msvc" else COMPILE
+
 
 # What a build takes, and where it comes from.
 NEEDED = {
@@ -102,21 +110,18 @@ def advice(compiler):
 def libraries():
     if WITHOUT:
         return []
-    return [("fastmmap_scan", {"sources": SCAN, "obj_deps": {"": HEADERS}, "include_dirs": ["src"], "cflags": COMPILE})]
+    return [("fastmmap_scan", {"sources": SCAN, "obj_deps": {"": HEADERS}, "include_dirs": ["src"]})]
 
 
 def extensions():
     if WITHOUT:
         return []
-    if sys.platform == "win32":
-        sys.exit("fastmmap's extensions are for POSIX systems as yet: set FASTMMAP_NO_EXTENSIONS=1 for pure Python")
     return [
         Extension(
             f"fastmmap.{name}",
             [f"src/{name}.pyx", *sources],
             include_dirs=["src"],
             depends=[*HEADERS, *SCAN],
-            extra_compile_args=COMPILE,
             extra_link_args=[*SANITIZERS, *["--coverage"] * COVERAGE],
         )
         for name, sources in SOURCES.items()
@@ -152,6 +157,11 @@ class Advising:
 class build_clib(Advising, BuildLibraries):
     """Compiles the scans."""
 
+    def build_libraries(self, libraries):
+        for _, library in libraries:
+            library["cflags"] = flags(self)
+        super().build_libraries(libraries)
+
 
 class build_ext(Advising, BuildExtensions):
     """Compiles one extension on each CPU."""
@@ -159,6 +169,11 @@ class build_ext(Advising, BuildExtensions):
     def finalize_options(self):
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
+
+    def build_extensions(self):
+        for extension in self.extensions:
+            extension.extra_compile_args = flags(self)
+        super().build_extensions()
 
     def run(self):
         from Cython.Build import cythonize  # here, since a source distribution is made without

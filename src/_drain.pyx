@@ -17,10 +17,11 @@ from guard cimport *
 from memory cimport *
 from package cimport *
 from stages cimport *
+from system cimport *
 
 cdef extern from *:
     """
-    static _Thread_local int fm_settling;  /* whether this thread calls what settle was given, with the lock taken */
+    static FM_IN_EACH_THREAD int fm_settling;  /* whether this thread calls what settle was given, with the lock taken */
     """
     bint fm_settling
 
@@ -149,7 +150,7 @@ cdef int failed(Drain *job) noexcept nogil:
 cdef int take_lock(Drain *job) noexcept nogil:
     """Takes the lock, and finds out whether others take that one, too. The caller gives it back if it is `locked`."""
     cdef fm_file lock
-    if flock(job.lock, LOCK_EX) != 0:
+    if fm_lock(job.lock) != 0:
         return AGAIN if errno == EINTR else failed(job)
     job.locked = True
     if fm_look(job.lock, &lock) != 0:
@@ -158,7 +159,7 @@ cdef int take_lock(Drain *job) noexcept nogil:
 
 
 cdef int give_back(Drain *job, int outcome) noexcept nogil:
-    while job.locked and flock(job.lock, LOCK_UN) != 0:
+    while job.locked and fm_unlock(job.lock) != 0:
         if errno != EINTR:
             return KEPT if outcome == DONE else outcome
     return outcome
@@ -257,7 +258,7 @@ cdef int write_out(Drain *job) noexcept nogil:
     """What a drain does when no other is unfinished."""
     cdef Intent *intent = intent_of(job)
     cdef fm_file log
-    cdef iovec pieces[2]
+    cdef fm_piece pieces[2]
     cdef uint64_t written = 0, length = length_of(job, job.number)
     if length > job.half:
         return stale(job)
@@ -346,7 +347,7 @@ cdef int find_rest(Drain *job, const Intent *intent, uint64_t *present) noexcept
 
 
 cdef int write_rest(Drain *job, const Intent *intent, uint64_t present) noexcept nogil:
-    cdef iovec pieces[2]
+    cdef fm_piece pieces[2]
     cdef fm_file log
     cdef uint64_t written = present
     cdef uint64_t *progress = NULL if is_shared(job) else &intent_of(job).progress

@@ -11,16 +11,16 @@ from libc.stdint cimport uint8_t, uintptr_t
 from libc.string cimport memcpy
 from arguments cimport *
 from capi cimport *
-from files cimport close
 from guard cimport *
 from memory cimport *
 from package cimport *
 from steps cimport *
+from system cimport fm_close_descriptor, fm_page_size
 from truncation cimport *
 
 cdef fm_guard guarded = import_guard()
 cdef fm_question contested = import_contested()
-cdef uintptr_t PAGE = sysconf(_SC_PAGESIZE)
+cdef uintptr_t PAGE = fm_page_size()
 
 
 # --- copies ---
@@ -378,7 +378,7 @@ def close_list(self):
         fd = <object> PyList_GetItem(self, last)
         PyList_SetSlice(self, last, last + 1, [])
         with nogil:
-            close(fd)
+            fm_close_descriptor(fd)
 
 
 @cython.binding(True)
@@ -388,4 +388,4 @@ def close_one(self):
     if fd >= 0:
         self.fd = -1
         with nogil:
-            close(fd)
+            fm_close_descriptor(fd)

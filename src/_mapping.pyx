@@ -12,31 +12,17 @@ from cpython.exc cimport PyErr_SetFromErrno
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
-from libc.errno cimport ENODEV, errno
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy
 from arguments cimport *
 from capi cimport *
-from files cimport fm_file, fm_look
 from fresh cimport *
 from guard cimport *
 from memory cimport *
 from package cimport *
 from steps cimport *
 from strides cimport *
-
-cdef extern from *:
-    """
-    #include <sys/mman.h>
-    #include <unistd.h>
-    """
-    void *mmap(void *, size_t, int, int, int, int64_t) nogil
-    int munmap(void *, size_t) nogil
-    int usleep(unsigned int) nogil
-    int msync(void *, size_t, int) nogil
-    int madvise(void *, size_t, int) nogil
-    const void *MAP_FAILED
-    enum: PROT_READ, PROT_WRITE, MAP_SHARED, MAP_PRIVATE, MAP_ANON, MS_SYNC
+from system cimport *
 
 cdef extern from "pythread.h":
     unsigned long PyThread_get_thread_ident()
@@ -45,14 +31,15 @@ cdef fm_guard guarded = fm_guarded
 globals()["guarded"] = PyCapsule_New(<void *> fm_guarded, "fastmmap._mapping.guarded", NULL)
 globals()["contested"] = PyCapsule_New(<void *> fm_contested, "fastmmap._mapping.contested", NULL)
 
-cdef Py_ssize_t PAGE = sysconf(_SC_PAGESIZE)
+cdef Py_ssize_t PAGE = fm_page_size()
+cdef Py_ssize_t UNIT = fm_map_unit()  # of which an offset in a file is a multiple
 
 # How long a view waits for a change of the size, which takes some system calls: a second at most.
 cdef enum:
     WAIT_MICROSECONDS = 50
     WAIT_TURNS = 20000
 
-# What an empty mapping exports: mmap(2) maps no zero bytes, and an export needs an address.
+# What an empty mapping exports: no system maps zero bytes, and an export needs an address.
 cdef char NOTHING = 0
 
 
@@ -64,11 +51,11 @@ cdef class Mapping:
     sets it, is the file's as long as it is open, and tells whether the file shrank: see `_file_status`. With
     `drop_behind` set, large scans let go of the pages they have read, in the page cache too.
     """
-    cdef char *base             # what mmap(2) returned, NULL when nothing is mapped
-    cdef Py_ssize_t before      # bytes between base and the first byte of ours: offset modulo the page size
+    cdef char *base             # what fm_map returned, NULL when nothing is mapped
+    cdef Py_ssize_t before      # bytes between base and the first byte of ours: offset modulo UNIT
     cdef Py_ssize_t length
     cdef Py_ssize_t exports     # views alive: the memory stays while there are any
-    cdef int protection, flags
+    cdef fm_access access
     cdef bint unmapped          # no new view can be had
     cdef unsigned long resizing # the thread that is changing the size, 0 for none
     cdef public int64_t offset  # of the first byte of ours in the file
@@ -86,30 +73,25 @@ cdef class Mapping:
             raise ValueError("the mapping is already mapped")
         if access not in ("read", "write", "copy"):
             raise ValueError(f"access must be 'read', 'write' or 'copy', not {access!r}")
-        self.protection = PROT_READ if access == "read" else PROT_READ | PROT_WRITE
-        self.flags = MAP_PRIVATE if access == "copy" else MAP_SHARED
+        self.access = FM_MAP_READ if access == "read" else FM_MAP_WRITE if access == "write" else FM_MAP_COPY
         self.offset = offset
-        self.adopt(self.map(fd, offset, length), offset % PAGE, length)
+        self.adopt(self.map(fd, offset, length), offset % UNIT, length)
         self.unmapped = False
 
     cdef char *map(self, int fd, int64_t offset, Py_ssize_t length) except? NULL:
         """A new range for these bytes, which nobody knows yet. NULL for none."""
         cdef Py_ssize_t before
         cdef void *base
-        cdef int flags = self.flags if fd >= 0 else self.flags | MAP_ANON
         if offset < 0 or length < 0:
             raise ValueError(f"offset and length must not be negative: {offset}, {length}")
-        before = offset % PAGE
+        before = offset % UNIT
         if length > PY_SSIZE_T_MAX - before:
             raise OverflowError(f"{length} bytes are more than can be mapped")
         if length == 0:
             return NULL
         with nogil:
-            base = mmap(NULL, before + length, self.protection, flags, fd, offset - before)
-            if base == MAP_FAILED and errno == ENODEV and self.protection == PROT_READ:
-                # Some network and FUSE filesystems share no pages, but let them be read.
-                base = mmap(NULL, before + length, PROT_READ, MAP_PRIVATE, fd, offset - before)
-        if base == MAP_FAILED:
+            base = fm_map(before + length, self.access, fd, offset - before)
+        if base == NULL:
             PyErr_SetFromErrno(OSError)
         return <char *> base
 
@@ -120,7 +102,7 @@ cdef class Mapping:
         self.base, self.before, self.length = base, before, length
         if old != NULL:
             with nogil:
-                munmap(old, size)
+                fm_unmap(old, size)
 
     cdef int check_mapped(self) except -1:
         if self.unmapped:
@@ -141,7 +123,8 @@ cdef class Mapping:
         """Maps `length` bytes instead, perhaps at another address: all or nothing.
 
         BufferError while views live. With the length that the mapping has, that is all that is asked. `lengthen` is
-        called when the bytes have their addresses, and makes the file have them, before anybody can read them there.
+        called when the bytes have their addresses, and makes the file have them, before anybody can read them there;
+        before that, where the system maps nothing beyond the end of a file.
         """
         cdef int64_t begin = offset
         cdef Py_ssize_t size = length
@@ -149,22 +132,24 @@ cdef class Mapping:
         self.check_unexported()
         if size == self.length:
             return
+        if lengthen is not None and not FM_MAPS_BEYOND_END:
+            lengthen()
         base = self.map(fd, begin, size)
         try:
             with cython.critical_section(self):
                 self.check_unexported()  # again, because map released the GIL
                 self.resizing = PyThread_get_thread_ident()
-            if lengthen is not None:
+            if lengthen is not None and FM_MAPS_BEYOND_END:
                 lengthen()
             with cython.critical_section(self):
                 if fd < 0 and base != NULL:
                     memcpy(base, self.address(), min(self.length, size))
-                self.adopt(base, begin % PAGE, size)
+                self.adopt(base, begin % UNIT, size)
                 base = NULL
         finally:
             self.resizing = 0
             if base != NULL:
-                munmap(base, begin % PAGE + size)
+                fm_unmap(base, begin % UNIT + size)
 
     cdef int wait_for_size(self) except -1:
         """Returns when no thread is changing the size: a view that is taken meanwhile would refuse it.
@@ -177,7 +162,7 @@ cdef class Mapping:
                 raise BufferError("the mapping's size is being changed")
             turns -= 1
             with nogil:
-                usleep(WAIT_MICROSECONDS)
+                fm_pause(WAIT_MICROSECONDS)
         return 0
 
     cdef int check_unexported(self) except -1:
@@ -221,13 +206,18 @@ cdef class Mapping:
 
     def _sync(self, start, length):
         """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""
-        self.on_pages(start, length, -1)
+        cdef bint has_file = self.begin_reading()
+        try:
+            self.on_pages(start, length, -1, self.descriptor_read if has_file else -1)
+        finally:
+            if has_file:
+                self.end_reading()
 
     def advise(self, start, length, advice):
         """Tells the system how the pages that hold [start, start + length) will be used (madvise)."""
-        self.on_pages(start, length, advice)
+        self.on_pages(start, length, advice, -1)
 
-    cdef int on_pages(self, Py_ssize_t start, Py_ssize_t length, int advice) except -1:
+    cdef int on_pages(self, Py_ssize_t start, Py_ssize_t length, int advice, int fd) except -1:
         """madvise, or msync where advice is -1. A view is held meanwhile, so that nobody unmaps."""
         cdef Py_buffer view
         cdef size_t skip
@@ -242,7 +232,7 @@ cdef class Mapping:
             skip = (self.before + start) % PAGE
             page = <char *> view.buf + start - skip
             with nogil:
-                answer = msync(page, length + skip, MS_SYNC) if advice < 0 else madvise(page, length + skip, advice)
+                answer = fm_write_back(page, length + skip, fd) if advice < 0 else fm_advise(page, length + skip, advice)
             if answer != 0:
                 PyErr_SetFromErrno(OSError)
                 return -1
@@ -255,9 +245,9 @@ cdef class Mapping:
             self.wait_for_size()
         with cython.critical_section(self):
             self.check_mapped()
-            if flags & PyBUF_WRITABLE and not self.protection & PROT_WRITE:
+            if flags & PyBUF_WRITABLE and self.access == FM_MAP_READ:
                 raise BufferError("the mapping is read-only")
-            fm_fill_view(view, self, self.address(), self.length, not self.protection & PROT_WRITE, flags)
+            fm_fill_view(view, self, self.address(), self.length, self.access == FM_MAP_READ, flags)
             self.exports += 1
 
     def __releasebuffer__(self, Py_buffer *view):
@@ -287,7 +277,7 @@ cdef class Mapping:
                 count = PySlice_AdjustIndices(view.len, &start, &stop, step)
                 data = PyBytes_FromStringAndSize(NULL, count)
                 watch_span(&watching, &view, start, step, count)
-                if step == 1 and count >= FRESH_BYTES and self.flags & MAP_SHARED and self.begin_reading():
+                if step == 1 and count >= FRESH_BYTES and self.reads_apart() and self.begin_reading():
                     try:
                         copy_from_file(guarded, self.descriptor_read, self.offset + start, PyBytes_AS_STRING(data),
                                        <char *> view.buf + start, count, &watching)
@@ -333,6 +323,10 @@ cdef class Mapping:
     def __delitem__(self, index):
         raise TypeError("a mapping's items can't be deleted: use resize")
 
+    cdef bint reads_apart(self) noexcept:
+        """Whether a file's bytes are what the mapping shows, and can be read without moving anybody's position."""
+        return self.access != FM_MAP_COPY and FM_KEEPS_POSITION
+
     cdef bint begin_reading(self) except -1:
         """Whether there is a descriptor to read from. It isn't closed before `end_reading`."""
         with cython.critical_section(self):
@@ -363,7 +357,7 @@ cdef class Mapping:
 
     cdef int check_writable(self) except -1:
         self.check_mapped()
-        if not self.protection & PROT_WRITE:
+        if self.access == FM_MAP_READ:
             raise TypeError("cannot modify a read-only mapping")
         return 0
 

@@ -14,7 +14,7 @@ from cpython.bytes cimport PyBytes_CheckExact
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t
-from posix.unistd cimport getpid, pid_t
+from system cimport fm_process
 
 from _thread import start_new_thread  # now: see src/package.pxd
 
@@ -38,8 +38,8 @@ cdef extern from "memory/crew.h" nogil:
 cdef extern from *:
     """
     /* What this thread helps with. */
-    static __thread fm_crew *helped;
-    static __thread int64_t helped_part;
+    static FM_IN_EACH_THREAD fm_crew *helped;
+    static FM_IN_EACH_THREAD int64_t helped_part;
     """
     fm_crew *helped
     int64_t helped_part
@@ -71,7 +71,7 @@ cdef class Crew:
     cdef object work, parts, enough, buffer
     cdef list results, errors, views
     cdef unsigned long caller
-    cdef pid_t process
+    cdef long process
     cdef bint forgotten  # there was an error, and no memory to keep it
 
     cdef object go(self, Py_ssize_t threads):
@@ -79,7 +79,7 @@ cdef class Crew:
         cdef Py_ssize_t number = len(self.parts)
         self.results, self.errors, self.views = [UNDONE] * number, [], []
         self.crew.last = number
-        self.caller, self.process = PyThread_get_thread_ident(), getpid()
+        self.caller, self.process = PyThread_get_thread_ident(), fm_process()
         try:
             self.take_views(max(min(threads, number), 1))
             try:
@@ -183,7 +183,7 @@ cdef class Crew:
     cdef void wait(self) noexcept:
         """Returns when no helper is at work. After a fork there is none."""
         fm_close(&self.crew)
-        while not fm_is_empty(&self.crew) and getpid() == self.process:
+        while not fm_is_empty(&self.crew) and fm_process() == self.process:
             with nogil:
                 fm_await(&self.crew)
             self.look_for_signals()

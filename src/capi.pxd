@@ -30,7 +30,7 @@ cdef extern from "Python.h":
     Py_ssize_t PyNumber_AsSsize_t(object, void *) except? -1
     bint PyUnicode_CheckExact(object)
     bint PyUnicode_IS_COMPACT_ASCII(object)
-    enum: PY_SSIZE_T_MAX
+    Py_ssize_t PY_SSIZE_T_MAX
 
 cdef inline bint is_ascii(object value):
     """Whether it is a str whose memory is its bytes in ASCII."""

@@ -23,9 +23,4 @@ cdef extern from "memory/pages.h" nogil:
     const uint8_t *fm_resident(const uint8_t *, const uint8_t *)
     void fm_ask_for(const char *)
     void fm_touch(uint8_t *, int)
-    bint fm_can_make_writable()
     void fm_make_writable(uintptr_t, uintptr_t, uintptr_t)
-
-cdef extern from "unistd.h" nogil:
-    long sysconf(int)
-    enum: _SC_PAGESIZE

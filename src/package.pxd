@@ -59,9 +59,10 @@ cdef inline int check_wanted() except -1:
 
 cdef extern from *:
     """
-    static PyObject *fm_numpy;  /* of this extension; once it is known it stays */
-    static inline PyObject *fm_known_numpy(void) { return __atomic_load_n(&fm_numpy, __ATOMIC_ACQUIRE); }
-    static inline void fm_keep_numpy(PyObject *numpy) { __atomic_store_n(&fm_numpy, numpy, __ATOMIC_RELEASE); }
+    #include "system/compiler.h"
+    static void *fm_numpy;  /* of this extension; once it is known it stays */
+    static inline void *fm_known_numpy(void) { return fm_read_pointer(&fm_numpy); }
+    static inline void fm_keep_numpy(PyObject *numpy) { fm_store_pointer(&fm_numpy, numpy); }
     """
     void *fm_known_numpy()
     void fm_keep_numpy(object)

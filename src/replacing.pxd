@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uintptr_t
 from libc.string cimport memcmp, memcpy
 from guard cimport *
 from memory cimport *
+from system cimport fm_can_make_writable, fm_page_size
 
 # Matches that are found before they are stored: 4 KiB of offsets for new bytes, up to 32 KiB in place, where what is found
 # at once is what can be made writable at once. Those are allocated: a thread's whole stack may be as small.
@@ -62,7 +63,7 @@ cdef struct Replace:
     uintptr_t page          # how large a page is, where the first store to one is a fault; else 0
 
 cdef inline uintptr_t page_to_fault(bint mapped) noexcept:
-    return sysconf(_SC_PAGESIZE) if mapped and fm_can_make_writable() else 0
+    return fm_page_size() if mapped and fm_can_make_writable() else 0
 
 cdef inline void make_writable(const Replace *job) noexcept nogil:
     """Makes writable the pages that all have one of the matches that will be stored over, and no other."""

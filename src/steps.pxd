@@ -7,10 +7,10 @@ last, and released on every path. Between those, `drive` runs the steps.
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t
 from libc.string cimport memmove
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from dropping cimport *
 from guard cimport *
 from package cimport *
+from system cimport fm_now
 from truncation cimport *
 
 # How many bytes one step looks at. 1 MiB is 65 microseconds at 16 GB/s, 1.5 ms at the slowest: long against the cost
@@ -27,11 +27,6 @@ cdef enum:
 # looking after every step would be slower than the scan itself.
 cdef enum:
     SIGNALS_NS = 50 * 1000 * 1000
-
-cdef inline int64_t now() noexcept nogil:
-    cdef timespec clock
-    clock_gettime(CLOCK_MONOTONIC, &clock)
-    return <int64_t> clock.tv_sec * 1000000000 + clock.tv_nsec
 
 cdef inline int drive(fm_guard guarded, fm_step step, void *context, Py_ssize_t size, Watch *watching) except -1:
     """Runs a step until it answers DONE or FULL, which it returns. A fault is a MappedFileError.
@@ -65,11 +60,11 @@ cdef inline int drive_released(fm_guard guarded, fm_step step, void *context, Wa
     cdef int64_t pause
     while answer == MORE:
         with nogil:
-            pause = now() + SIGNALS_NS
+            pause = fm_now() + SIGNALS_NS
             while answer == MORE:
                 answer = guarded(step, context, &watching.memory)
                 drop_behind(watching)
-                if now() > pause:
+                if fm_now() > pause:
                     break
         if answer == MORE:
             PyErr_CheckSignals()

@@ -5,6 +5,7 @@
 #include "guard.h"
 
 #ifdef _WIN32
+#include <stdint.h>
 #include <windows.h>
 #else
 #include <errno.h>
@@ -22,8 +23,20 @@
 #ifdef _WIN32
 ptrdiff_t fm_read(void *target, const void *source, size_t length)
 {
-    SIZE_T done = 0;
-    ReadProcessMemory(GetCurrentProcess(), source, target, length, &done);
+    const size_t page = 4096;
+    size_t done = 0, most = length;
+    while (done < length) {
+        SIZE_T copied = 0;
+        const BOOL all = ReadProcessMemory(GetCurrentProcess(), (const char *)source + done, (char *)target + done,
+                                           length - done < most ? length - done : most, &copied);
+        /* What it says of a part isn't relied on: that may stop short of the page that is gone. */
+        if (all)
+            done += copied;
+        else if (most <= page)
+            break;
+        if (!all || most <= page)
+            most = page - ((uintptr_t)source + done) % page;
+    }
     return (ptrdiff_t)done;
 }
 #else

@@ -2,6 +2,8 @@
 #ifndef FASTMMAP_AGREE_H
 #define FASTMMAP_AGREE_H
 
+#include "../system/compiler.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -11,8 +13,8 @@ static inline uint64_t fm_eight(const uint8_t *bytes)
 {
     uint64_t word;
     memcpy(&word, bytes, 8);
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    word = __builtin_bswap64(word);
+#if FM_BIG_ENDIAN
+    word = FM_REVERSED(word);
 #endif
     return word;
 }
@@ -45,12 +47,12 @@ static inline size_t fm_agree(const uint8_t *hay, const uint8_t *needle, size_t 
     for (; i + 8 < length; i += 8) {
         const uint64_t unlike = fm_unlike(hay + i, needle + i, fold);
         if (unlike)
-            return i + ((size_t)__builtin_ctzll(unlike) >> 3);
+            return i + ((size_t)FM_ZEROS_BELOW(unlike) >> 3);
     }
     if (length >= 8) {
         i = length - 8;
         const uint64_t unlike = fm_unlike(hay + i, needle + i, fold);
-        return unlike ? i + ((size_t)__builtin_ctzll(unlike) >> 3) : length;
+        return unlike ? i + ((size_t)FM_ZEROS_BELOW(unlike) >> 3) : length;
     }
     while (i < length && (fold ? fm_fold(hay[i]) : hay[i]) == needle[i])
         i++;
@@ -64,12 +66,12 @@ static inline size_t fm_agree_back(const uint8_t *hay_end, const uint8_t *needle
     for (; i + 8 < length; i += 8) {
         const uint64_t unlike = fm_unlike(hay_end - i - 8, needle_end - i - 8, fold);
         if (unlike)
-            return i + ((size_t)__builtin_clzll(unlike) >> 3);
+            return i + ((size_t)FM_ZEROS_ABOVE(unlike) >> 3);
     }
     if (length >= 8) {
         i = length - 8;
         const uint64_t unlike = fm_unlike(hay_end - length, needle_end - length, fold);
-        return unlike ? i + ((size_t)__builtin_clzll(unlike) >> 3) : length;
+        return unlike ? i + ((size_t)FM_ZEROS_ABOVE(unlike) >> 3) : length;
     }
     for (; i < length; i++) {
         const uint8_t byte = *(hay_end - i - 1);

@@ -12,7 +12,7 @@ INLINE uint64_t FN(overlapped)(uint64_t mask, const fm_needle *needle)
 /* The highest set lane, or 0. */
 INLINE size_t FN(highest)(uint64_t mask)
 {
-    return (63 - (size_t)__builtin_clzll(mask | 1)) >> LANE_SHIFT;
+    return (63 - (size_t)FM_ZEROS_ABOVE(mask | 1)) >> LANE_SHIFT;
 }
 
 /* Every `length`-th lane. */
@@ -40,7 +40,7 @@ INLINE uint64_t FN(apart)(uint64_t mask, size_t base, const fm_needle *needle, s
     uint64_t rest = mask;
     if (excluded) {
         rest ^= excluded;
-        __asm__("" : "+r"(rest)); /* keeps this a branch: most words needn't wait for the one before */
+        FM_FORGET(rest); /* keeps this a branch: most words needn't wait for the one before */
     }
     uint64_t chosen = 0;
     for (int round = 0; round < 2 || rest; round++) {

@@ -9,16 +9,9 @@
 
 #if defined(__x86_64__) || defined(_M_X64)
 
-#include <stdint.h>
+#include "../system/compiler.h"
 
-/* Microsoft's compiler compiles every instruction anywhere, without being told. clang-cl is told, as clang is. */
-#if defined(_MSC_VER) && !defined(__clang__)
-#define FM_TOLD_TARGETS 0
-#include <intrin.h>
-#else
-#define FM_TOLD_TARGETS 1
-#include <cpuid.h>
-#endif
+#include <stdint.h>
 
 /* A feature: the compiler's name, Linux's name in /proc/cpuinfo, and where cpuid answers: leaf, register, bit. The
  * first is apart, for commas stand between. A target implies others; those with instructions on bytes are listed too. */
@@ -42,11 +35,7 @@
 #define FM_COMMA_NAME(name, linux_name, leaf, reg, bit) "," name
 
 /* A function that may be compiled to the instructions of a list. */
-#if FM_TOLD_TARGETS
-#define FM_TARGET(FEATURES) __attribute__((target(FEATURES(FM_NAME, FM_COMMA_NAME))))
-#else
-#define FM_TARGET(FEATURES)
-#endif
+#define FM_TARGET(FEATURES) FM_FOR_INSTRUCTIONS(FEATURES(FM_NAME, FM_COMMA_NAME))
 
 /* Which registers the system keeps for each thread, bits of XCR0: those of SSE and AVX, and of AVX-512 besides. macOS
  * sets the latter for a thread that has used them: there AVX-512 is never chosen. */
@@ -54,15 +43,6 @@
 #define FM_ZMM_STATE 0xe6u
 
 enum fm_register { FM_EAX, FM_EBX, FM_ECX, FM_EDX };
-
-static inline void fm_cpuid(uint32_t leaf, uint32_t registers[4])
-{
-#if FM_TOLD_TARGETS
-    __cpuid_count(leaf, 0, registers[FM_EAX], registers[FM_EBX], registers[FM_ECX], registers[FM_EDX]);
-#else
-    __cpuidex((int *)registers, (int)leaf, 0);
-#endif
-}
 
 static inline int fm_cpuid_bit(uint32_t leaf, enum fm_register reg, int bit)
 {
@@ -72,17 +52,6 @@ static inline int fm_cpuid_bit(uint32_t leaf, enum fm_register reg, int bit)
         return 0;
     fm_cpuid(leaf, registers);
     return registers[reg] >> bit & 1;
-}
-
-static inline uint64_t fm_xcr0(void)
-{
-#if FM_TOLD_TARGETS
-    uint32_t low, high;
-    __asm__ volatile(".byte 0x0f, 0x01, 0xd0" /* xgetbv */ : "=a"(low), "=d"(high) : "c"(0));
-    return (uint64_t)high << 32 | low;
-#else
-    return _xgetbv(0);
-#endif
 }
 
 static inline int fm_system_keeps(uint32_t state)

@@ -15,7 +15,7 @@
 #define MANY_JOIN_(a, b) a##b
 #define MANY_JOIN(a, b) MANY_JOIN_(a, b)
 #define MANY(verb) MANY_JOIN(verb, MANY_JOIN(_, NAME))
-#define MANY_INLINE static inline __attribute__((always_inline)) TARGET
+#define MANY_INLINE static FM_INLINE TARGET
 
 typedef struct {
     VECTOR low[FM_WINDOW], high[FM_WINDOW];
@@ -72,7 +72,7 @@ MANY_INLINE size_t MANY(scan_many)(const uint8_t *hay, size_t windows, const fm_
         }
     }
     for (; i + 2 * WIDTH <= windows && listed + 2 * WIDTH <= capacity; i += 2 * WIDTH) {
-        __builtin_prefetch((const void *)((uintptr_t)(hay + i) + 4096));
+        FM_PREFETCH((uintptr_t)(hay + i) + 4096);
         VECTOR one[FM_SETS], two[FM_SETS];
         MANY(buckets_at)(one, hay + i, vectors, sets, window);
         MANY(buckets_at)(two, hay + i + WIDTH, vectors, sets, window);

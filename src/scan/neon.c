@@ -27,7 +27,7 @@ static inline uint64_t nibbles(uint8x16_t hit)
 #define NONE(hit) (nibbles(hit) == 0)
 #define MASK(hit) (nibbles(hit) & 0x1111111111111111u)
 #define LANE_SHIFT 2
-#define LOWEST(mask) ((size_t)__builtin_ctzll((mask) | (uint64_t)1 << 63))
+#define LOWEST(mask) ((size_t)FM_ZEROS_BELOW((mask) | (uint64_t)1 << 63))
 #define NARROWER fm_scalar
 #define TABLE(pointer) vld1q_u8(pointer)
 #define LOOK_UP(table, index) vqtbl1q_u8(table, index)

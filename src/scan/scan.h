@@ -36,7 +36,7 @@
 #define QUOTE_(a) #a
 #define QUOTE(a) QUOTE_(a)
 #define FN(verb) JOIN(JOIN(verb, _), NAME)
-#define INLINE static inline __attribute__((always_inline)) TARGET
+#define INLINE static FM_INLINE TARGET
 
 /* The lanes from `lane` up, and those below it. */
 #define LANES_FROM(lane) ((uint64_t)-1 << ((lane) << LANE_SHIFT))
@@ -73,7 +73,7 @@ INLINE FN(probe) FN(splat)(const fm_needle *needle, size_t which)
 INLINE void FN(prefetch)(uintptr_t address)
 {
     for (int line = 0; line < 4 * WIDTH; line += 64)
-        __builtin_prefetch((const void *)(address + line));
+        FM_PREFETCH(address + line);
 }
 
 /* At which of the WIDTH starts at `hay` the probe holds. `fold`, as `looks` below, is a constant after inlining. */
@@ -139,7 +139,7 @@ INLINE uint64_t FN(word)(const HIT *hits)
  * few can. */
 INLINE uint32_t *FN(emit)(uint32_t *out, uint64_t mask, size_t base)
 {
-    uint32_t *end = out + __builtin_popcountll(mask);
+    uint32_t *end = out + FM_ONES(mask);
     do {
         for (int k = 0; k < 4; k++) {
             *out++ = (uint32_t)(base + (LOWEST(mask) >> LANE_SHIFT));
@@ -154,7 +154,7 @@ INLINE int FN(are_few)(const HIT *hits)
 {
     int lanes = 0;
     for (int v = 0; v < 4; v += WORD_VECTORS)
-        lanes += __builtin_popcountll(FN(word)(hits + v));
+        lanes += FM_ONES(FN(word)(hits + v));
     return lanes <= 2;
 }
 
@@ -204,7 +204,7 @@ INLINE void FN(take)(FN(taken) *taken, uint64_t mask, size_t base, const fm_need
     if (list)
         taken->end = FN(emit)(taken->end, mask, base);
     else
-        taken->number += (size_t)__builtin_popcountll(mask);
+        taken->number += (size_t)FM_ONES(mask);
 }
 
 /* The same where there is none as likely as not: in small haystacks, and at the ends of large ones. */

@@ -3,6 +3,8 @@
 #ifndef FASTMMAP_WINDOWS_H
 #define FASTMMAP_WINDOWS_H
 
+#include "../system/compiler.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -40,18 +42,16 @@ static inline uint32_t fm_place(const fm_flags *table, const uint8_t *bytes)
 }
 
 /* The last two are constants after inlining. */
-static inline __attribute__((always_inline)) unsigned fm_flag(const fm_flags *table, const uint8_t *bytes,
-                                                              const int hashed, const uint32_t fold)
+static FM_INLINE unsigned fm_flag(const fm_flags *table, const uint8_t *bytes, const int hashed, const uint32_t fold)
 {
     uint32_t place = hashed ? fm_hash(bytes, fold, table->shift) : fm_pair(bytes);
-    __asm__("" : "+r"(place)); /* else the compiler makes vectors of these, and takes them apart again */
+    FM_FORGET(place); /* else the compiler makes vectors of these, and takes them apart again */
     return table->flags[place];
 }
 
-static inline __attribute__((always_inline)) size_t fm_pass(const fm_flags *table, const uint8_t *hay, ptrdiff_t size,
-                                                            uint32_t *out, size_t capacity, ptrdiff_t *scanned,
-                                                            const ptrdiff_t stride, const int hashed,
-                                                            const uint32_t fold)
+static FM_INLINE size_t fm_pass(const fm_flags *table, const uint8_t *hay, ptrdiff_t size, uint32_t *out,
+                                size_t capacity, ptrdiff_t *scanned, const ptrdiff_t stride, const int hashed,
+                                const uint32_t fold)
 {
     const fm_flags own = *table;
     ptrdiff_t at = 0;

@@ -24,7 +24,7 @@
 #define NONE(hit) (_mm_movemask_epi8(hit) == 0)
 #define MASK(hit) ((uint64_t)(uint32_t)_mm_movemask_epi8(hit))
 #define LANE_SHIFT 0
-#define LOWEST(mask) ((size_t)__builtin_ctzll((mask) | (uint64_t)1 << 63))
+#define LOWEST(mask) ((size_t)FM_ZEROS_BELOW((mask) | (uint64_t)1 << 63))
 #define NARROWER fm_scalar
 #define MANY_SCAN NULL
 #include "scan.h"

@@ -133,27 +133,40 @@ def test_native_code_calls_python_by_one_file():
             assert not re.search(r"PyImport_GetModule\(|PyCapsule_Import\(|\"fastmmap\.", text), path.name
 
 
-def code_of(path):
-    """Without comments and texts."""
-    return re.sub(r"/\*.*?\*/|\"\"\".*?\"\"\"|\"[^\"\n]*\"|#.*?$|//.*?$", "", path.read_text(), flags=re.S | re.M)
+def native_code(*apart):
+    """The files of src/ but for those in some of its folders, and their code: C within Cython, too, but no comments."""
+    for path in native("*"):
+        if path.suffix in (".pyx", ".pxd", ".pxi", ".c", ".h") and path.parent.name not in apart:
+            text = re.sub(r"(extern from [^\n]*:\s*)\"\"\"(.*?)\"\"\"", r"\1\2", path.read_text(), flags=re.S)
+            directive = r"(?!include|ifn?def|if|elif|define)"
+            comment = rf"/\*.*?\*/|\"\"\".*?\"\"\"|\"[^\"\n]*\"|#{directive}.*?$|//.*?$"
+            yield path.name, re.sub(comment, "", text, flags=re.S | re.M)
 
 
 @in_a_checkout
 def test_native_code_knows_no_path():
-    """Files are descriptors there, and the system's calls on them are declared in files.pxd."""
-    calls = r"\b(flock|fstat|stat|pread|pwrite|writev|ftruncate|unlink|rename|open|openat|fopen|link)\("
-    for path in native("*"):
-        if path.suffix in (".pyx", ".pxd", ".pxi", ".c", ".h") and path.name not in (
-            "files.pxd",
-            "_drain.pyx",
-            "_mapping.pyx",
-        ):
-            code = re.sub(
-                r"/\*.*?\*/|\"\"\".*?\"\"\"|\"[^\"\n]*\"|#.*?$|//.*?$", "", path.read_text(), flags=re.S | re.M
-            )
-            assert not re.search(calls, code), path.name
-    for path in native("*.pyx"):
-        assert not re.search(r"\b(unlink|rename|openat?|fsencode)\(", path.read_text()), path.name
+    for name, code in native_code():
+        assert not re.search(r"\b(unlink|rename|open|openat|fopen|link|fsencode)\(", code), name
+
+
+@in_a_checkout
+def test_native_code_calls_the_system_in_one_place():
+    """src/system/, and src/guard/ what has to do with faults."""
+    files = r"flock|fstat|stat|pread|pwrite|writev|ftruncate|read|write|close"
+    memory = r"mmap|munmap|msync|madvise|mincore|posix_fadvise|sysconf"
+    others = r"getpid|nanosleep|usleep|clock_gettime|inotify_\w+"
+    for name, code in native_code("system", "guard"):
+        code = re.sub(r"(?:\bself|\bfile|\.)\.?\w+\(|\bdef \w+\(", "", code)
+        assert not re.search(rf"\b(?:{files}|{memory}|{others})\(", code), name
+        assert not re.search(r"include <(?:sys/|unistd|fcntl|windows|io\.)|_WIN32|__linux__|__APPLE__", code), name
+
+
+@in_a_checkout
+def test_compilers_differ_in_one_header():
+    """src/system/compiler.h, and src/guard/, where they differ with systems."""
+    words = r"__attribute__|__builtin_\w+|__asm__|__atomic_\w+|__thread|_Thread_local|_Atomic|__GNUC__|_MSC_VER"
+    found = {name for name, code in native_code("guard") if re.search(rf"\b(?:{words})\b", code)}
+    assert found <= {"compiler.h"}
 
 
 @in_a_checkout
