@@ -43,7 +43,10 @@ cdef enum:
 cdef char NOTHING = 0
 
 
-cdef class Mapping:
+include "descriptor.pxi"
+
+
+cdef class Mapping(HasDescriptor):
     """`length` bytes of a file from `offset` on, or with fd -1 of anonymous memory, mapped until the last view is gone.
 
     access is "read", "write" (stores reach the file) or "copy" (they stay in this process). An empty mapping is as good
@@ -58,15 +61,10 @@ cdef class Mapping:
     cdef fm_access access
     cdef bint unmapped          # no new view can be had
     cdef unsigned long resizing # the thread that is changing the size, 0 for none
-    cdef public int64_t offset  # of the first byte of ours in the file
-    cdef public int _descriptor
-    cdef int descriptor_read, readers  # from which large slices are read, and by how many threads now
-    cdef object to_close        # what has that descriptor, when it was closed meanwhile
     cdef public bint drop_behind
 
     def __cinit__(self, *arguments, **keywords):
         self.unmapped = True
-        self._descriptor = -1
 
     def __init__(self, fd, offset, length, access):
         if self.base != NULL or not self.unmapped:
@@ -129,9 +127,11 @@ cdef class Mapping:
         cdef int64_t begin = offset
         cdef Py_ssize_t size = length
         cdef char *base
-        self.check_unexported()
-        if size == self.length:
-            return
+        cdef bint resizing = False
+        with cython.critical_section(self):
+            self.check_unexported()
+            if size == self.length:
+                return
         if lengthen is not None and not FM_MAPS_BEYOND_END:
             lengthen()
         base = self.map(fd, begin, size)
@@ -139,6 +139,7 @@ cdef class Mapping:
             with cython.critical_section(self):
                 self.check_unexported()  # again, because map released the GIL
                 self.resizing = PyThread_get_thread_ident()
+                resizing = True
             if lengthen is not None and FM_MAPS_BEYOND_END:
                 lengthen()
             with cython.critical_section(self):
@@ -147,7 +148,9 @@ cdef class Mapping:
                 self.adopt(base, begin % UNIT, size)
                 base = NULL
         finally:
-            self.resizing = 0
+            if resizing:
+                with cython.critical_section(self):
+                    self.resizing = 0
             if base != NULL:
                 fm_unmap(base, begin % UNIT + size)
 
@@ -157,13 +160,17 @@ cdef class Mapping:
         BufferError for a signal handler that came into the change, and where that doesn't end, as in a forked child.
         """
         cdef int turns = WAIT_TURNS
-        while self.resizing != 0:
-            if self.resizing == PyThread_get_thread_ident() or turns == 0:
+        cdef unsigned long resizing
+        while True:
+            with cython.critical_section(self):
+                resizing = self.resizing
+            if resizing == 0:
+                return 0
+            if resizing == PyThread_get_thread_ident() or turns == 0:
                 raise BufferError("the mapping's size is being changed")
             turns -= 1
             with nogil:
                 fm_pause(WAIT_MICROSECONDS)
-        return 0
 
     cdef int check_unexported(self) except -1:
         self.check_mapped()
@@ -193,24 +200,13 @@ cdef class Mapping:
         """
         return PyMemoryView_FromObject(self)
 
-    def _file_status(self):
-        """What tells whether the file shrank: its device, its inode, the bytes it has from the mapping's first on, and
-        its blocks of 512 bytes.
-
-        None without a descriptor. Another thread may close that at any time, so a caller compares device and inode too.
-        """
-        cdef fm_file file
-        if self._descriptor < 0 or fm_look(self._descriptor, &file) != 0:
-            return None
-        return (file.device, file.inode, <int64_t> file.size - self.offset, file.blocks)
-
     def _sync(self, start, length):
         """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""
-        cdef bint has_file = self.begin_reading()
+        cdef int descriptor = self.begin_reading()
         try:
-            self.on_pages(start, length, -1, self.descriptor_read if has_file else -1)
+            self.on_pages(start, length, -1, descriptor)
         finally:
-            if has_file:
+            if descriptor >= 0:
                 self.end_reading()
 
     def advise(self, start, length, advice):
@@ -241,14 +237,20 @@ cdef class Mapping:
             PyBuffer_Release(&view)
 
     def __getbuffer__(self, Py_buffer *view, int flags):
-        if self.resizing != 0:
+        while not self.try_export(view, flags):
             self.wait_for_size()
+
+    cdef bint try_export(self, Py_buffer *view, int flags) except -1:
+        """Exports the memory, unless a thread is changing its size: a view of what it had would be left without."""
         with cython.critical_section(self):
+            if self.resizing != 0:
+                return False
             self.check_mapped()
             if flags & PyBUF_WRITABLE and self.access == FM_MAP_READ:
                 raise BufferError("the mapping is read-only")
             fm_fill_view(view, self, self.address(), self.length, self.access == FM_MAP_READ, flags)
             self.exports += 1
+        return True
 
     def __releasebuffer__(self, Py_buffer *view):
         with cython.critical_section(self):
@@ -260,12 +262,16 @@ cdef class Mapping:
         self.adopt(NULL, 0, 0)
 
     def __len__(self):
-        self.check_mapped()
-        return self.length
+        cdef Py_ssize_t length
+        with cython.critical_section(self):
+            self.check_mapped()
+            length = self.length
+        return length
 
     def __getitem__(self, index):
         """A byte as an integer, or a slice as bytes."""
         cdef Py_ssize_t start, stop, step, count
+        cdef int descriptor = -1
         cdef Py_buffer view
         cdef Watch watching
         if fm_contested():
@@ -277,9 +283,11 @@ cdef class Mapping:
                 count = PySlice_AdjustIndices(view.len, &start, &stop, step)
                 data = PyBytes_FromStringAndSize(NULL, count)
                 watch_span(&watching, &view, start, step, count)
-                if step == 1 and count >= FRESH_BYTES and self.reads_apart() and self.begin_reading():
+                if step == 1 and count >= FRESH_BYTES and self.reads_apart():
+                    descriptor = self.begin_reading()
+                if descriptor >= 0:
                     try:
-                        copy_from_file(guarded, self.descriptor_read, self.offset + start, PyBytes_AS_STRING(data),
+                        copy_from_file(guarded, descriptor, self.offset + start, PyBytes_AS_STRING(data),
                                        <char *> view.buf + start, count, &watching)
                     finally:
                         self.end_reading()
@@ -326,34 +334,6 @@ cdef class Mapping:
     cdef bint reads_apart(self) noexcept:
         """Whether a file's bytes are what the mapping shows, and can be read without moving anybody's position."""
         return self.access != FM_MAP_COPY and FM_KEEPS_POSITION
-
-    cdef bint begin_reading(self) except -1:
-        """Whether there is a descriptor to read from. It isn't closed before `end_reading`."""
-        with cython.critical_section(self):
-            if self._descriptor >= 0:
-                self.readers += 1
-                self.descriptor_read = self._descriptor
-                return True
-        return False
-
-    cdef int end_reading(self) except -1:
-        with cython.critical_section(self):
-            self.readers -= 1
-            if self.readers:
-                return 0
-            file, self.to_close = self.to_close, None
-        if file is not None:
-            file.close()
-        return 0
-
-    def _close_file(self, file):
-        """Has no more asked by the descriptor, and closes it: when nobody reads from it any more."""
-        with cython.critical_section(self):
-            self._descriptor = -1
-            if self.readers:
-                self.to_close = file
-                return
-        file.close()
 
     cdef int check_writable(self) except -1:
         self.check_mapped()
