@@ -61,6 +61,7 @@ FUNCTIONS = {
         "lines_around",
         "lines_confirmed",
         "lines_hit",
+        "steady",
         "iter_lines",
     ),
     "many": ("find_each", "count_each"),

@@ -73,6 +73,8 @@ def behind(owner: Any) -> Any:
     while True:
         if isinstance(owner, memoryview):
             owner = owner.obj
+        elif hasattr(owner, "_behind"):  # see src/steady.pxi
+            owner = owner._behind
         elif any(kind.__module__ == "numpy" for kind in type(owner).__mro__) and owner.base is not None:
             owner = owner.base
         else:

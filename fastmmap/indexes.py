@@ -70,7 +70,7 @@ class LineIndex:
         self._lock, self._process = RLock(), os.getpid()
         self.made: Index | None = None
         self._counted: Counted | None = None  # what was made; or before that, what the buffer begins with
-        self._changes = 0  # how often the buffer has changed
+        self._change = object()  # another one after each change of the buffer: a number could lose one of two at once
 
     def of(self, buffer: Any, threads: int | None = None, progress: Progress | None = None) -> Index:
         """What the kernels find lines by, and how many lines there are."""
@@ -89,18 +89,20 @@ class LineIndex:
     def _make(self, buffer: Any, threads: int | None, progress: Progress | None) -> Index:
         """Counts, and once more if the buffer changes meanwhile, by another thread or by `progress`."""
         for left in reversed(range(TRIES)):
-            changes, known = self._changes, self._counted
+            change, known = self._change, self._counted
             try:
                 if known is not None and not known.begins(buffer):
                     known = None
                 counted = _count(buffer, known, threads, progress)
                 made = _index(buffer, counted)
             except (IndexError, ValueError):  # it has become shorter
-                if changes == self._changes or not left:
+                if change is self._change or not left:
                     raise
                 continue
-            if changes == self._changes:
+            if change is self._change:
                 self._counted, self.made = counted, made
+                if change is not self._change:  # by another thread, just before that was kept
+                    self._counted = self.made = None
                 break
         return made
 
@@ -111,17 +113,17 @@ class LineIndex:
 
     def forget(self) -> None:
         """What the buffer holds has changed, or will."""
-        self._changes += 1
+        self._change = object()
         self._counted = self.made = None
 
     def extend(self) -> None:
         """The buffer has grown. If it begins as it did, only what is new is looked through."""
-        self._changes += 1
+        self._change = object()
         self.made = None
 
     def take(self, counted: Counted) -> None:
         """What was counted elsewhere, of a buffer that this one begins with: that is looked at again."""
-        self._changes += 1
+        self._change = object()
         self._counted, self.made = counted, None
 
     def is_dated(self, state: State | None) -> bool:
@@ -158,7 +160,7 @@ def _index(buffer: Any, counted: Counted) -> Index:
     # A final newline opens no line.
     lines = int(counted.before[-1]) + (size > 0 and buffer[size - 1] != 10)
     # Memoryviews, whose buffers are taken by a fifth of the time of arrays'.
-    return (memoryview(counted.before), memoryview(counted.inside)), lines
+    return (chosen.steady(memoryview(counted.before)), chosen.steady(memoryview(counted.inside))), lines
 
 
 def state_of(mapping: Any) -> State | None:

@@ -1,7 +1,9 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic, freethreading_compatible=True
 """line_starts and gather: random access to lines and records. Their definition is fastmmap/reference/lines.py."""
 cimport cython
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer,
+)
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromObject, PyMemoryView_GET_BUFFER
 from libc.stdint cimport int64_t, uint8_t, uint16_t
@@ -19,6 +21,7 @@ from walk cimport *
 cdef fm_guard guarded = import_guard()
 cdef fm_question contested = import_contested()
 
+include "steady.pxi"
 include "gathering.pxi"
 include "sampled.pxi"
 include "found.pxi"
@@ -312,12 +315,16 @@ cdef class Kernel:
         """
         return hit_lines(lines, hits, place[0], place[1])
 
+    def steady(self, view):
+        """A memoryview that is kept, as what any number of threads may take views of."""
+        return steady_of(view)
+
     def iter_lines(self, view):
         """An iterator over the lines of a memoryview of bytes, as memoryviews."""
         cdef LineViews lines = LineViews.__new__(LineViews)
         if not isinstance(view, memoryview):
             raise TypeError(f"a memoryview is needed, not {type(view).__name__!r}")
-        lines.base, lines.view = view, PyMemoryView_GET_BUFFER(view)
+        lines.whole, lines.base, lines.view = view, steady_of(view), PyMemoryView_GET_BUFFER(view)
         if in_danger(contested, lines.view):
             return in_reference("iter_lines")(view)
         begin(&lines.walk, self.kernel, b"\n", False, False)

@@ -9,11 +9,14 @@ that is busy with another caller's call. All of it is native, so no signal handl
 - A part is taken by an atomic counter. Its result has a place of its own.
 - The call ends when no helper is at work any more, whatever has happened. A helper that comes later does nothing.
 """
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.bytes cimport PyBytes_CheckExact
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t
+from arguments cimport Held, exporter_of, let_go, take
 from system cimport fm_process
 
 from _thread import start_new_thread  # now: see src/package.pxd
@@ -43,6 +46,8 @@ cdef extern from *:
     """
     fm_crew *helped
     int64_t helped_part
+
+include "steady.pxi"
 
 # The result of a part that has none yet.
 cdef object UNDONE = object()
@@ -101,9 +106,12 @@ cdef class Crew:
         if self.buffer is None or PyBytes_CheckExact(self.buffer):
             self.views = [self.buffer] * number
             return 0
+        source = self.buffer
         for _ in range(number):
             try:
-                self.views.append(PyMemoryView_FromObject(self.buffer))
+                if source is self.buffer and isinstance(source, memoryview):
+                    source = steady_of(source)
+                self.views.append(PyMemoryView_FromObject(source))
             except (BufferError, ValueError):
                 self.views.append(self.buffer)  # a kernel asks for less than a memoryview does, or says what's wrong
 

@@ -305,7 +305,8 @@ cdef list copy_lines(const Py_buffer *view, int64_t *starts, int64_t *ends, Py_s
 @cython.no_gc_clear  # its walk needs the view
 cdef class LineViews:
     """What iter_lines returns: memoryviews of the lines, whose ends are found some at a time."""
-    cdef object base            # a memoryview of all
+    cdef object whole           # a memoryview of all,
+    cdef object base            # and what those of lines are made of
     cdef Py_buffer *view
     cdef Walk walk
     cdef int64_t[FIRST_ROOM] ends

@@ -48,7 +48,9 @@ cdef inline const char *last_byte(fm_guard guarded, Watch *watching) noexcept:
 
 cdef inline object mapping_behind(object owner):
     """What owns the memory of an export: a mapping, if it is one of ours."""
-    return owner.obj if isinstance(owner, memoryview) else owner
+    while isinstance(owner, memoryview) or hasattr(owner, "_behind"):
+        owner = owner.obj if isinstance(owner, memoryview) else owner._behind
+    return owner
 
 cdef inline object status_before(fm_guard guarded, Watch *watching, object mapping, const char **witness):
     """The status of the mapping's file, and the witness. None for what isn't a mapping of ours with a descriptor."""

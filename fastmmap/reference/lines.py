@@ -241,6 +241,11 @@ def lines_hit(lines: list[bytes], hits: list[Any], place: tuple[int, Any]) -> li
     return matches
 
 
+def steady(view: memoryview) -> memoryview:
+    """A memoryview that is kept, as what any number of threads may take views of."""
+    return view
+
+
 def iter_lines(view: memoryview) -> Iterator[memoryview]:
     """An iterator over the lines of a memoryview of bytes, as memoryviews."""
     start = 0
