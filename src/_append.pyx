@@ -114,8 +114,11 @@ cdef int store_run(void *context) noexcept nogil:
     return DONE
 
 
+include "numbers.pxi"
+
+
 @cython.no_gc_clear  # see Held
-cdef class Stage:
+cdef class Stage(Numbers):
     """A writable buffer that takes records until it is full.
 
     A record that doesn't fit, is longer than `_largest`, or would bring `_stored` to `_edge`, goes to
@@ -126,44 +129,12 @@ cdef class Stage:
     cdef object exporter
     cdef char *place            # of the first record in the view
     cdef Py_ssize_t room        # for records from there on; -1 without a buffer
-    cdef Py_ssize_t used
     cdef Py_ssize_t limit       # room, or -1 while the stage rests: then not even an empty record fits
-    cdef Py_ssize_t before      # bytes stored in the buffers before this one
-    cdef Py_ssize_t switches
     cdef uint64_t *word
     cdef uint64_t base          # the word before the first record
-    cdef public Py_ssize_t _largest
-    cdef public Py_ssize_t _edge
-
-    def __cinit__(self, *arguments, **keywords):
-        self._largest = self._edge = PY_SSIZE_T_MAX
 
     def __init__(self, buffer=None):
         self._switch(buffer)
-
-    @property
-    def _tail(self):
-        """How many bytes of records are in the buffer."""
-        cdef Py_ssize_t used
-        with cython.critical_section(self):
-            used = self.used
-        return used
-
-    @property
-    def _stored(self):
-        """How many bytes of records it has stored, in all its buffers."""
-        cdef Py_ssize_t stored
-        with cython.critical_section(self):
-            stored = self.before + self.used
-        return stored
-
-    @property
-    def _filling(self):
-        """The number of the drain that is being filled: how often it was switched."""
-        cdef Py_ssize_t switches
-        with cython.critical_section(self):
-            switches = self.switches
-        return switches
 
     def append(self, data):
         r"""Stores one record behind those before it. Nothing is added to it.
@@ -237,7 +208,10 @@ cdef class Stage:
 
     def _overflow(self, data):
         """Called with a record that doesn't fit."""
-        raise ValueError(f"the record doesn't fit in a stage of {max(self.limit, 0)} bytes with {self.used} in use")
+        cdef Py_ssize_t limit, used
+        with cython.critical_section(self):
+            limit, used = max(self.limit, 0), self.used
+        raise ValueError(f"the record doesn't fit in a stage of {limit} bytes with {used} in use")
 
     def _switch(self, buffer, Py_ssize_t start=0, end=None, word=None, bint rests=False, filling=None):
         """Goes on at buffer[start:end], or nowhere without a buffer, and returns how many bytes were stored before.
@@ -321,7 +295,7 @@ cdef class Stage:
 
     cdef inline bint takes(self, Py_ssize_t length, Py_ssize_t others) noexcept:
         """Whether a record may be stored where there is room, behind so many bytes of others."""
-        return length <= self._largest and length < self._edge - self.before - self.used - others
+        return length <= self.largest and length < self.edge - self.before - self.used - others
 
     cdef Py_ssize_t store_some(self, object records, Py_ssize_t first) except -1:
         """Stores what it can, RUN at most, of a list or tuple from an index on: bytes that fit. Returns how many."""

@@ -351,7 +351,7 @@ cdef class ManyMatches:
             finally:
                 PyBuffer_Release(&room)
         finally:
-            self.running = False
+            self.leave()
 
     cdef int enter(self) except -1:
         with cython.critical_section(self):
@@ -362,9 +362,14 @@ cdef class ManyMatches:
             self.running = True
         return 0
 
+    cdef int leave(self) except -1:
+        with cython.critical_section(self):
+            self.running = False
+        return 0
+
     def release(self):
         """Lets go of the buffer."""
-        if self.scan.exported:
-            self.enter()
-            self.running = False
+        with cython.critical_section(self):
+            if self.running:
+                raise ValueError("iterator already executing")
             self.scan.release()

@@ -50,7 +50,7 @@ cdef class Filling:
                 self.fill(&target)
                 return target.len - self.job.room
             finally:
-                self.running = False
+                self.leave()
         finally:
             PyBuffer_Release(&target)
 
@@ -59,16 +59,24 @@ cdef class Filling:
         with cython.critical_section(self):
             if not self.exported:
                 raise ValueError("the substitution is closed")
-            if self.running:
-                raise ValueError("the substitution is being read by another thread")
+            self.check_idle()
             self.running = True
+        return 0
+
+    cdef int leave(self) except -1:
+        with cython.critical_section(self):
+            self.running = False
+        return 0
+
+    cdef int check_idle(self) except -1:
+        if self.running:
+            raise ValueError("the substitution is being read by another thread")
         return 0
 
     def close(self):
         """Releases the buffer. Closing twice does nothing."""
-        if self.exported:
-            self.enter()
-            self.running = False
+        with cython.critical_section(self):
+            self.check_idle()
             self.release()
 
     def __enter__(self):
