@@ -38,6 +38,7 @@ STACK = 8 << 20
 
 _loaded: dict[str, Any] = {}
 _lock = RLock()  # an import may fork, or come here, too
+_sizing = RLock()  # of who sets the size of stacks, for microseconds
 _importing: set[int] = set()  # the threads that import for others
 _pending: set[str] = set()  # what they import
 
@@ -97,14 +98,18 @@ def _import_elsewhere(name: str) -> None:
 
 
 def _start(work: Callable[[], None]) -> None:
-    """Starts a thread with a stack of STACK: for that, the size of all that are started is another for a moment."""
-    before = stack_size(STACK)
-    try:
-        start_new_thread(work, ())
-    finally:
-        now = stack_size(before)
-        if now != STACK:  # somebody has set it meanwhile
-            stack_size(now)
+    """Starts a thread with a stack of STACK: for that, the size of all that are started is another for a moment.
+
+    By one thread at a time: another could set it back before this one has started.
+    """
+    with _sizing:
+        before = stack_size(STACK)
+        try:
+            start_new_thread(work, ())
+        finally:
+            now = stack_size(before)
+            if now != STACK:  # somebody has set it meanwhile
+                stack_size(now)
 
 
 def _before_fork() -> None:
@@ -117,7 +122,8 @@ def _after_in_parent() -> None:
 
 
 def _after_in_child() -> None:
-    global _lock
+    global _lock, _sizing
+    _sizing = RLock()
     _importing.intersection_update({get_ident()})
     _pending.clear()  # the threads that were at it aren't in this process
     try:

@@ -56,8 +56,11 @@ class Descriptor:
         self.fd = fd
 
     def close(self) -> None:
-        """Closes it; closing twice does nothing. It takes no lock: the thread that holds one may be gone."""
-        fd, self.fd = self.fd, -1
+        """Closes it; closing twice does nothing. It takes no lock: the thread that holds one may be gone.
+
+        It is taken out in one step, so that two threads don't close the same number.
+        """
+        fd = self.__dict__.pop("fd", -1)
         if fd >= 0:
             os.close(fd)
 

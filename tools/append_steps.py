@@ -132,7 +132,7 @@ class Writer:
         """Closes what the process had open, and nothing else."""
         appender = self.appender
         appender._is_over = True
-        ending.appenders.discard(appender)
+        ending._appenders.pop(id(appender), None)
         stage = appender._stage
         if stage is not None:
             appender._switch(None)
@@ -200,7 +200,7 @@ def run(seed: int, folder: Path, counted: collections.Counter) -> str | None:
 def forget_open(folder: Path) -> None:
     """Closes what a writer had open that died within a call. Objects that are yet to go close the number only."""
     living = set()
-    for appender in ending.appenders:
+    for appender in ending.appenders():
         living.add(appender._log.file.fd)
         if appender._stage is not None:
             living |= {appender._stage.file.fd, appender._stage.lock.file.fd, appender._stage._mapping._descriptor}

@@ -13,7 +13,7 @@ from ..blame import ours
 from ..errors import naming
 from ..reference.arguments import export_data
 from .as_file import AsFile
-from .ending import appenders, has_ended
+from .ending import has_ended, remember
 from .layout import LARGEST_HALF
 from .stage import NOTHING
 from .staging import Open, State
@@ -128,7 +128,7 @@ class Appender(AsFile):
                 self._log.file.close()
                 raise
         self._phase = State.OPEN
-        appenders.add(self)
+        remember(self)
 
     # --- appending ---
 

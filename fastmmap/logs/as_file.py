@@ -81,9 +81,8 @@ class AsFile(Storing):
         4
         """
         data = _bytes_of(data)
-        if data.endswith(b"\n") and not self._unended:
-            self.append(data)
-        else:
+        # Not `append`: where that finds no room, it stores what other threads have begun meanwhile, as it is.
+        if not (data.endswith(b"\n") and not self._unended and self._take(data)):
             with Open(self), self._lock:
                 self._check_open()
                 self._durability.check()

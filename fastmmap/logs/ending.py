@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from .appender import Appender
 
-# Those of this process that are open, or were.
-appenders: weakref.WeakSet[Appender] = weakref.WeakSet()
+# Those of this process that are open, or were, by their ids. (A WeakSet can't be listed while other threads add to it.)
+_appenders: weakref.WeakValueDictionary[int, Appender] = weakref.WeakValueDictionary()
 
 # How many seconds until blocked appenders are tried again.
 _PAUSE = 0.005
@@ -39,6 +39,16 @@ class _End:
 _end = _End()
 
 
+def remember(appender: Appender) -> None:
+    """Has an appender be one of this process, as long as there is it."""
+    _appenders[id(appender)] = appender
+
+
+def appenders() -> list[Appender]:
+    """Those of this process that are open, or were: in one step, whatever other threads open meanwhile."""
+    return [appender for known in _appenders.valuerefs() if (appender := known()) is not None]
+
+
 def has_ended() -> bool:
     """Whether no stage is to be made any more, because nobody would drain it."""
     return _end.has_begun
@@ -53,7 +63,7 @@ def _end_all() -> None:
     """
     _end.has_begun, _end.thread = True, get_ident()
     failure, left = None, _end.left
-    left[:] = appenders
+    left[:] = appenders()
     try:
         while left:
             for appender in left[:]:
@@ -97,7 +107,7 @@ def start_anew_in_child() -> None:
         ticker.forget()
     _end.is_expected = False
     _end.left.clear()
-    for appender in list(appenders):
+    for appender in appenders():
         appender._start_anew()
 
 

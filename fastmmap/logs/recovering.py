@@ -89,7 +89,7 @@ def refuse_open_log(path: str) -> None:
     """
     path = resolved(path)
     status = os.stat(path)
-    for appender in list(appenders):
+    for appender in appenders():
         if (name := appender._stage_for(status)) is not None:
             raise _busy(path, name)
 
