@@ -33,7 +33,7 @@ cdef class Steady:
         return <object> self.held.view.obj
 
     def __getbuffer__(self, Py_buffer *view, int flags):
-        PyBuffer_FillInfo(view, self, self.held.view.buf, self.held.view.len, self.held.view.readonly, flags)
+        fm_fill_view(view, self, self.held.view.buf, self.held.view.len, self.held.view.readonly, flags)
 
     def __dealloc__(self):
         if self.exported:

@@ -14,16 +14,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Build:
-    """`source` has the copy, with the extensions in it."""
+    """`source` has the copy, with the extensions in it, which were built for `python`."""
 
     source: Path
+    python: str = sys.executable
 
     def run(
-        self, *words: str | Path, capture_output: bool = False, **variables: str
+        self, *words: str | Path, wrapper: tuple[str, ...] = (), capture_output: bool = False, **variables: str
     ) -> subprocess.CompletedProcess[bytes]:
-        """Runs this Python on the copy."""
+        """Runs that Python on the copy, behind what wraps it."""
         environment = {**os.environ, "PYTHONPATH": str(self.source), **variables}
-        command = [sys.executable, *map(str, words)]
+        command = [*wrapper, self.python, *map(str, words)]
         return subprocess.run(command, cwd=self.source, env=environment, capture_output=capture_output)
 
 
@@ -43,14 +44,14 @@ def copy_to(source: Path) -> None:
     copied.write_text("\n".join(sorted(names)))
 
 
-def build(name: str, **variables: str) -> Build:
-    """Builds a copy with these variables of setup.py, in `.cache/proofs/`, by what is installed beside this Python."""
+def build(name: str, python: str = sys.executable, **variables: str) -> Build:
+    """Builds a copy with these variables of setup.py, in `.cache/proofs/`, by what is installed beside a Python."""
     source = ROOT / ".cache" / "proofs" / name / "source"
     source.mkdir(parents=True, exist_ok=True)
     copy_to(source)
     print("building with", *(f"{variable}={value}" for variable, value in variables.items()), flush=True)
     done = subprocess.run(
-        [sys.executable, "setup.py", "-q", "egg_info", "build_ext", "--inplace"],
+        [python, "setup.py", "-q", "egg_info", "build_ext", "--inplace"],
         cwd=source,
         env={**os.environ, **variables},
         capture_output=True,
@@ -58,4 +59,4 @@ def build(name: str, **variables: str) -> Build:
     )
     if done.returncode != 0:
         sys.exit(done.stdout[-5000:] + done.stderr[-5000:])
-    return Build(source)
+    return Build(source, python)

@@ -105,6 +105,13 @@ PROOFS = {
             "tools/thread_faults.py",
             (r"^\w+: (\d+) cases$",),
         ),
+        Proof(
+            "thread_stress",
+            "many threads search, iterate, close, append, resize and edit, all on the same objects: right answers",
+            "tools/thread_stress.py",
+            (r"(\d+) calls of (\d+) kinds by (\d+) threads, 0 faults: .*",),
+            long=("--seconds", "600"),
+        ),
         # --- answers ---
         Proof(
             "search_long",
@@ -146,6 +153,13 @@ PROOFS = {
             "-m tools.proofs.asan",
             (r"(\d+) passed.*",),
             long=(),
+        ),
+        Proof(
+            "tsan",
+            "the same under ThreadSanitizer: no report is about fastmmap",
+            "-m tools.proofs.tsan",
+            (r"(\d+) calls of (\d+) kinds by (\d+) threads, 0 faults: .*", r"\d+ reports of ThreadSanitizer, 0 of .*"),
+            long=("--seconds", "600"),
         ),
         Proof(
             "memcheck",
