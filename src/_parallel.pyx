@@ -10,13 +10,14 @@ that is busy with another caller's call. All of it is native, so no signal handl
 - The call ends when no helper is at work any more, whatever has happened. A helper that comes later does nothing.
 """
 cimport cython
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo
+from cpython.buffer cimport PyBUF_SIMPLE
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.bytes cimport PyBytes_CheckExact
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.pycapsule cimport PyCapsule_New
 from libc.stdint cimport int64_t
 from arguments cimport Held, exporter_of, let_go, take
+from capi cimport fm_fill_view
 from system cimport fm_process
 
 from _thread import start_new_thread  # now: see src/package.pxd
