@@ -69,9 +69,9 @@ static void end_process(int number, int sent)
 
 void fm_pass_on(int number, siginfo_t *info, void *machine)
 {
-    struct pass pass;
-    const struct pass *const outer = innermost;
     const size_t slot = slot_of(number);
+    struct pass pass = {.slot = slot};
+    const struct pass *const outer = innermost;
     struct earlier *const to = next_to_call(slot, &pass);
     sigset_t mask, before;
 
@@ -83,7 +83,6 @@ void fm_pass_on(int number, siginfo_t *info, void *machine)
     }
     pass.mark = ~(uintptr_t)&pass;
     pass.to = to;
-    pass.slot = slot;
     innermost = &pass;
     /* What the system would have done for it. */
     mask = to->action.sa_mask;

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 #ifdef __APPLE__
+#include <mach/thread_status.h>
 #include <sys/ucontext.h>
 #endif
 

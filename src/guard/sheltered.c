@@ -17,7 +17,6 @@
 #endif
 #ifdef __APPLE__
 #include <mach/mach.h>
-#include <mach/mach_vm.h>
 #endif
 
 #ifdef _WIN32
@@ -71,11 +70,11 @@ ptrdiff_t fm_read(void *target, const void *source, size_t length)
     while (done < length) {
         const size_t left_in_page = page - ((uintptr_t)source + done) % page;
         const size_t part = length - done < left_in_page ? length - done : left_in_page;
-        mach_vm_size_t copied = 0;
-        if (mach_vm_read_overwrite(mach_task_self(), (mach_vm_address_t)source + done, part,
-                                   (mach_vm_address_t)target + done, &copied) != KERN_SUCCESS)
+        vm_size_t copied = 0;
+        if (vm_read_overwrite(mach_task_self(), (vm_address_t)source + done, part, (vm_address_t)target + done,
+                              &copied) != KERN_SUCCESS)
             break;
-        done += part;
+        done += copied;
     }
     return (ptrdiff_t)done;
 #else
