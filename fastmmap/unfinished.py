@@ -32,6 +32,9 @@ MARK = "fastmmap.journal"
 # How many bytes old and new of all pairs may have together.
 LONGEST_PAIRS = 1 << 22
 
+# What an error about a journal has for a number: Linux alone says "Structure needs cleaning".
+DAMAGED = getattr(errno, "EUCLEAN", errno.EBADMSG)
+
 # No text begins so.
 MAGIC = b"\xfdfmedit\0"
 
@@ -133,7 +136,7 @@ def read_plan(file: Held) -> Plan:
 def damaged(path: str, why: str) -> OSError:
     """The error for a journal that can't be used: nothing is touched."""
     text = f"The journal {path!r} is damaged: {why}. The file may be half edited: bring back a copy of it, and remove"
-    return OSError(errno.EUCLEAN, f"{text} the journal", path)
+    return OSError(DAMAGED, f"{text} the journal", path)
 
 
 def is_journal(path: str) -> bool:

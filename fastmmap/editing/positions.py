@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .. import _imports
 from .._backend import run
+from ..unfinished import DAMAGED
 from .journal import Kind, Redo
 from .model import Part
 
@@ -52,14 +52,14 @@ class Positions:
         numpy = _imports.load("numpy")
         width, numbers_width = redo.widths
         if width not in (1, 2, 4) or numbers_width not in (0, 1, 2, 4):
-            raise OSError(errno.EUCLEAN, "The journal has positions of an unknown kind")
+            raise OSError(DAMAGED, "The journal has positions of an unknown kind")
         count = redo.length // (width + numbers_width)
         steps = numpy.frombuffer(redo.data, dtype=f"<u{width}", count=count)
         which = None
         if numbers_width:
             which = numpy.frombuffer(redo.data, dtype=f"<u{numbers_width}", count=count, offset=count * width)
             if count and int(which.max()) >= len(pairs):
-                raise OSError(errno.EUCLEAN, "The journal has positions of an unknown pair")
+                raise OSError(DAMAGED, "The journal has positions of an unknown pair")
         return cls(redo.at + numpy.cumsum(steps, dtype=numpy.int64), which, pairs)
 
     def encoded_into(self, block: memoryview, start: int) -> Redo:

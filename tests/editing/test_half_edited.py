@@ -13,7 +13,7 @@ from support.in_place import TEXT, Stop, edit, is_done, journals
 from support.marks import forking, staged
 
 import fastmmap
-from fastmmap import progress, system
+from fastmmap import progress, system, unfinished
 
 pytestmark = pytest.mark.any_kernel
 
@@ -345,5 +345,5 @@ def test_a_damaged_journal(left, spoil):
     for call in (lambda: fastmmap.recover(left), lambda: edit(left, "cat", "leopard")):
         with pytest.raises(OSError, match="is damaged") as caught:
             call()
-        assert caught.value.errno == errno.EUCLEAN
+        assert caught.value.errno == unfinished.DAMAGED
     assert left.read_bytes() == half

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import zlib
 
@@ -12,7 +11,7 @@ from support.marks import staged
 from support.users import as_somebody, as_user
 
 import fastmmap
-from fastmmap.unfinished import MARK
+from fastmmap import unfinished
 
 pytestmark = pytest.mark.any_kernel
 
@@ -26,7 +25,7 @@ NEW = TEXT.replace(b"cat", b"leopard")
 def test_a_planted_mark(make, marks, value):
     """Who may write to a file may set its attributes: nothing is opened that isn't a regular file."""
     path = make(TEXT)
-    os.setxattr(path, f"user.{MARK}", value)
+    os.setxattr(path, f"user.{unfinished.MARK}", value)
     with pytest.MonkeyPatch.context() as patch:
         opened, real = [], os.open
         patch.setattr(os, "open", lambda name, *rest, **more: (opened.append(name), real(name, *rest, **more))[1])
@@ -54,7 +53,7 @@ def test_another_user_s_journal_by_a_mark(reachable, small, monkeypatch):
     os.rename(reachable / name, planted)
     for each in (path, planted):
         os.chown(each, 4321, 4321)
-    os.setxattr(path, f"user.{MARK}", os.fsencode(planted))
+    os.setxattr(path, f"user.{unfinished.MARK}", os.fsencode(planted))
     with pytest.warns(RuntimeWarning, match="it is another user's"):
         assert fastmmap.recover(path) is False
     assert fastmmap.recover(planted) is True
@@ -121,7 +120,7 @@ def test_a_slot_that_no_edit_writes(left, at_in_slot, value):
     name.write_bytes(data)
     with pytest.raises(OSError, match="damaged") as caught:
         fastmmap.recover(left)
-    assert caught.value.errno == errno.EUCLEAN
+    assert caught.value.errno == unfinished.DAMAGED
     assert left.read_bytes() == half
 
 
