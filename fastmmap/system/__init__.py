@@ -28,16 +28,20 @@ from .files import (
     write_zeros,
 )
 from .machine import ADVICE, advice, allows, cpus, is_scarce, room
-from .metadata import give_to_group, keep_owner, make_attributes_durable, mark, mark_of, remove_mark, set_mode
+from .metadata import give_to_group, keep_owner, mark, mark_of, remove_mark, set_mode
 from .names import link, open_directory, open_directory_into, open_into, remove
 from .native import native
 from .shared_memory import open_shared, remove_shared
 
 if sys.platform == "win32":
+    from .metadata import make_attributes_durable
     from .windows_metadata import keep_attributes
     from .windows_names import make_names_durable, rename
+elif sys.platform == "darwin":
+    from .darwin import keep_attributes, make_attributes_durable, make_names_durable
+    from .names import rename
 else:
-    from .metadata import keep_attributes
+    from .metadata import keep_attributes, make_attributes_durable
     from .names import make_names_durable, rename
 
 TYPE_CHECKING = False

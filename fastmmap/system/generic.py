@@ -19,8 +19,7 @@ except ImportError:  # as in a browser: there are no locks, and so no stages
     fcntl = None  # type: ignore[assignment]
 
 # What a system call answers that isn't there, or that a sandbox (seccomp) refuses, whatever it is called for.
-REFUSED = (errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
-
+REFUSED = (errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP)  # the last two are one on Linux alone
 
 CUTS_MAPPED = True
 CHANGES = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")

@@ -12,7 +12,7 @@ from .. import _imports
 from ..blame import ours
 from ..descriptors import Open
 from ..paths import is_directory
-from . import generic
+from . import generic, libc
 from .files import write_zeros
 from .generic import (
     CHANGES,
@@ -30,6 +30,7 @@ from .generic import (
     path_of,
     unlock,
 )
+from .libc import function
 from .names import open_into
 
 TYPE_CHECKING = False
@@ -79,20 +80,6 @@ _GET_FLAGS = 0x80006601 | struct.calcsize("l") << 16
 _FLAGS = {0x10: IMMUTABLE, 0x20: APPEND_ONLY}
 
 
-@functools.cache
-def _libc() -> Any:
-    """The C library, None where Python was built without ctypes. It is loaded when it is needed, not at import."""
-    try:
-        return _imports.load("ctypes").CDLL(None, use_errno=True)
-    except ours(ImportError, OSError):
-        return None
-
-
-def _function(name: str) -> Any:
-    """A function of the C library, None if it has no such function."""
-    return getattr(_libc(), name, None)
-
-
 def fallocate(fd: int, offset: int, length: int, keeps_size: bool) -> bool:
     """fallocate(2), False where it isn't supported. Not posix_fallocate: glibc's imitation of it rewrites the file."""
     return _fallocate(fd, offset, length, _KEEP_SIZE if keeps_size else 0)
@@ -103,7 +90,7 @@ def punch(fd: int, offset: int, length: int) -> bool:
 
 
 def _fallocate(fd: int, offset: int, length: int, mode: int) -> bool:
-    call = _function("fallocate")
+    call = function("fallocate")
     if call is None:
         return False
     ctypes = _imports.load("ctypes")
@@ -120,7 +107,7 @@ def _fallocate(fd: int, offset: int, length: int, mode: int) -> bool:
 
 def start_writeback(fd: int, offset: int, length: int) -> None:
     """Asks for the bytes to be written to the disk soon, where the system can be asked; promises nothing."""
-    call = _function("sync_file_range")
+    call = function("sync_file_range")
     if call is not None and length:
         ctypes = _imports.load("ctypes")
         call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
@@ -129,33 +116,15 @@ def start_writeback(fd: int, offset: int, length: int) -> None:
 
 def exchange(path: str, other: str) -> bool:
     """Lets two files have each other's name, in one step; False where the system can't do so, with nothing done."""
-    call = _function("renameat2")
-    if call is None:
-        return False
-    ctypes = _imports.load("ctypes")
-    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
-    if call(_HERE, os.fsencode(path), _HERE, os.fsencode(other), _EXCHANGE) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in (*REFUSED, errno.EINVAL):
-        return False  # where EPERM was meant, the other way meets it again
-    raise OSError(number, os.strerror(number), path, None, other)
+    return libc.exchange("renameat2", _HERE, _EXCHANGE, (path, other))
 
 
 def is_local(fd: int) -> bool:
     """Whether a file is on a filesystem on which a mapping, a lock and a write mean the same to all processes."""
-    call = _function("fstatfs")
-    if call is None:
+    status = libc.statfs("fstatfs", fd)
+    if status is None:
         return _is_mounted_locally(fd)
-    ctypes = _imports.load("ctypes")
-    status = ctypes.create_string_buffer(512)  # a struct statfs is shorter than this
-    while call(fd, status) != 0:
-        number = ctypes.get_errno()
-        if number in REFUSED:
-            return _is_mounted_locally(fd)
-        if number != errno.EINTR:
-            raise OSError(number, os.strerror(number))
-    return filesystem(status.raw, os.uname().machine) in _LOCAL
+    return filesystem(status, os.uname().machine) in _LOCAL
 
 
 def _is_mounted_locally(fd: int) -> bool:
@@ -193,7 +162,7 @@ def birth(file: int | str) -> int:
 
 def statx(file: int | str, mask: int = 0) -> bytes | None:
     """A struct statx, by a descriptor or a path, whose link isn't followed; None where statx isn't supported."""
-    call = _function("statx")
+    call = function("statx")
     if call is None:
         return None
     ctypes = _imports.load("ctypes")
