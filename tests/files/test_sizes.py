@@ -10,6 +10,7 @@ from support.standing_in import as_system
 
 import fastmmap
 from fastmmap import growing, system
+from fastmmap.system import files
 
 
 def test_new_files(tmp_path):
@@ -140,3 +141,37 @@ def test_kept_lines_follow(make):
         assert lines[1:] == [b"b", b"c", b"d"]
         m.resize(1)
         assert lines[:] == [b"a"]
+
+
+def test_no_call_reads_or_writes_more_than_every_system_takes(tmp_path, monkeypatch):
+    """What is longer is read and written by several."""
+    most, sizes = 3, []
+
+    class Calls:
+        """Of the os module, as on a system that refuses more."""
+
+        def __getattr__(self, name):
+            call = getattr(system.calls, name)
+
+            def limited(fd, what, *rest):
+                size = what if isinstance(what, int) else sum(map(len, what)) if isinstance(what, list) else len(what)
+                sizes.append(size)
+                assert size <= most
+                return call(fd, what, *rest)
+
+            return limited
+
+    monkeypatch.setattr(files, "MOST", most)
+    monkeypatch.setattr(files, "calls", Calls())
+    block = bytearray(8)
+    with open(tmp_path / "file", "w+b", buffering=0) as file:
+        system.write_at(file.fileno(), b"0123456789", 0)
+        assert system.read_at(file.fileno(), 10, 0) == b"0123456789"
+        assert system.read_at(file.fileno(), 99, 7) == b"789"
+        assert system.read_into(file.fileno(), block, 1) == 8
+        pieces = [memoryview(piece) for piece in (b"", b"abcd", b"ef")]
+        assert system.write_pieces(file.fileno(), pieces) == 3
+        assert system.write_pieces(file.fileno(), pieces[:1] + [pieces[2]]) == 2
+    assert block == b"12345678"
+    assert (tmp_path / "file").read_bytes() == b"abcef56789"
+    assert max(sizes) == most
