@@ -22,7 +22,7 @@ from ..paths import leads_to, resolved
 
 # Why a process has no part in the turn: it may not make or use its file. And why nobody has: there are no such locks.
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.ENOLCK)
-_UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOSYS)
+_UNSUPPORTED = (errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 
 
 class Turn:
