@@ -19,6 +19,7 @@ if sys.platform == "win32":
     pytest.skip("a POSIX system's module", allow_module_level=True)
 
 from fastmmap import system
+from fastmmap.logs import turn
 from fastmmap.system import darwin, libc, names
 
 pytestmark = pytest.mark.any_kernel
@@ -251,3 +252,9 @@ def test_who_acts_as_owner(monkeypatch):
     assert darwin.acts_as_owner() is True
     monkeypatch.setattr(os, "geteuid", lambda: 501)
     assert darwin.acts_as_owner() is False
+
+
+def test_what_is_not_supported_has_two_numbers():
+    """macOS says ENOTSUP, where Linux says EOPNOTSUPP; on Linux both are one."""
+    assert {errno.ENOTSUP, errno.EOPNOTSUPP} <= set(darwin.REFUSED)
+    assert {errno.ENOTSUP, errno.EOPNOTSUPP} <= set(turn._UNSUPPORTED)
