@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 
 import pytest
@@ -13,3 +14,6 @@ staged = pytest.mark.skipif(
 forking = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 each_stage = pytest.mark.usefixtures("stage")
+
+# Whether this is Wine, which answers some questions otherwise than Windows: see support/wine.
+wine = sys.platform == "win32" and hasattr(ctypes.WinDLL("ntdll"), "wine_get_version")

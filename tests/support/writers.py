@@ -37,7 +37,7 @@ def _in_a_process(function, *arguments, **options):
         assert os.waitpid(child, 0)[1] == signal.SIGKILL
         return
     told = pickle.dumps((function.__name__, arguments, options)).hex()
-    done = subprocess.run([sys.executable, "-c", _CALL, told], env=with_folder(TESTS), capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", _CALL, told], env=with_folder(TESTS), capture_output=True, timeout=600)
     assert done.returncode == signal.SIGTERM, done.stderr.decode()
 
 
