@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,16 @@ def are_wanted(when: str) -> bool:
         return False
     if os.environ.get("CLICOLOR_FORCE", "0") != "0":
         return True
-    return os.isatty(1) and os.environ.get("TERM") != "dumb"
+    return os.isatty(1) and os.environ.get("TERM") != "dumb" and _obeys(1)
+
+
+def _obeys(fd: int) -> bool:
+    """Whether a terminal takes colours: Windows' own has to be told to do so."""
+    if sys.platform == "win32":
+        from .. import system
+
+        return system.native.make_obey(fd)
+    return True
 
 
 class Palette:

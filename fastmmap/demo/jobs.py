@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .. import _backend
+from .. import _backend, system
 from ..logs.appender import Appender
 from ..mapped import MappedFile
 from ..mapped import open as map_file
@@ -137,7 +137,7 @@ def append_by_reference(path: Path, records: int) -> int:
     """The stage of Appender with the reference's append."""
     append = _backend.load("python").append
     stage, position = bytearray(1 << 20), 0
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    fd = system.calls.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         for _ in range(records):
             if position + len(RECORD) > len(stage):

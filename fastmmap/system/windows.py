@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANGES", "CUTS_MAPPED", "REFUSED", "acts_as_owner", "add_watch", "allocated", "append_some", "attributes",
     "birth", "boot", "create_shared", "exchange", "fallocate", "has_holes", "is_local", "is_named", "is_path_of",
-    "is_read_only", "lock", "make_durable", "make_sparse", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
-    "path_of", "punch", "quota", "remove_watch", "room", "shm_open", "shm_unlink", "start_writeback", "unlock",
+    "is_read_only", "lock", "make_durable", "make_obey", "make_sparse", "mapped_at", "name_file", "open_unnamed_into",
+    "open_watch", "path_of", "punch", "quota", "remove_watch", "room", "shm_open", "shm_unlink", "start_writeback",
+    "unlock",
 ]  # fmt: skip
 
 REFUSED = (errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
@@ -187,6 +188,14 @@ def boot() -> bytes:
         return b""
     started, moved = (int.from_bytes(answer.raw[at : at + 8], "little", signed=True) for at in (0, 32))
     return (started - moved).to_bytes(8, "little", signed=True) + b"windows\0"
+
+
+def make_obey(fd: int) -> bool:
+    """Has a console take colours, as ENABLE_VIRTUAL_TERMINAL_PROCESSING; whether it does."""
+    handle, mode = api.handle_of(fd), api.number()
+    if not api.function("GetConsoleMode")(handle, api.at(mode)):
+        return False
+    return bool(mode.value & 4 or api.function("SetConsoleMode")(handle, mode.value | 4))
 
 
 def create_shared(open_by_name: Callable[..., int], name: str, size: int) -> int:

@@ -62,6 +62,8 @@ _SIGNATURES = {
     "SetFileTime": "b hppp",
     "GetSystemTimePreciseAsFileTime": "n p",
     "MoveFileExW": "b wwd",
+    "GetConsoleMode": "b hp",
+    "SetConsoleMode": "b hd",
     "GetKernelObjectSecurity": "b hdpdp",
     "SetKernelObjectSecurity": "b hdp",
 }

@@ -5,6 +5,7 @@ Files are opened so that they can be renamed and removed meanwhile, and what is 
 
 from __future__ import annotations
 
+import builtins
 import errno
 import os
 import stat
@@ -152,7 +153,10 @@ def pwrite(fd: int, data: Any, offset: int) -> int:
 
 
 def write(fd: int, data: Any) -> int:
-    """os.write. A pipe without a reader is said to be one."""
+    """os.write. A pipe without a reader is said to be one, and a console is given text, which it has in UTF-16."""
+    if os.isatty(fd):
+        with builtins.open(fd, "wb", buffering=0, closefd=False) as console:
+            return console.write(data) or 0
     try:
         return os.write(fd, data)
     except ours(OSError) as error:
