@@ -96,6 +96,7 @@ class Resizing:
         """Makes the file longer, and maps it to its new end."""
         end = os.fstat(self._descriptor).st_size
         try:
+            self._give_way()
             growing.grow(
                 self._descriptor,
                 self.offset + size,
@@ -112,7 +113,9 @@ class Resizing:
         """Maps less, and cuts the file there."""
         end = self.offset + before
         try:
-            self._remap(self._descriptor, self.offset, size if system.CUTS_MAPPED else 0)
+            if system.CUTS_MAPPED:
+                self._remap(self._descriptor, self.offset, size)
+            self._give_way()
             now = os.fstat(self._descriptor).st_size
             if now != end:  # another has appended meanwhile
                 raise self._ends_elsewhere(before, now)
@@ -241,6 +244,7 @@ class Resizing:
         """Appends to the file, and maps it to its end."""
         written = False
         try:
+            self._give_way()
             # Written, not stored: write(2) answers a full disk with an error, a store does so with a signal.
             growing.append_whole(self._descriptor, view)
             written = True
@@ -250,6 +254,9 @@ class Resizing:
             if written and isinstance(error, (BufferError, OSError)) and is_ours(error):
                 if not growing.take_back(self._descriptor, end, end + len(view)):
                     return
+                if not system.CUTS_MAPPED:
+                    with ignoring(BufferError, OSError):
+                        self._map_to_end()
             else:  # an interrupt may have come right behind the write, before anybody knew of it
                 with ignoring(BufferError, OSError):
                     self._map_to_end()
@@ -257,6 +264,11 @@ class Resizing:
 
     def _map_to_end(self) -> None:
         self._remap(self._descriptor, self.offset, max(os.fstat(self._descriptor).st_size - self.offset, 0))
+
+    def _give_way(self) -> None:
+        """Maps nothing meanwhile, where a file that is mapped can't be cut: what fails has to be taken back."""
+        if not system.CUTS_MAPPED:
+            self._remap(self._descriptor, self.offset, 0)
 
     def _check_resizable(self) -> tuple[int, int]:
         """The length, if it may be changed, and where the file ends."""

@@ -100,6 +100,7 @@ def _refuse_to_replace(path: str, force: bool, what: str, an_older: str, the_old
 def refuse_name(path: str, what: str) -> None:
     """Raises OSError where no file can have a name: one that is too long, or that the filesystem can't hold."""
     try:
+        system.check_name(path)
         os.lstat(path)
     except ours(OSError) as error:
         if error.errno != errno.ENOENT:

@@ -28,6 +28,17 @@ else:
     _Buffer = object
 
 
+def _pages(fd: int, length: int, access: int, offset: int) -> mmap.mmap:
+    """Maps pages. On Windows the mmap module moves the descriptor's position, which may be shared with others: back."""
+    if sys.platform != "win32" or fd < 0:
+        return mmap.mmap(fd, length, access=access, offset=offset)
+    position = os.lseek(fd, 0, os.SEEK_CUR)
+    try:
+        return mmap.mmap(fd, length, access=access, offset=offset)
+    finally:
+        os.lseek(fd, position, os.SEEK_SET)
+
+
 class Mapping(_Buffer):
     """`length` bytes of a file from `offset` on, or with fd -1 of anonymous memory, mapped until the last view is gone.
 
@@ -58,7 +69,7 @@ class Mapping(_Buffer):
         pages = None
         if length:
             access = _ACCESS[self._access]
-            pages = mmap.mmap(fd, before + length, access=access, offset=offset - before)
+            pages = _pages(fd, before + length, access, offset - before)
             if fd < 0 and self._pages is not None:
                 kept = min(length, self._length)
                 pages[:kept] = self._pages[:kept]

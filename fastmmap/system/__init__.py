@@ -29,20 +29,20 @@ from .files import (
 )
 from .machine import ADVICE, advice, allows, cpus, is_scarce, room
 from .metadata import give_to_group, keep_owner, mark, mark_of, remove_mark, set_mode
-from .names import link, open_directory, open_directory_into, open_into, remove
+from .names import link, open_directory, open_directory_into, open_into
 from .native import native
 from .shared_memory import open_shared, remove_shared
 
 if sys.platform == "win32":
     from .metadata import make_attributes_durable
     from .windows_metadata import keep_attributes
-    from .windows_names import make_names_durable, rename
+    from .windows_names import make_names_durable, remove, rename
 elif sys.platform == "darwin":
     from .darwin import keep_attributes, make_attributes_durable, make_names_durable
-    from .names import rename
+    from .names import remove, rename
 else:
     from .metadata import keep_attributes, make_attributes_durable
-    from .names import make_names_durable, rename
+    from .names import make_names_durable, remove, rename
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVICE", "CAREFULLY", "CHANGES", "CUTS_MAPPED", "acts_as_owner", "add_watch", "advice", "allocate", "allocated",
-    "allows", "append_some", "attributes", "birth", "block_size", "boot", "calls", "cpus", "device_size", "exchange",
-    "give_to_group", "has_holes", "has_no_reader", "is_local", "is_named", "is_path_of", "is_read_only", "is_scarce",
-    "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_attributes_durable", "make_durable",
-    "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native", "open_directory",
-    "open_directory_into", "open_into", "open_shared", "open_unnamed_into", "open_watch", "path_of", "punch",
-    "read_at", "read_into", "read_some", "remove", "remove_mark", "remove_shared", "remove_watch", "rename", "reserve",
-    "room", "set_mode", "start_writeback", "truncate", "unlock", "user", "wait", "write_all", "write_at",
+    "allows", "append_some", "attributes", "birth", "block_size", "boot", "calls", "check_name", "cpus", "device_size",
+    "exchange", "give_to_group", "has_holes", "has_no_reader", "is_local", "is_named", "is_path_of", "is_read_only",
+    "is_scarce", "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_attributes_durable",
+    "make_durable", "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native",
+    "open_directory", "open_directory_into", "open_into", "open_shared", "open_unnamed_into", "open_watch", "path_of",
+    "punch", "read_at", "read_into", "read_some", "remove", "remove_mark", "remove_shared", "remove_watch", "rename",
+    "reserve", "room", "set_mode", "start_writeback", "truncate", "unlock", "user", "wait", "write_all", "write_at",
     "write_pieces", "write_some", "write_zeros",
 ]  # fmt: skip
 
@@ -271,6 +271,11 @@ def open_unnamed_into(fds: list[int], folder: str) -> bool:
 def name_file(fd: int, path: str) -> None:
     """Names a file that has no name. FileExistsError where the name is taken."""
     native.name_file(fd, path)
+
+
+def check_name(path: str) -> None:
+    """OSError for a name that no file can have, where the system takes it for one that isn't there."""
+    native.check_name(path)
 
 
 def exchange(path: str, other: str) -> bool:

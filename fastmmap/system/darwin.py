@@ -18,6 +18,7 @@ from .generic import (
     add_watch,
     allocated,
     append_some,
+    check_name,
     has_holes,
     is_named,
     is_path_of,
@@ -41,10 +42,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANGES", "CUTS_MAPPED", "REFUSED", "acts_as_owner", "add_watch", "allocated", "append_some", "attributes",
-    "birth", "boot", "create_shared", "exchange", "fallocate", "has_holes", "is_local", "is_named", "is_path_of",
-    "is_read_only", "keep_attributes", "lock", "make_attributes_durable", "make_durable", "make_names_durable",
-    "make_sparse", "mapped_at", "name_file", "open_unnamed_into", "open_watch", "path_of", "punch", "quota",
-    "remove_watch", "start_writeback", "unlock",
+    "birth", "boot", "check_name", "create_shared", "exchange", "fallocate", "has_holes", "is_local", "is_named",
+    "is_path_of", "is_read_only", "keep_attributes", "lock", "make_attributes_durable", "make_durable",
+    "make_names_durable", "make_sparse", "mapped_at", "name_file", "open_unnamed_into", "open_watch", "path_of",
+    "punch", "quota", "remove_watch", "start_writeback", "unlock",
 ]  # fmt: skip
 
 # Requests of fcntl(2): F_PREALLOCATE, F_GETPATH, F_FULLFSYNC, F_PUNCHHOLE. Python has names for the middle two alone.

@@ -152,6 +152,10 @@ def is_read_only(path: str) -> bool:
     return False
 
 
+def check_name(path: str) -> None:
+    """The system says so itself."""
+
+
 def exchange(path: str, other: str) -> bool:
     return False
 

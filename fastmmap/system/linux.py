@@ -20,6 +20,7 @@ from .generic import (
     REFUSED,
     allocated,
     append_some,
+    check_name,
     has_holes,
     ioctl,
     is_named,
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANGES", "CUTS_MAPPED", "REFUSED", "acts_as_owner", "add_watch", "allocated", "append_some", "attributes",
-    "birth", "boot", "create_shared", "exchange", "fallocate", "has_holes", "is_local", "is_named", "is_path_of",
-    "is_read_only", "lock", "make_durable", "make_sparse", "mapped_at", "name_file", "open_unnamed_into", "open_watch",
-    "path_of", "punch", "quota", "remove_watch", "start_writeback", "unlock",
+    "birth", "boot", "check_name", "create_shared", "exchange", "fallocate", "has_holes", "is_local", "is_named",
+    "is_path_of", "is_read_only", "lock", "make_durable", "make_sparse", "mapped_at", "name_file", "open_unnamed_into",
+    "open_watch", "path_of", "punch", "quota", "remove_watch", "start_writeback", "unlock",
 ]  # fmt: skip
 
 _KEEP_SIZE, _PUNCH_HOLE = 1, 2  # FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANGES", "CUTS_MAPPED", "REFUSED", "acts_as_owner", "add_watch", "allocated", "append_some", "attributes",
-    "birth", "boot", "create_shared", "exchange", "fallocate", "has_holes", "is_local", "is_named", "is_path_of",
-    "is_read_only", "lock", "make_durable", "make_obey", "make_sparse", "mapped_at", "name_file", "open_unnamed_into",
-    "open_watch", "path_of", "punch", "quota", "remove_watch", "room", "shm_open", "shm_unlink", "start_writeback",
-    "unlock",
+    "birth", "boot", "check_name", "create_shared", "exchange", "fallocate", "has_holes", "is_local", "is_named",
+    "is_path_of", "is_read_only", "lock", "make_durable", "make_obey", "make_sparse", "mapped_at", "name_file",
+    "open_unnamed_into", "open_watch", "path_of", "punch", "quota", "remove_watch", "room", "shm_open", "shm_unlink",
+    "start_writeback", "unlock",
 ]  # fmt: skip
 
 REFUSED = (errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
@@ -54,6 +54,7 @@ _LOCK_AT = 1 << 62
 # The filesystem whose files have numbers of 64 bits that aren't given to others soon. (Those of ReFS have 128.)
 _LOCAL = ("NTFS",)
 
+_LONGEST_NAME = 255  # in units of UTF-16
 _READ_ONLY = 0x00080000  # FILE_READ_ONLY_VOLUME
 _TIME_OF_DAY = 3  # SystemTimeOfDayInformation
 
@@ -198,11 +199,17 @@ def make_obey(fd: int) -> bool:
     return bool(mode.value & 4 or api.function("SetConsoleMode")(handle, mode.value | 4))
 
 
+def check_name(path: str) -> None:
+    if len(os.path.basename(path).encode("utf-16-le", "surrogatepass")) > 2 * _LONGEST_NAME:
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path)
+
+
 def create_shared(open_by_name: Callable[..., int], name: str, size: int) -> int:
     fd = open_by_name(f"/{name}", os.O_RDWR | os.O_CREAT | os.O_EXCL, mode=0o600)
     try:
         ftruncate(fd, size)
     except BaseException:
         os.close(fd)
+        shm_unlink(f"/{name}")
         raise
     return fd

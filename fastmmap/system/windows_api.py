@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import os
 
 from .. import _imports
 
@@ -161,8 +160,3 @@ def control(fd: int, code: int, data: bytes = b"") -> bool:
 def is_disk(fd: int) -> bool:
     """Whether a descriptor is that of a file, and not of a pipe or a console."""
     return bool(function("GetFileType")(handle_of(fd)) == FILE_TYPE_DISK)
-
-
-def text_of(path: Any) -> str:
-    """A path as Windows takes it."""
-    return os.fsdecode(path)

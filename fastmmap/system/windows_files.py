@@ -36,7 +36,9 @@ def open(path: Any, flags: int, mode: int = 0o777) -> int:
 
     Windows gives a file that is made within 15 seconds of the end of another of that name that one's birth.
     """
-    name = api.text_of(path)
+    name = os.fsdecode(path)
+    if "\0" in name:
+        raise ValueError("embedded null character")
     sys.audit("open", path, None, flags)
     attributes = api.ATTRIBUTE_NORMAL
     if flags & O_NOFOLLOW:

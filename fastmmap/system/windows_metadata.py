@@ -10,6 +10,9 @@ from .windows_files import fchmod
 # DACL_SECURITY_INFORMATION: who may do what with a file; and the right to change that.
 _DACL, _WRITE_DAC = 4, 0x00040000
 
+# FILE_ATTRIBUTE_VALID_SET_FLAGS
+_SETTABLE = 0x31A7
+
 # FILE_ATTRIBUTE_HIDDEN, SYSTEM, ARCHIVE, NOT_CONTENT_INDEXED
 _KEPT = 0x2 | 0x4 | 0x20 | 0x2000
 
@@ -19,7 +22,7 @@ def keep_attributes(fd: int, source: int, before: os.stat_result) -> None:
     _keep_rights(fd, source)
     old = api.ask(source, api.FILE_BASIC_INFO, 40)
     new = bytearray(api.ask(fd, api.FILE_BASIC_INFO, 40))
-    flags = int.from_bytes(new[32:36], "little") & ~_KEPT | int.from_bytes(old[32:36], "little") & _KEPT
+    flags = _SETTABLE & int.from_bytes(new[32:36], "little") & ~_KEPT | int.from_bytes(old[32:36], "little") & _KEPT
     new[:32] = old[:8] + bytes(24)
     new[32:36] = (flags or api.ATTRIBUTE_NORMAL).to_bytes(4, "little")
     api.tell(fd, api.FILE_BASIC_INFO, bytes(new))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from ..blame import ignoring
 from . import windows_api as api
 
 # FILE_RENAME_FLAG_REPLACE_IF_EXISTS, FILE_RENAME_FLAG_POSIX_SEMANTICS, FILE_RENAME_FLAG_IGNORE_READONLY_ATTRIBUTE
@@ -21,8 +24,32 @@ def rename(old: str, new: str) -> None:
     """In one step, also where others have the file open that is replaced, if they let it be removed."""
     if not os.path.isdir(old) and _rename_open(old, new):
         return
-    if not api.function("MoveFileExW")(old, new, _MOVE_REPLACE | _MOVE_WRITE_THROUGH):
-        raise _explained(api.last_error(), old, new)
+    with _writable(new):
+        if not api.function("MoveFileExW")(old, new, _MOVE_REPLACE | _MOVE_WRITE_THROUGH):
+            raise _explained(api.last_error(), old, new)
+
+
+def remove(path: str) -> None:
+    """Also a file that may only be read."""
+    with ignoring(FileNotFoundError), _writable(path):
+        os.unlink(path)
+
+
+@contextmanager
+def _writable(path: str) -> Iterator[None]:
+    """A file that may only be read can be neither replaced nor removed: meanwhile it isn't one."""
+    before = None
+    with ignoring(OSError):
+        before = os.lstat(path)
+    if before is None or not stat.S_ISREG(before.st_mode) or before.st_mode & stat.S_IWRITE:
+        yield
+        return
+    os.chmod(path, stat.S_IWRITE)
+    try:
+        yield
+    except BaseException:
+        os.chmod(path, before.st_mode)
+        raise
 
 
 def _rename_open(old: str, new: str) -> bool:

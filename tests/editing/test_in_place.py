@@ -328,7 +328,7 @@ def test_the_command_replaces_no_other_thing(make, tmp_path, kind):
         output.write_bytes(b"old")
         if kind == "links":
             os.link(output, tmp_path / "second")
-        elif sys.platform == "linux":
+        elif sys.platform in ("linux", "win32"):
             log = fastmmap.Appender(output)
     names = sorted(os.listdir(tmp_path))
     code, _, error = run("replace", "--output", output, "--force", "cat", "leopard", path)

@@ -61,11 +61,17 @@ def mounted(make):
     subprocess.run(["umount", path], check=True)
 
 
+def without_statx(monkeypatch):
+    if not hasattr(system.native, "statx"):
+        pytest.skip("this system has no statx")
+    monkeypatch.setattr(system.native, "statx", lambda file, mask=0: None)
+
+
 @pytest.fixture(params=["statx", "no statx"])
 def asked(request, monkeypatch):
     """How the system is asked for attributes."""
     if request.param == "no statx":
-        monkeypatch.setattr(system.native, "statx", lambda file, mask=0: None)
+        without_statx(monkeypatch)
 
 
 def test_a_mount_point(mounted, asked):
@@ -82,7 +88,7 @@ def test_a_mount_point_with_blanks_in_its_name(make, monkeypatch, tmp_path):
         pytest.skip("what is mounted is told by Linux")
     text = f"36 35 98:0 /a {str(path).replace(' ', chr(92) + '040')} rw - ext4 /dev/root rw\n"
     (tmp_path / "mountinfo").write_text(text)
-    monkeypatch.setattr(system.native, "statx", lambda file, mask=0: None)
+    without_statx(monkeypatch)
     monkeypatch.setattr(system.native, "MOUNTS", str(tmp_path / "mountinfo"))
     refused(path, "mount point", number=errno.EBUSY)
 
@@ -198,7 +204,7 @@ def test_an_older_backup_that_is_no_regular_file(make, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["file", "file.pipe", "file.socket"]
 
 
-@pytest.mark.parametrize("suffix", ["x" * 252, "x" * 5000, "\u00e9" * 130])
+@pytest.mark.parametrize("suffix", ["x" * 252, "x" * 5000, "\u00e9" * 252])
 def test_a_backup_name_that_is_too_long(make, tmp_path, suffix):
     path = make(OLD)
     with pytest.raises(OSError, match="backup can't have this name.*shorter") as caught:
@@ -256,7 +262,7 @@ def test_a_refused_system_call_is_no_attribute(make, monkeypatch):
     def refused(*arguments):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(system.native, "statx", lambda file, mask=0: None)
+    without_statx(monkeypatch)
     monkeypatch.setattr(system.native, "MOUNTS", "/nowhere")
     monkeypatch.setattr(fcntl, "ioctl", refused)
     assert system.attributes(str(path)) == set()

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import struct
+import sys
 
 import pytest
 from support.oracle import SEEDS
@@ -162,6 +163,8 @@ STEPS = (
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, None])
 def test_every_step_fails(make, tmp_path, monkeypatch, step, code):
     """The old file is whole, nothing is beside it, and an OSError names it. None is an interrupt."""
+    if step == "name_file" and sys.platform != "linux":
+        pytest.skip("on this system a new file has a name from the start")
     path = make(b"abc" * 1000)
     error = KeyboardInterrupt() if code is None else OSError(code, os.strerror(code))
 
@@ -212,7 +215,7 @@ def test_a_file_that_changes_meanwhile_is_left_alone(make, tmp_path, monkeypatch
 def test_short_writes_are_finished(make, monkeypatch):
     path = make(b"abc" * 1000)
     real = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: real(fd, data[:700], offset))
+    monkeypatch.setattr(system.calls, "pwrite", lambda fd, data, offset: real(fd, data[:700], offset))
     fastmmap.replace_file(path, b"b", b"BB")
     assert path.read_bytes() == b"aBBc" * 1000
 
@@ -234,7 +237,7 @@ def test_every_error_names_the_file(make, tmp_path, monkeypatch):
     def refused(*arguments):
         raise OSError(errno.EPERM, "Operation not permitted", 4)
 
-    monkeypatch.setattr(os, "fchmod", refused)
+    monkeypatch.setattr(system.calls, "fchmod", refused)
     with pytest.raises(PermissionError) as caught:
         fastmmap.replace_file(path, b"x", b"y")
     assert caught.value.filename == str(path)

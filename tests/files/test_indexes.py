@@ -13,6 +13,7 @@ import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.marks import cut_while_mapped
 
 import fastmmap
 from fastmmap import _backend, indexes, saved_index
@@ -182,6 +183,7 @@ def test_a_pickle_carries_the_index(log, scanned):
     assert sum(scanned) == len(TEXT)
 
 
+@cut_while_mapped
 def test_refresh_after_copytruncate(log):
     """The file is longer, and isn't what it was."""
     with fastmmap.open(log) as m:
@@ -192,6 +194,7 @@ def test_refresh_after_copytruncate(log):
         assert len(m.lines) == len(LINES) + 1
 
 
+@cut_while_mapped
 @given(
     st.lists(st.sampled_from([b"", b"x", b"x" * 500, b"\r", b"y" * 3000]), max_size=60), st.integers(0, 60), st.data()
 )
@@ -332,7 +335,7 @@ def test_a_file_that_was_made_up(log):
         ):
             wrong()
             if other.exists():
-                other.rename(index)
+                other.replace(index)
             with pytest.raises(ValueError, match="index' is no index of lines, or isn't whole"):
                 fastmmap.open(log, index=index)
 
@@ -381,6 +384,7 @@ def test_a_change_at_each_count(log):
         assert m.lines[-1] == b"more"
 
 
+@cut_while_mapped
 def test_a_file_that_is_written_anew_in_its_size(log):
     with fastmmap.open(log) as m:
         assert m.lines[0] == LINES[0]

@@ -110,6 +110,8 @@ def test_what_others_add_is_mapped(make, mode):
                 file.write(written)
             assert m.refresh() == len(m) == path.stat().st_size
             assert m.lines[:] == lines
+        if not system.CUTS_MAPPED:
+            return
         os.truncate(path, 5)
         assert (m.refresh(), m[:]) == (5, b"one\nt")
         assert m.lines[:] == [b"one", b"t"]

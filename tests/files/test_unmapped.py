@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from support import lacks
 from support.standing_in import as_system
 
 import fastmmap
@@ -213,6 +214,7 @@ def test_nothing_is_appended_to_a_block_device(block_device, capfd):
         assert device.read(100) == bytes(100)
 
 
+@lacks.proc
 def test_the_size_of_a_device_leaves_the_position(make):
     fd = os.open(make(b"abcdef"), os.O_RDONLY)
     os.lseek(fd, 2, os.SEEK_SET)

@@ -7,6 +7,7 @@ and not the package, has asked for it. Modules that may not be there are importe
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -46,15 +47,19 @@ proc = pytest.mark.skipif(sys.platform != "linux", reason="this system has no /p
 
 def lack(error):
     """Why a test has to be skipped that ended with an error, None where it hasn't."""
-    if sys.platform == "linux" or not isinstance(error, AttributeError) or error.__traceback__ is None:
+    if sys.platform == "linux" or error.__traceback__ is None:
         return None
+    if getattr(error, "winerror", None) == 1314:  # ERROR_PRIVILEGE_NOT_HELD
+        return "this user may make no symbolic links"
     traceback = error.__traceback__
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
-    module, path = error.obj, Path(traceback.tb_frame.f_code.co_filename)
-    if isinstance(module, ModuleType) and module.__name__ in _OF_THE_SYSTEM and TESTS in path.parents:
-        return f"this system has no {module.__name__}.{error.name}"
-    return None
+    if not isinstance(error, AttributeError) or TESTS not in Path(traceback.tb_frame.f_code.co_filename).parents:
+        return None
+    of = error.obj
+    if isinstance(of, ModuleType) and of.__name__ in _OF_THE_SYSTEM:
+        return f"this system has no {of.__name__}.{error.name}"
+    return f"this system has no {error.name}" if isinstance(of, os.stat_result) else None
 
 
 def without(name):

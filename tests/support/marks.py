@@ -11,6 +11,8 @@ staged = pytest.mark.skipif(
     sys.platform not in ("linux", "win32"), reason="stages are files on Linux and Windows alone"
 )
 
+cut_while_mapped = pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts no file that is mapped")
+
 forking = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 each_stage = pytest.mark.usefixtures("stage")
