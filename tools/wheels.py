@@ -38,7 +38,22 @@ COMPILERS = ("cc", "gcc", "g++", "c++", "c99", "clang", "tcc", "icx", "cl", "mus
 # What is on PATH where a wheel is tried: what tests and pages start, where it is there.
 PROGRAMS = (
     *("sh", "bash", "zsh", "fish", "env", "true", "false", "cat", "cp", "mv", "rm", "ln", "ls", "mkdir", "rmdir"),
-    *("chmod", "chown", "printf", "echo", "head", "tail", "seq", "sleep", "sort", "wc", "dd", "truncate", "stat", "touch"),
+    *(
+        "chmod",
+        "chown",
+        "printf",
+        "echo",
+        "head",
+        "tail",
+        "seq",
+        "sleep",
+        "sort",
+        "wc",
+        "dd",
+        "truncate",
+        "stat",
+        "touch",
+    ),
     *("grep", "rg", "sed", "awk", "find", "tar", "gzip", "zcat", "mktemp", "id", "kill", "ps", "uname"),
     *("mount", "umount", "mkfs.ext4", "losetup", "unshare", "chattr", "fallocate", "strace", "logrotate"),
 )
@@ -205,7 +220,9 @@ def try_wheel(trial: Trial, wheel: Path, sources: Path, options: list[str], fold
     print("+", *command, *tests, flush=True)
     done = subprocess.run([str(word) for word in [*command, *tests]], cwd=empty, env={**os.environ, "PATH": path})
     suites = ElementTree.parse(report).getroot().iter("testsuite")
-    numbers = [{name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")} for suite in suites]
+    numbers = [
+        {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")} for suite in suites
+    ]
     total = {name: sum(suite[name] for suite in numbers) for name in numbers[0]}
     failed = total["failures"] + total["errors"]
     trial.counts = {"failed": failed, "skipped": total["skipped"]}

@@ -31,6 +31,9 @@ TARGETS = ("search", "patterns", "many", "replace", "journal", "stages", "lines"
 HEAD = struct.Struct("=QQ")
 LONGEST = 1 << 14
 
+# How long a target may be at one case, in seconds.
+PATIENCE = 60
+
 # A case may make no larger file, whatever a journal or a stage says.
 LARGEST_FILE = 1 << 28
 
@@ -152,7 +155,7 @@ def run_atheris(target: str, folder: Path, options: tuple[int, float, int | None
     corpus = found / f"corpus-{target}"
     corpus.mkdir(parents=True, exist_ok=True)
     arguments = [
-        f"-max_total_time={max(round(seconds), 1)}", f"-seed={seed}", f"-max_len={LONGEST}", "-timeout=120",
+        f"-max_total_time={max(round(seconds), 1)}", f"-seed={seed}", f"-max_len={LONGEST}", f"-timeout={PATIENCE}",
         "-rss_limit_mb=4096", f"-artifact_prefix={found}/{target}-", f"-runs={-1 if cases is None else cases}",
     ]  # fmt: skip
     atheris.Setup([sys.argv[0], *arguments, str(corpus)], check)

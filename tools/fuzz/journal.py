@@ -33,7 +33,7 @@ def case(rng: random.Random, folder: Path) -> None:
         return
     with pytest.MonkeyPatch.context() as patch:
         small_steps(patch, rng)
-        patch.setattr(moving, "SAMPLE", 4096)
+        patch.setattr(moving, "SAMPLE", 4096)  # which has all of such a file: what has changed is seen
         left = half_edited(rng, folder)
         if left is not None:
             (folder / "other").write_bytes(OTHER)

@@ -19,9 +19,6 @@ sys.path.insert(0, str(scan.ROOT / "tests"))
 
 ALL = (*engines.TARGETS, "scan")
 
-# How long a target may be at one case.
-PATIENCE = 60
-
 _RUNS, _COVERED = re.compile(r"^(?:Done |#)(\d+)", re.M), re.compile(r"\bcov: (\d+)")
 
 
@@ -63,7 +60,7 @@ def run(target: str, engine: str, options: tuple[int, float, int | None], found:
         log, began = folder / "log", time.monotonic()
         with log.open("wb") as output:
             child = subprocess.Popen(command, cwd=scan.ROOT, stdout=output, stderr=output, env=environment)
-            status = _wait(child, folder / "current", began + seconds + 2 * PATIENCE)
+            status = _wait(child, folder / "current", began + seconds + 2 * engines.PATIENCE)
         result = Result(target, engine, 0, time.monotonic() - began)
         _look(result, status, folder, found)
         return result
@@ -78,7 +75,7 @@ def _wait(child: subprocess.Popen[bytes], current: Path, end: float) -> int:
         with contextlib.suppress(FileNotFoundError), current.open("rb") as file:
             if (head := file.read(engines.HEAD.size)) != seen:
                 seen, since = head, time.monotonic()
-        if time.monotonic() > (since + PATIENCE if seen else end):
+        if time.monotonic() > (since + engines.PATIENCE if seen else end):
             child.kill()
             child.wait()
             return -signal.SIGALRM

@@ -8,6 +8,8 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+from tools.fuzz.engines import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 # In what order compilers are tried: with libFuzzer, with a driver of our own and sanitizers, without them.
@@ -38,7 +40,7 @@ def command(program: Path, engine: str, options: tuple[int, float], found: Path)
         return [str(program), str(max(round(seconds), 1)), str(seed), str(program.with_name("current"))]
     corpus = found / "corpus-scan"
     corpus.mkdir(parents=True, exist_ok=True)
-    limits = [f"-max_total_time={max(round(seconds), 1)}", f"-seed={seed}", "-max_len=4096", "-timeout=120"]
+    limits = [f"-max_total_time={max(round(seconds), 1)}", f"-seed={seed}", "-max_len=4096", f"-timeout={PATIENCE}"]
     return [str(program), *limits, f"-artifact_prefix={found}/scan-", str(corpus)]
 
 
