@@ -36,7 +36,7 @@ def commit() -> str:
     """The last commit that has changed the package, and whether it is changed since."""
 
     def git(*words: str) -> str:
-        command = ["git", *words, "--", "src", "fastmmap", "setup.py"]
+        command = ["git", *words, "--", "src", "fastmmap"]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
     return git("log", "-1", "--format=%h") + (", changed" if git("status", "--porcelain") else "")
