@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from pathlib import Path
 
 import fastmmap
 from fastmmap import _backend
 
-ROOT = Path(__file__).parents[1]
-
 project = "fastmmap"
 author = "the fastmmap developers"
 copyright = author
-release = version = re.search(r'^__version__ = "(.+)"$', (ROOT / "fastmmap/__init__.py").read_text(), re.M)[1]
+release = version = fastmmap.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
@@ -96,7 +93,6 @@ def clean(app, what, name, value, options, lines):
 
 def setup(app):
     """Registers what is done with docstrings; `clean` runs before napoleon."""
-    assert fastmmap.__version__ == version, "another fastmmap is installed than this one"
     app.connect("autodoc-skip-member", skip)
     app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-process-docstring", clean, priority=1)

@@ -19,14 +19,14 @@
 
 /* A needle made ready for scanning. */
 typedef struct {
-    const uint8_t *bytes; /* lower case when fold is set */
-    size_t length;        /* at least 1 */
-    size_t probes;        /* how many probes there are: 1 to FM_PROBES */
-    size_t looks;         /* how many of them are looked at everywhere: 1, 2, 3 or FM_MOST_LOOKS */
+    const uint8_t *bytes;    /* lower case when fold is set */
+    size_t length;           /* at least 1 */
+    size_t probes;           /* how many probes there are: 1 to FM_PROBES */
+    size_t looks;            /* how many of them are looked at everywhere: 1, 2, 3 or FM_MOST_LOOKS */
     size_t probe[FM_PROBES]; /* offsets in the needle. The first `looks` should stand together rarely */
-    int fold;             /* ASCII letters match in either case */
-    int apart;            /* a candidate that overlaps the one before it isn't listed; only where all bytes are probes */
-    size_t periods;       /* where apart is set: at how many distances the needle overlaps itself, and which */
+    int fold;                /* ASCII letters match in either case */
+    int apart;      /* a candidate that overlaps the one before it isn't listed; only where all bytes are probes */
+    size_t periods; /* where apart is set: at how many distances the needle overlaps itself, and which */
     size_t period[FM_PROBES];
 } fm_needle;
 

@@ -81,60 +81,60 @@ static void ended(void)
         stop();
 }
 
-#define WRAP(type, name, parameters, arguments)                                                                     \
-    type name parameters                                                                                            \
-    {                                                                                                               \
-        static type(*real) parameters;                                                                              \
-        if (real == NULL)                                                                                           \
-            *(void **)&real = dlsym(RTLD_NEXT, #name);                                                              \
-        if (fails(0))                                                                                               \
-            return (type)-1;                                                                                        \
-        type answer = real arguments;                                                                               \
-        const int saved = errno;                                                                                    \
-        ended();                                                                                                    \
-        errno = saved;                                                                                              \
-        return answer;                                                                                              \
+#define WRAP(type, name, parameters, arguments) \
+    type name parameters \
+    { \
+        static type(*real) parameters; \
+        if (real == NULL) \
+            *(void **)&real = dlsym(RTLD_NEXT, #name); \
+        if (fails(0)) \
+            return (type) - 1; \
+        type answer = real arguments; \
+        const int saved = errno; \
+        ended(); \
+        errno = saved; \
+        return answer; \
     }
 
-#define WRAP_WRITE(name, parameters, arguments)                                                                     \
-    ssize_t name parameters                                                                                         \
-    {                                                                                                               \
-        static ssize_t(*real) parameters;                                                                           \
-        if (real == NULL)                                                                                           \
-            *(void **)&real = dlsym(RTLD_NEXT, #name);                                                              \
-        const int failing = fails(1);                                                                               \
-        if (failing) {                                                                                              \
-            if (failing == 1 && number != FAIL_SHORT)                                                               \
-                return -1;                                                                                          \
-            size = (size + 1) / 2;                                                                                  \
-        }                                                                                                           \
-        const ssize_t answer = real arguments;                                                                      \
-        if (failing == 2)                                                                                           \
-            stop();                                                                                                 \
-        const int saved = errno;                                                                                    \
-        ended();                                                                                                    \
-        errno = saved;                                                                                              \
-        return answer;                                                                                              \
+#define WRAP_WRITE(name, parameters, arguments) \
+    ssize_t name parameters \
+    { \
+        static ssize_t(*real) parameters; \
+        if (real == NULL) \
+            *(void **)&real = dlsym(RTLD_NEXT, #name); \
+        const int failing = fails(1); \
+        if (failing) { \
+            if (failing == 1 && number != FAIL_SHORT) \
+                return -1; \
+            size = (size + 1) / 2; \
+        } \
+        const ssize_t answer = real arguments; \
+        if (failing == 2) \
+            stop(); \
+        const int saved = errno; \
+        ended(); \
+        errno = saved; \
+        return answer; \
     }
 
-#define WRAP_OPEN(name, first, names)                                                                               \
-    int name(first const char *path, int flags, ...)                                                                \
-    {                                                                                                               \
-        static int (*real)(first const char *, int, ...);                                                           \
-        va_list rest;                                                                                               \
-        va_start(rest, flags);                                                                                      \
-        const mode_t access = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0;                             \
-        va_end(rest);                                                                                               \
-        if (real == NULL)                                                                                           \
-            *(void **)&real = dlsym(RTLD_NEXT, #name);                                                              \
-        if (fails(0))                                                                                               \
-            return -1;                                                                                              \
-        const int refused = no_nameless && (flags & O_TMPFILE) == O_TMPFILE;                                        \
-        const int answer = refused ? -1 : real(names path, flags, access);                                          \
-        const int saved = refused ? EOPNOTSUPP : errno;                                                             \
-        ended();                                                                                                    \
-        errno = saved;                                                                                              \
-        return answer;                                                                                              \
+#define WRAP_OPEN(name, first, names) \
+    int name(first const char *path, int flags, ...) \
+    { \
+        static int (*real)(first const char *, int, ...); \
+        va_list rest; \
+        va_start(rest, flags); \
+        const mode_t access = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
+        va_end(rest); \
+        if (real == NULL) \
+            *(void **)&real = dlsym(RTLD_NEXT, #name); \
+        if (fails(0)) \
+            return -1; \
+        const int refused = no_nameless && (flags & O_TMPFILE) == O_TMPFILE; \
+        const int answer = refused ? -1 : real(names path, flags, access); \
+        const int saved = refused ? EOPNOTSUPP : errno; \
+        ended(); \
+        errno = saved; \
+        return answer; \
     }
 
 #define NOTHING
@@ -210,8 +210,7 @@ WRAP(int, fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
 WRAP(int, fchmod, (int fd, mode_t access), (fd, access))
 WRAP(int, rename, (const char *old, const char *new), (old, new))
 WRAP(int, renameat, (int from, const char *old, int to, const char *new), (from, old, to, new))
-WRAP(int, renameat2, (int from, const char *old, int to, const char *new, unsigned flags),
-     (from, old, to, new, flags))
+WRAP(int, renameat2, (int from, const char *old, int to, const char *new, unsigned flags), (from, old, to, new, flags))
 WRAP(int, link, (const char *old, const char *new), (old, new))
 WRAP(int, linkat, (int from, const char *old, int to, const char *new, int flags), (from, old, to, new, flags))
 WRAP(int, unlink, (const char *path), (path))
@@ -230,20 +229,20 @@ WRAP(int, fsetxattr, (int fd, const char *name, const void *value, size_t size, 
      (fd, name, value, size, flags))
 
 /* Of files alone: a thread of Python that gets no memory for its first frame is waited for in vain, by Python itself. */
-#define WRAP_MAP(name, offset_type)                                                                                 \
-    void *name(void *address, size_t length, int protection, int flags, int fd, offset_type offset)                 \
-    {                                                                                                               \
-        static void *(*real)(void *, size_t, int, int, int, offset_type);                                           \
-        if (real == NULL)                                                                                           \
-            *(void **)&real = dlsym(RTLD_NEXT, #name);                                                              \
-        if (fd >= 0 && fails(0))                                                                                    \
-            return MAP_FAILED;                                                                                      \
-        void *const answer = real(address, length, protection, flags, fd, offset);                                  \
-        const int saved = errno;                                                                                    \
-        if (fd >= 0)                                                                                                \
-            ended();                                                                                                \
-        errno = saved;                                                                                              \
-        return answer;                                                                                              \
+#define WRAP_MAP(name, offset_type) \
+    void *name(void *address, size_t length, int protection, int flags, int fd, offset_type offset) \
+    { \
+        static void *(*real)(void *, size_t, int, int, int, offset_type); \
+        if (real == NULL) \
+            *(void **)&real = dlsym(RTLD_NEXT, #name); \
+        if (fd >= 0 && fails(0)) \
+            return MAP_FAILED; \
+        void *const answer = real(address, length, protection, flags, fd, offset); \
+        const int saved = errno; \
+        if (fd >= 0) \
+            ended(); \
+        errno = saved; \
+        return answer; \
     }
 
 WRAP(int, fremovexattr, (int fd, const char *name), (fd, name))

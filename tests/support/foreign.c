@@ -11,8 +11,8 @@ static int passes_on;
 static void say(int number, const siginfo_t *info)
 {
     char text[120];
-    int length = snprintf(text, sizeof text, "foreign: signal %d, sent %d, page offset %d\n", number, info->si_code <= 0,
-                          info->si_code > 0 ? (int)((size_t)info->si_addr & 4095) : 0);
+    int length = snprintf(text, sizeof text, "foreign: signal %d, sent %d, page offset %d\n", number,
+                          info->si_code <= 0, info->si_code > 0 ? (int)((size_t)info->si_addr & 4095) : 0);
     if (write(2, text, (size_t)length) < 0)
         _exit(71);
 }

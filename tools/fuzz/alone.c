@@ -33,8 +33,9 @@ static size_t make(void)
 
 int main(int number, char **arguments)
 {
-    const int file = number == 4 ? open(arguments[3], O_RDWR | O_CREAT | O_TRUNC, 0600)
-                     : number == 2 ? open(arguments[1], O_RDONLY) : -1;
+    const int file = number == 4   ? open(arguments[3], O_RDWR | O_CREAT | O_TRUNC, 0600)
+                     : number == 2 ? open(arguments[1], O_RDONLY)
+                                   : -1;
     if (file < 0) {
         fprintf(stderr, "usage: %s SECONDS SEED FILE, or FILE\n", arguments[0]);
         return 2;
