@@ -252,8 +252,10 @@ int fm_guarded(fm_step step, void *context, fm_watch *watch)
         here.frame = NULL;
         if (frame.sent)
             raise(frame.sent);
-    } else {
+    } else { /* the handler has set them */
+        /* cppcheck-suppress uninitStructMember */
         watch->fault = frame.fault;
+        /* cppcheck-suppress uninitStructMember */
         watch->faulted = frame.faulted;
         answer = FM_FAULT;
     }
