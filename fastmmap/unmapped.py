@@ -20,7 +20,7 @@ BLOCK = 1 << 20
 
 def check_is_file(fd: int, status: os.stat_result) -> None:
     """Raises OSError for what has no pages to be written to: a pipe, or a file in /proc, with bytes but no size."""
-    if stat.S_ISREG(status.st_mode) and (status.st_size or not system.calls.pread(fd, 1, 0) or os.fstat(fd).st_size):
+    if system.is_file(status) and (status.st_size or not system.calls.pread(fd, 1, 0) or os.fstat(fd).st_size):
         return
     raise OSError(errno.ENODEV, "Not a regular file")
 

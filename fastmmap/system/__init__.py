@@ -16,6 +16,7 @@ from ..blame import ours
 from .calls import CAREFULLY, calls
 from .files import (
     has_no_reader,
+    is_file,
     read_at,
     read_into,
     read_some,
@@ -50,14 +51,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVICE", "CAREFULLY", "CHANGES", "CUTS_MAPPED", "acts_as_owner", "add_watch", "advice", "allocate", "allocated",
-    "allows", "append_some", "attributes", "birth", "block_size", "boot", "calls", "check_name", "cpus", "device_size",
-    "exchange", "give_to_group", "has_holes", "has_no_reader", "is_local", "is_named", "is_path_of", "is_read_only",
-    "is_scarce", "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_attributes_durable",
-    "make_durable", "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native",
-    "open_directory", "open_directory_into", "open_into", "open_shared", "open_unnamed_into", "open_watch", "path_of",
-    "punch", "read_at", "read_into", "read_some", "remove", "remove_mark", "remove_shared", "remove_watch", "rename",
-    "reserve", "room", "set_mode", "start_writeback", "truncate", "unlock", "user", "wait", "write_all", "write_at",
-    "write_pieces", "write_some", "write_zeros",
+    "allows", "append_some", "attributes", "birth", "block_size", "boot", "calls", "check_name", "cpus",
+    "device_size", "exchange", "give_to_group", "has_holes", "has_no_reader", "is_file", "is_local", "is_named",
+    "is_path_of", "is_read_only", "is_scarce", "keep_attributes", "keep_owner", "lengthen", "link", "lock",
+    "make_attributes_durable", "make_durable", "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file",
+    "name_file", "native", "open_directory", "open_directory_into", "open_into", "open_shared", "open_unnamed_into",
+    "open_watch", "path_of", "punch", "read_at", "read_into", "read_some", "remove", "remove_mark", "remove_shared",
+    "remove_watch", "rename", "reserve", "room", "set_mode", "start_writeback", "truncate", "unlock", "user", "wait",
+    "write_all", "write_at", "write_pieces", "write_some", "write_zeros",
 ]  # fmt: skip
 
 # Whether a file can be cut while it is mapped beyond where it ends then.

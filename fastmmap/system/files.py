@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import sys
 
 from ..blame import ours
@@ -28,6 +29,12 @@ def write_zeros(fd: int, offset: int, end: int) -> None:
     zeros = bytes(min(_ZEROS, end - offset))
     while offset < end:
         offset += calls.pwrite(fd, zeros[: end - offset], offset)
+
+
+def is_file(status: os.stat_result) -> bool:
+    """Whether a descriptor is that of a regular file, or of shared memory, which on macOS is of no kind."""
+    kind = stat.S_IFMT(status.st_mode)
+    return kind == stat.S_IFREG or (kind == 0 and sys.platform == "darwin")
 
 
 def truncate(fd: int, size: int) -> None:

@@ -20,7 +20,7 @@ if sys.platform == "win32":
 
 from fastmmap import system
 from fastmmap.logs import turn
-from fastmmap.system import darwin, libc, names
+from fastmmap.system import darwin, files, libc, names
 
 pytestmark = pytest.mark.any_kernel
 
@@ -245,6 +245,15 @@ def test_attributes_are_kept(library, tmp_path):
         del library["fcopyfile"]
         with pytest.raises(OSError, match="ctypes"):
             darwin.keep_attributes(file.fileno(), 7, before)
+
+
+@pytest.mark.parametrize(("platform", "is_one"), [("darwin", True), ("linux", False)])
+def test_shared_memory_is_of_no_kind(monkeypatch, platform, is_one):
+    """Elsewhere what is of no kind is no file: it has no pages."""
+    monkeypatch.setattr(files, "sys", SimpleNamespace(platform=platform))
+    assert system.is_file(SimpleNamespace(st_mode=0o600)) is is_one
+    assert system.is_file(SimpleNamespace(st_mode=0o100_600)) is True
+    assert system.is_file(SimpleNamespace(st_mode=0o010_600)) is False
 
 
 def test_who_acts_as_owner(monkeypatch):
