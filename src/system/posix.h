@@ -35,21 +35,30 @@ static inline int fm_look(int fd, fm_file *file)
     return 0;
 }
 
+/* How much is read or written by one call. Linux does no more, macOS refuses more. */
+#define FM_MOST_BYTES ((size_t)0x7ffff000)
+
+static inline size_t fm_at_most(size_t size, size_t most)
+{
+    return size < most ? size : most;
+}
+
 static inline ptrdiff_t fm_pread(int fd, void *data, size_t size, uint64_t offset)
 {
-    return pread(fd, data, size, (off_t)offset);
+    return pread(fd, data, fm_at_most(size, FM_MOST_BYTES), (off_t)offset);
 }
 
 static inline ptrdiff_t fm_pwrite(int fd, const void *data, size_t size, uint64_t offset)
 {
-    return pwrite(fd, data, size, (off_t)offset);
+    return pwrite(fd, data, fm_at_most(size, FM_MOST_BYTES), (off_t)offset);
 }
 
 static inline ptrdiff_t fm_write_pieces(int fd, const fm_piece *pieces)
 {
+    const size_t first = fm_at_most(pieces[0].size, FM_MOST_BYTES);
     const struct iovec both[2] = {
-        {(void *)pieces[0].data, pieces[0].size},
-        {(void *)pieces[1].data, pieces[1].size},
+        {(void *)pieces[0].data, first},
+        {(void *)pieces[1].data, fm_at_most(pieces[1].size, FM_MOST_BYTES - first)},
     };
     return writev(fd, both, 2);
 }
