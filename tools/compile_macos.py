@@ -33,6 +33,9 @@ GENERATED = [
     )
 ]  # fmt: skip
 
+# Headers that are no use without who includes them: x86.c and neon.c, and system.h.
+PARTS = ("scan/scan.h", "scan/apart.h", "scan/many.h", "system/posix.h", "system/windows.h")
+
 # What a pyconfig.h of Linux says that macOS' doesn't: that there are features, and which a program asks for.
 UNDEFINED = (
     "HAVE_ENDIAN_H", "HAVE_SYS_EPOLL_H", "HAVE_SYS_SENDFILE_H", "HAVE_LINUX_RANDOM_H", "HAVE_CRYPT_H", "HAVE_FUTIMENS",
@@ -88,7 +91,7 @@ def sources(folder: Path) -> Iterator[tuple[str, Path, list[str]]]:
     for path in sorted(ROOT.glob("src/*/*.h")):
         alone = folder / f"{path.parent.name}-{path.stem}.c"
         alone.write_text(f'#include "{path}"\n')
-        if path.name not in ("scan.h", "apart.h", "many.h"):  # which x86.c and neon.c include with their macros
+        if f"{path.parent.name}/{path.name}" not in PARTS:
             yield str(path.relative_to(ROOT)), alone, OWN
     for path in sorted(ROOT.glob("src/*.pyx")):
         made = folder / f"{path.stem}.c"
