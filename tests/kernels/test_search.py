@@ -164,7 +164,8 @@ def test_what_a_buffer_may_be(kernel):
         assert kernel.find(memory, b"xyz") == 100
         memory.close()  # no export is left behind: else it is a BufferError
     assert kernel.find(bytearray(b"axyz"), b"xyz") == 1
-    assert kernel.find(array.array("i", [1, 2]), b"\x02") == 4
+    integers = array.array("i", [1, 2])
+    assert kernel.find(integers, b"\x02") == integers.tobytes().find(2) >= 4
     assert kernel.find(numpy.arange(6, dtype=">i2").reshape(2, 3), b"\x00\x05") == 10
     assert kernel.count(numpy.zeros((0, 3)), b"a") == 0
 
