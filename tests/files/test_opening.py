@@ -53,7 +53,7 @@ def test_bad_paths(tmp_path):
         fastmmap.open(tmp_path / "missing")
     assert caught.value.filename == str(tmp_path / "missing")
     for mode in ("r", "r+", "w+", "c"):
-        with pytest.raises(IsADirectoryError, match=re.escape(str(tmp_path))):
+        with pytest.raises(IsADirectoryError, match=re.escape(tmp_path.name)):
             fastmmap.open(tmp_path, mode)
     with pytest.raises(FileNotFoundError):
         fastmmap.open(tmp_path / "missing" / "file", "w+")
@@ -118,7 +118,7 @@ def test_functions_take_paths(text, tmp_path):
     assert fastmmap.find(pathlib.Path("/proc/self/status"), b"Name:") == 0
     with pytest.raises(FileNotFoundError, match="missing"):
         fastmmap.count(tmp_path / "missing", b"x")
-    with pytest.raises(IsADirectoryError, match=re.escape(str(tmp_path))):
+    with pytest.raises(IsADirectoryError, match=re.escape(tmp_path.name)):
         fastmmap.count(tmp_path, b"x")
     for function in (fastmmap.find, fastmmap.count, fastmmap.find_all, fastmmap.iter_find):
         with pytest.raises(TypeError, match=r"use pathlib\.Path or fastmmap\.open"):

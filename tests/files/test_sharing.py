@@ -40,6 +40,8 @@ def test_example(name):
     script = EXAMPLES / f"{name}.py"
     if not script.exists():
         pytest.skip("the examples aren't here")
+    if name == "fork" and not hasattr(os, "fork"):
+        pytest.skip("this system has no os.fork")
     if name == "cluster":
         pytest.importorskip("distributed")
     if sys.version_info < (3, 12) and not _backend.NATIVE and name in ("processes", "cluster"):
