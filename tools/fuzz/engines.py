@@ -37,6 +37,9 @@ PATIENCE = 60
 # A case may make no larger file, whatever a journal or a stage says.
 LARGEST_FILE = 1 << 28
 
+# How many cases at random atheris begins with.
+SEEDS = 50
+
 # How long a fault's case is made shorter.
 SHRINKING = 10
 
@@ -152,11 +155,17 @@ def run_atheris(target: str, folder: Path, options: tuple[int, float, int | None
         (folder / "work").mkdir()
         check = check_of(target, folder / "work")
     seed, seconds, cases = options
-    corpus = found / f"corpus-{target}"
+    corpus, seeds = found / f"corpus-{target}", folder / "seeds"
     corpus.mkdir(parents=True, exist_ok=True)
+    # It begins with bytes enough for whole cases, and needn't come to them byte by byte.
+    seeds.mkdir()
+    rng = random.Random(seed)
+    for number in range(SEEDS):
+        (seeds / str(number)).write_bytes(a_case(rng))
     arguments = [
         f"-max_total_time={max(round(seconds), 1)}", f"-seed={seed}", f"-max_len={LONGEST}", f"-timeout={PATIENCE}",
-        "-rss_limit_mb=4096", f"-artifact_prefix={found}/{target}-", f"-runs={-1 if cases is None else cases}",
+        "-rss_limit_mb=4096", "-len_control=0", f"-artifact_prefix={found}/{target}-",
+        f"-runs={-1 if cases is None else cases}",
     ]  # fmt: skip
-    atheris.Setup([sys.argv[0], *arguments, str(corpus)], check)
+    atheris.Setup([sys.argv[0], *arguments, str(corpus), str(seeds)], check)
     atheris.Fuzz()

@@ -40,7 +40,13 @@ def command(program: Path, engine: str, options: tuple[int, float], found: Path)
         return [str(program), str(max(round(seconds), 1)), str(seed), str(program.with_name("current"))]
     corpus = found / "corpus-scan"
     corpus.mkdir(parents=True, exist_ok=True)
-    limits = [f"-max_total_time={max(round(seconds), 1)}", f"-seed={seed}", "-max_len=4096", f"-timeout={PATIENCE}"]
+    limits = [
+        f"-max_total_time={max(round(seconds), 1)}",
+        f"-seed={seed}",
+        "-max_len=4096",
+        "-len_control=0",
+        f"-timeout={PATIENCE}",
+    ]
     return [str(program), *limits, f"-artifact_prefix={found}/scan-", str(corpus)]
 
 
