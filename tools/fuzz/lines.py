@@ -41,7 +41,7 @@ def starts(rng: random.Random, text: bytes) -> None:
     offsets = [rng.randrange(len(text) + 1) for _ in range(rng.choice((0, 1, 5, 40)))]
     lengths = [rng.randrange(min(len(text) - at, 50) + 1) for at in offsets]
     place = texts.placed(rng, text)
-    for kernel in texts.kernels(rng):
+    for kernel in texts.kernels(rng, len(text)):
         assert kernel.line_starts(place, *span).tolist() == expected
         data, bounds = kernel.gather(place, offsets, lengths)
         records = [text[at : at + length] for at, length in zip(offsets, lengths)]

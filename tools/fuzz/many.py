@@ -29,7 +29,7 @@ def case(rng: random.Random, folder: Path) -> None:
     if rng.random() < 0.1:
         ready = pickle.loads(pickle.dumps(ready))
     place = texts.placed(rng, text)
-    for kernel in texts.kernels(rng):
+    for kernel in texts.kernels(rng, len(text)):
         options = {} if (is_ready := rng.random() < 0.5) else {"ignorecase": ignorecase}
         check(kernel, (place, ready if is_ready else needles, *span), options, apart, every)
     if rng.random() < 0.1 and len(text) < 2000:

@@ -26,7 +26,7 @@ def case(rng: random.Random, folder: Path) -> None:
     apart = positions(text, needle, *span, ignorecase=ignorecase)
     every = positions(text, needle, *span, overlapping=True, ignorecase=ignorecase)
     place = texts.placed(rng, text)
-    for kernel in texts.kernels(rng):
+    for kernel in texts.kernels(rng, len(text)):
         check(kernel, (place, needle, *span), ignorecase, apart, every)
         assert kernel.find_all(place, needle, *span, ignorecase=ignorecase, limit=3).tolist() == apart[:3]
     kind = rng.random()

@@ -22,10 +22,14 @@ _fence = Fence(pages=64)
 _KERNELS = [_backend.load(name) for name in _backend.kernels()]
 
 
-def kernels(rng: random.Random) -> list[SimpleNamespace]:
-    """Those that a case is tried on: two of the quick ones, or the reference."""
+def kernels(rng: random.Random, size: int = 0) -> list[SimpleNamespace]:
+    """Those that a case of so many bytes is tried on: two of the quick ones; or the reference, if they are few."""
     quick = [kernel for kernel in _KERNELS if kernel.name != "python"]
-    return _KERNELS[-1:] if not quick or rng.random() < 0.1 else rng.sample(quick, min(2, len(quick)))
+    return (
+        _KERNELS[-1:]
+        if not quick or (size < LARGE[0] and rng.random() < 0.1)
+        else rng.sample(quick, min(2, len(quick)))
+    )
 
 
 def some(rng: random.Random, letters: Sequence[int], most: int) -> bytes:
