@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
+import fastmmap
+from fastmmap import _backend
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.any_kernel,
     pytest.mark.skipif(sys.platform != "linux", reason="the targets leave what a killed process leaves on Linux"),
+    pytest.mark.skipif(not _backend.NATIVE, reason="what is tried are kernels"),
+    pytest.mark.skipif(Path(fastmmap.__file__).parents[1] != ROOT, reason="tools run the package beside them"),
 ]
 
 
