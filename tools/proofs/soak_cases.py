@@ -150,7 +150,7 @@ def functions(folder: Path) -> Iterator[Case]:
     yield case("grep (dropped)", left_early, fastmmap.grep, TEXT, PATTERN, every=10)
     yield case("grep (a path)", left_early, fastmmap.grep, path, NEEDLES, before=2, every=10)
     yield case("grep (a stream)", lambda: drained(fastmmap.grep, io.BytesIO(TEXT), b"dog"), every=10)
-    yield case("kernels", fastmmap.kernels)
+    yield case("kernels", fastmmap.kernels, every=100)
     yield case("kernel", getattr, fastmmap, "kernel")
     yield case("Needles", fastmmap.Needles, NEEDLES)
     yield refused("Needles (empty)", ValueError, fastmmap.Needles, [b"a", b""])

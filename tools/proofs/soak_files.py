@@ -132,9 +132,9 @@ def of_an_appender(log: fastmmap.Appender, path: Path, kind: str) -> Iterator[Ca
 
 def of_followers(path: Path) -> Iterator[Case]:
     options = {"start": 0, "timeout": 0}
-    yield case("follow", drained, fastmmap.follow, path, every=20, **options)
-    yield case("follow (forgotten)", fastmmap.follow, path, every=20, **options)
-    yield case("follow (absent)", drained, fastmmap.follow, path.with_name("absent"), timeout=0, every=20)
+    yield case("follow", drained, fastmmap.follow, path, every=100, **options)
+    yield case("follow (forgotten)", fastmmap.follow, path, every=100, **options)
+    yield case("follow (absent)", drained, fastmmap.follow, path.with_name("absent"), timeout=0, every=100)
     yield refused("follow (start)", ValueError, fastmmap.follow, path, start="middle")
 
     async def one() -> bytes:
@@ -142,14 +142,14 @@ def of_followers(path: Path) -> Iterator[Case]:
             return await anext(lines)
 
     yield case("Follower.__anext__", lambda: asyncio.run(one()), every=1000)
-    yield case("Follower", lambda: Follower(path, 0, 0).close(), every=20)
-    yield case("Follower.close", lambda: fastmmap.follow(path, **options).close(), every=20)
-    yield case("Follower.__exit__", lambda: fastmmap.follow(path, **options).__exit__(None, None, None), every=20)
+    yield case("Follower", lambda: Follower(path, 0, 0).close(), every=100)
+    yield case("Follower.close", lambda: fastmmap.follow(path, **options).close(), every=100)
+    yield case("Follower.__exit__", lambda: fastmmap.follow(path, **options).__exit__(None, None, None), every=100)
     with fastmmap.follow(path, **options) as lines:
         for name in ("__iter__", "__aiter__", "__enter__", "__repr__"):
             yield case(f"Follower.{name}", getattr(lines, name))
         yield case("Follower.position", operator.attrgetter("position"), lines)
-        yield case("Follower.__next__", next, lines, b"", every=20)
+        yield case("Follower.__next__", next, lines, b"", every=100)
     yield refused("Follower.__next__ (closed)", (ValueError, StopIteration), next, lines)
 
 
