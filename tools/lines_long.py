@@ -45,7 +45,7 @@ def check(path: Path, lines: int, seed: int) -> None:
     with fastmmap.open(path) as m:
         began = time.perf_counter()
         m.lines.prepare()
-        print(f"{len(m.lines):,} lines, {len(m) / 1e9:.1f} GB: indexed in {time.perf_counter() - began:.2f} s")
+        print(f"{len(m.lines):,} lines, {len(m) / 1e6:,.0f} MB: indexed in {time.perf_counter() - began:.2f} s")
         assert (len(m), len(m.lines)) == (start(lines), lines)
         m.lines.save(index)
         print(f"the index has {index.stat().st_size / 1e6:.1f} MB")

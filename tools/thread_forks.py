@@ -23,7 +23,8 @@ from thread_calls import (
 
 
 def join(child: int) -> None:
-    check(os.waitpid(child, 0)[1] == 0, "a forked child's answer is wrong, or it hung")
+    status = os.waitpid(child, 0)[1]
+    check(status == 0, f"a forked child's answer is wrong, or it hung: {status}")
 
 
 def in_child(call: Callable[[], bool]) -> None:

@@ -288,6 +288,7 @@ def test_giant_lines(make):
         assert [len(line) for line in m.lines] == [3, 3_000_000, 3, 3_000_000]
 
 
+@settings(deadline=None)
 @given(lines_of_texts, st.data())
 def test_lines_around(text, data):
     """Of every kernel, against a walk: each line once that has one of the offsets, with the first of those."""

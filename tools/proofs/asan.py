@@ -16,6 +16,9 @@ from pathlib import Path
 
 from .builds import Build, build
 
+# Stacks of 32 KiB, because the sanitizers' frames are larger; resident memory, because they keep what was freed.
+LEFT_OUT = ("test_stacks", "test_drop_behind_bounds_resident_memory", "test_a_scan_beyond_memory")
+
 VARIABLES = {
     "ASAN_OPTIONS": "detect_leaks=0:handle_segv=0:handle_sigbus=0:use_sigaltstack=0:strict_string_checks=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
@@ -48,7 +51,21 @@ def main() -> None:
     made = build("asan", FASTMMAP_SANITIZE="address,undefined")
     variables = {**VARIABLES, "LD_PRELOAD": runtime()}
     see_a_byte_too_many(made, variables)
-    words = ["-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "-p", "no:cacheprovider", *options.tests, *more]
+    words = [
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "2",
+        "--dist",
+        "worksteal",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        " and ".join(f"not {name}" for name in LEFT_OUT),
+        *options.tests,
+        *more,
+    ]
     sys.exit(made.run(*words, **variables).returncode)
 
 
