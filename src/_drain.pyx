@@ -57,7 +57,7 @@ def drain(lock, stage, int log, int64_t number, record, counter):
     take(memory, &staged, PyBUF_WRITABLE)
     try:
         if half < 0 or half > (staged.len - HALVES_AT) // 2:
-            raise ValueError(f"two halves of {half} bytes from {HALVES_AT} on don't fit in {staged.len} bytes of memory")
+            raise ValueError(f"two halves of {half} bytes from {HALVES_AT} on don't fit in {staged.len} bytes")
         job.memory, job.size, job.half = <char *> staged.buf, staged.len, half
         if lock is None:
             job.block = job.memory + OWN_LOCK_AT

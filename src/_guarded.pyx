@@ -70,7 +70,8 @@ def read(buffer, Py_ssize_t start, Py_ssize_t end):
 
 @cython.no_gc_clear  # see Held
 cdef class Export:
-    """The memory of a contiguous buffer, which is read and stored to as a memoryview of bytes is, but that a slice is bytes.
+    """The memory of a contiguous buffer, which is read and stored to as a memoryview of bytes is, but that a slice is
+    bytes.
 
     What fastmmap/guarded.py gives to the reference. Its end, where no error came, asks whether the file shrank and grew
     again meanwhile.
@@ -131,7 +132,9 @@ cdef class Export:
             raise TypeError("cannot modify read-only memory")
         if stop - start != len(data):
             raise ValueError(f"a slice of {stop - start} bytes can't hold {len(data)}")
-        watch(&watching, <void *> self.held.view.obj, self.held.view.buf, <char *> self.held.view.buf + start, len(data))
+        watch(
+            &watching, <void *> self.held.view.obj, self.held.view.buf, <char *> self.held.view.buf + start, len(data),
+        )
         watching.stores[0] = True
         copy_guarded(guarded, <char *> self.held.view.buf + start, PyBytes_AS_STRING(data), len(data), &watching)
 
@@ -332,10 +335,10 @@ def lost(owner, uintptr_t start, uintptr_t fault, bint stores):
     between those two questions, so they are asked more than once.
     """
     cdef uintptr_t gone = page_of(fault)
-    cdef int i
+    cdef int _asked
     file = file_behind(owner)
     reason = reason_of(file, fault, stores)
-    for i in range(3):
+    for _asked in range(3):
         if reason == "truncated":
             break
         if can_be_stored_to(fault) if stores else can_be_read(fault):
@@ -365,7 +368,7 @@ def check_readable(buffer):
         PyBuffer_Release(&view)
 
 
-# --- descriptors that were forgotten: in a finalizer that isn't native, Ctrl-C would be an exception that nobody sees ---
+# --- descriptors that were forgotten: in a finalizer that isn't native, nobody would see the exception of Ctrl-C ---
 
 @cython.binding(True)
 def close_list(self):

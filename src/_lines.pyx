@@ -171,8 +171,8 @@ cdef class Kernel:
     # --- lines by number, which fastmmap/lines.py asks for: its `index` is two arrays, see sampled.pxi ---
 
     def count_newlines(self, index, buffer, Py_ssize_t start, Py_ssize_t end):
-        """Writes into two arrays how many newlines stand in each 32 KiB of buffer[start:end], as int64; and as uint16 for
-        each KiB, how many stand before it in its 32 KiB.
+        """Writes into two arrays how many newlines stand in each 32 KiB of buffer[start:end], as int64; and as uint16
+        for each KiB, how many stand before it in its 32 KiB.
         """
         cdef Py_buffer view, totals, inside
         cdef CountNewlines job
@@ -242,7 +242,8 @@ cdef class Kernel:
         return self.look_up(index, buffer, numbers, STARTS)
 
     def line_spans(self, index, buffer, numbers):
-        """Where the lines of some numbers start, all of them in range, and where they end: an array of two rows, int64."""
+        """Where the lines of some numbers start, all of them in range, and where they end: an array of two rows, int64.
+        """
         return self.look_up(index, buffer, numbers, SPANS).reshape(2, -1)
 
     def line_numbers(self, index, buffer, offsets):
@@ -254,6 +255,7 @@ cdef class Kernel:
         cdef Py_buffer given, room
         cdef Watch watching
         cdef NumberLines job
+        cdef int64_t *ends
         open_index(&opened, index, buffer)
         try:
             if in_danger(contested, &opened.view):
@@ -265,7 +267,8 @@ cdef class Kernel:
             try:
                 job.offsets, job.numbers, job.left = <const int64_t *> given.buf, <int64_t *> room.buf, given.len // 8
                 if what != NUMBERS:
-                    locate(&opened, job.offsets, job.left, job.numbers, job.numbers + job.left if what == SPANS else NULL)
+                    ends = job.numbers + job.left if what == SPANS else NULL
+                    locate(&opened, job.offsets, job.left, job.numbers, ends)
                 elif job.left:
                     job.index, job.kernel, job.is_outside = opened.index, self.kernel, False
                     set_newline(&job.newline)
@@ -293,7 +296,9 @@ cdef class Kernel:
                 raise ValueError(f"[{start}, {end}) isn't within {view.len} bytes")
             if in_danger(contested, &view):
                 found = in_reference("found_lines")(buffer, offsets, start, end)
-                return [make_match(offset + place[0], first + place[0], line, place[1]) for offset, first, line in found]
+                return [
+                    make_match(offset + place[0], first + place[0], line, place[1]) for offset, first, line in found
+                ]
             PyObject_GetBuffer(offsets, &given, PyBUF_SIMPLE)
             try:
                 return found_lines(&view, &given, start, end, place)
@@ -303,13 +308,14 @@ cdef class Kernel:
             PyBuffer_Release(&view)
 
     def lines_confirmed(self, list matches, search, bint from_offset):
-        """Those of some Match in which search(line) finds something, with where it does. `from_offset`: it finds nothing
-        before their offsets.
+        """Those of some Match in which search(line) finds something, with where it does. `from_offset`: it finds
+        nothing before their offsets.
         """
         return confirmed_lines(matches, search, from_offset)
 
     def lines_hit(self, list lines, list hits, tuple place):
-        """A Match for each of some lines that follow each other in which something was found: where `hits` has a re.Match.
+        """A Match for each of some lines that follow each other in which something was found: where `hits` has a
+        re.Match.
 
         `place` is where the first line begins in its text, and what counts the text's lines.
         """

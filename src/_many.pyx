@@ -108,7 +108,8 @@ cdef class Scan:
         if sample == NULL:
             raise MemoryError
         try:
-            sample.hay, sample.size = walk.hay + walk.position, min(walk.stop - walk.position, <Py_ssize_t> SAMPLE_BYTES)
+            sample.hay = walk.hay + walk.position
+            sample.size = min(walk.stop - walk.position, <Py_ssize_t> SAMPLE_BYTES)
             watch(&watching, <void *> self.held.view.obj, self.held.view.buf, sample.hay, sample.size)
             drive(guarded, copy_sample, sample, sample.size // SHARE, &watching)
             count_windows(sample, walk.fold)
@@ -302,7 +303,9 @@ cdef class Kernel:
             scan.release()
 
     def replace(self, buffer, Replacements pairs not None, tuple span not None, Py_ssize_t most):
-        """Replaces each needle by what is as long, in place. Returns how many, `most` of them, or all if that is below 0."""
+        """Replaces each needle by what is as long, in place. Returns how many, `most` of them, or all if that is below
+        0.
+        """
         return replace_in_place(self.kernel, buffer, pairs, span, most)
 
     def substitution(self, buffer, pairs, span, most):

@@ -60,7 +60,7 @@ cdef class Mapping(HasDescriptor):
     cdef Py_ssize_t exports     # views alive: the memory stays while there are any
     cdef fm_access access
     cdef bint unmapped          # no new view can be had
-    cdef unsigned long resizing # the thread that is changing the size, 0 for none
+    cdef unsigned long resizing  # the thread that is changing the size, 0 for none
     cdef public bint drop_behind
 
     def __cinit__(self, *arguments, **keywords):

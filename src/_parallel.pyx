@@ -215,7 +215,7 @@ cdef class Crew:
         errors, self.errors = sorted(self.errors, key=lambda error: error[0]), []
         if self.forgotten:
             raise MemoryError
-        for part, calling, first in errors:
+        for part, calling, first in errors:  # no-cython-lint
             if calling or part < last:
                 break
         else:

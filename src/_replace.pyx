@@ -136,7 +136,9 @@ cdef class Kernel:
             PyBuffer_Release(&view)
 
     def substitution(self, buffer, old, new, count=-1, start=0, end=None):
-        """What buffer[start:end] is with `old` replaced by `new`, of any length, as a Substitution to be read in blocks."""
+        """What buffer[start:end] is with `old` replaced by `new`, of any length, as a Substitution to be read in
+        blocks.
+        """
         return Substitution(self, buffer, old, new, count, start, end)
 
 
@@ -145,7 +147,9 @@ cdef void begin_batch(Batch *batch, Walk *walk, const Pair *pair) noexcept:
     batch.find, batch.walk, batch.pairs, batch.which = find_of_one, walk, pair, NULL
 
 cdef void set_pair_of(Pair *pair, bytes old, bytes new) noexcept:
-    set_pair(pair, <const uint8_t *> PyBytes_AS_STRING(old), len(old), <const uint8_t *> PyBytes_AS_STRING(new), len(new))
+    set_pair(
+        pair, <const uint8_t *> PyBytes_AS_STRING(old), len(old), <const uint8_t *> PyBytes_AS_STRING(new), len(new),
+    )
 
 
 include "filling.pxi"

@@ -286,8 +286,10 @@ cdef class Kernel:
         [1, 3]
         """
         if are_several(needle):
-            return in_many(self.name).find_all(buffer, needle, start, end, overlapping=overlapping, ignorecase=ignorecase,
-                                               limit=limit, threads=threads, progress=progress)
+            return in_many(self.name).find_all(
+                buffer, needle, start, end, overlapping=overlapping, ignorecase=ignorecase, limit=limit,
+                threads=threads, progress=progress,
+            )
         numpy = load_numpy()
         cdef Py_buffer view
         cdef Walk walk
@@ -314,7 +316,8 @@ cdef class Kernel:
 
     def find_into(self, offsets, buffer, bytes needle, Py_ssize_t start, Py_ssize_t end, *, bint overlapping=False,
                   bint ignorecase=False, Py_ssize_t added=0):
-        """Writes the first offsets, plus `added`, into an int64 array that may be too short for all; returns how many."""
+        """Writes the first offsets, plus `added`, into an int64 array that may be too short for all; returns how many.
+        """
         cdef Py_buffer view, room
         cdef Walk walk
         begin(&walk, self.kernel, needle, ignorecase, overlapping)
@@ -366,7 +369,8 @@ cdef class Kernel:
             options = {"overlapping": overlapping, "ignorecase": ignorecase}
             return in_stream(self.name, "iter_find", buffer, needle, (start, end), options)
         if are_several(needle):
-            return in_many(self.name).iter_find(buffer, needle, start, end, overlapping=overlapping, ignorecase=ignorecase)
+            many = in_many(self.name)
+            return many.iter_find(buffer, needle, start, end, overlapping=overlapping, ignorecase=ignorecase)
         cdef bint fold = ignorecase, overlap = overlapping
         cdef bytes own = prepare(needle, fold)
         cdef Py_ssize_t first = index_or(start, 0), last = index_or(end, PY_SSIZE_T_MAX)

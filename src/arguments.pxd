@@ -65,7 +65,8 @@ cdef struct Held:
     Py_buffer view
 
 cdef inline object exporter_of(Held *held):
-    """What the collector may be told of: the exporter, None for a memoryview. The view's reference to it becomes that one.
+    """What the collector may be told of: the exporter, None for a memoryview. The view's reference to it becomes that
+    one.
 
     For a member of an object that isn't cleared (no_gc_clear), and gives it back to `let_go`.
     """
@@ -122,7 +123,8 @@ cdef inline Py_ssize_t workers(object threads, const Py_buffer *view, Py_ssize_t
     """How many threads work on view[start:end], which is clamped.
 
     What comes from a disk is read by one, in order, unless the caller says otherwise: the system reads ahead of that,
-    and not of several that take turns. A cold GiB took 0.29 s by one, as long as by read(2) or ripgrep, 0.37 to 0.5 by two.
+    and not of several that take turns. A cold GiB took 0.29 s by one, as long as by read(2) or ripgrep, 0.37 to 0.5 by
+    two.
     """
     if threads is None and end - start < PARALLEL_BYTES or PyLong_CheckExact(threads) and threads == 1:
         return 1

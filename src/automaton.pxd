@@ -1,8 +1,8 @@
 """The automaton of Aho and Corasick (1975), which reads each byte once, whatever the needles are.
 
-It reads from right to left, needles reversed: so after a byte it knows all needles that start there, the longest of which
-is the one that is wanted. Each state has a row: its next states by classes of bytes, and behind them what starts there.
-States are numbers of rows times their width, so that a step is an addition and two loads.
+It reads from right to left, needles reversed: so after a byte it knows all needles that start there, the longest of
+which is the one that is wanted. Each state has a row: its next states by classes of bytes, and behind them what starts
+there. States are numbers of rows times their width, so that a step is an addition and two loads.
 """
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, malloc

@@ -11,7 +11,7 @@ from system cimport *
 cdef inline int give_up(int number) noexcept nogil:
     """Answers as a call that fails with this errno."""
     global errno
-    errno = number
+    errno = number  # no-cython-lint
     return -1
 
 cdef inline Py_ssize_t read_some(int fd, void *data, size_t size, uint64_t offset) noexcept nogil:

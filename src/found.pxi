@@ -91,7 +91,9 @@ cdef struct Around:
     Py_ssize_t lines, room
 
 cdef int around_step(void *context) noexcept nogil:
-    """Finds the lines of some offsets, until there is no room for more. An offset in the line before has none of its own."""
+    """Finds the lines of some offsets, until there is no room for more. An offset in the line before has none of its
+    own.
+    """
     cdef Around *job = <Around *> context
     cdef Py_ssize_t offset, start, end
     cdef const uint8_t *newline

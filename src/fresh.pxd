@@ -1,8 +1,9 @@
-"""Large copies out of a mapped file: by a system call, which takes half as long as faults do where pages aren't mapped yet.
+"""Large copies out of a mapped file: by a system call, which takes half as long as faults do where pages aren't mapped
+yet.
 
-Where they are, it takes as long. The mapping's own descriptor is read, which isn't closed before: a copy of it, when it was
-closed, would take the process's record locks on the file with it. What the call doesn't give is copied from memory, with
-whatever comes of that.
+Where they are, it takes as long. The mapping's own descriptor is read, which isn't closed before: a copy of it, when it
+was closed, would take the process's record locks on the file with it. What the call doesn't give is copied from memory,
+with whatever comes of that.
 """
 from libc.stdint cimport int64_t
 from files cimport read_some

@@ -18,8 +18,8 @@ cdef enum:
     MANY_BLOCK = 1 << 15
     FIRST_BLOCK = 1 << 10
 
-# Room for what is found in a block. What has no room is found by the automaton, piece by piece; or in smaller blocks, where
-# there is no memory for an automaton.
+# Room for what is found in a block. What has no room is found by the automaton, piece by piece; or in smaller blocks,
+# where there is no memory for an automaton.
 cdef enum:
     ROOM = 1 << 12
 
@@ -28,9 +28,9 @@ cdef enum:
     FEWEST_DENSE = 4
     MOST_DENSE = 256
 
-# A filter that was made without a sample of a text is given up for one with it where there is so much to scan. Any is given
-# up when too many candidates were false: so many and more for each needle, for a filter for many takes time to make; and
-# the next time four times as many.
+# A filter that was made without a sample of a text is given up for one with it where there is so much to scan. Any is
+# given up when too many candidates were false: so many and more for each needle, for a filter for many takes time to
+# make; and the next time four times as many.
 cdef enum:
     SAMPLE_WORTHWHILE = 1 << 20
     FALSE_CANDIDATES = 1 << 12
@@ -80,7 +80,7 @@ cdef inline uint64_t order_of(const ManyWalk *walk, int32_t needle) noexcept nog
 cdef inline int many_step(void *context) noexcept nogil:
     """One block: DONE at the end, FULL when `capacity` matches are found, MORE, or what is needed to go on."""
     cdef ManyWalk *walk = <ManyWalk *> context
-    cdef Py_ssize_t end, stop
+    cdef Py_ssize_t end
     take_found(walk)
     while walk.given == walk.listed and walk.rows_given < walk.rows_read and walk.matches < walk.capacity:
         list_rows(walk)
@@ -101,7 +101,7 @@ cdef inline int many_step(void *context) noexcept nogil:
         if walk.patient:
             walk.block = max((end - walk.position) // 2, 1)
             if end - walk.position == 1:
-                walk.position = end  # for all that may start at one place there is room, but where a text changes meanwhile
+                walk.position = end  # there is room for all that may start at one place, but where a text changes
             return MORE
         if walk.automaton == NULL:
             return NEEDS_AUTOMATON
@@ -155,7 +155,9 @@ cdef inline bint filter_the_end(ManyWalk *walk, Py_ssize_t end, Py_ssize_t *effo
         at += 1
     return True
 
-cdef inline bint verify(ManyWalk *walk, Py_ssize_t window, int32_t head, Py_ssize_t end, Py_ssize_t *effort) noexcept nogil:
+cdef inline bint verify(
+    ManyWalk *walk, Py_ssize_t window, int32_t head, Py_ssize_t end, Py_ssize_t *effort,
+) noexcept nogil:
     """Lists the needles of a bucket, or of a hash, that stand around a window. False where that has become too much."""
     cdef const Window *windows = walk.filter.windows
     cdef const Window *each
@@ -190,9 +192,12 @@ cdef inline bint filter_by_buckets(ManyWalk *walk, Py_ssize_t end, Py_ssize_t *e
     cdef size_t listed, scanned, i
     cdef uint32_t buckets
     cdef int bucket
-    cdef Py_ssize_t at = walk.position, until = min(end + walk.filter.reach, walk.stop - fm_window(&walk.filter.tables) + 1)
+    cdef Py_ssize_t at = walk.position
+    cdef Py_ssize_t until = min(end + walk.filter.reach, walk.stop - fm_window(&walk.filter.tables) + 1)
     while at < until:
-        listed = walk.kernel.many(walk.hay + at, until - at, &walk.filter.tables, candidates, CANDIDATES_AT_ONCE, &scanned)
+        listed = walk.kernel.many(
+            walk.hay + at, until - at, &walk.filter.tables, candidates, CANDIDATES_AT_ONCE, &scanned,
+        )
         for i in range(listed):
             buckets = candidates[i].buckets
             bucket = 0
@@ -225,7 +230,8 @@ cdef inline bint filter_by_flags(ManyWalk *walk, const Group *group, Py_ssize_t 
 # --- by the automaton ---
 
 cdef inline int32_t state_before(const ManyWalk *walk, Py_ssize_t at) noexcept nogil:
-    """The automaton's state when it comes to what ends at `at`: it has read as far behind that as a needle may reach."""
+    """The automaton's state when it comes to what ends at `at`: it has read as far behind that as a needle may reach.
+    """
     cdef const Automaton *automaton = walk.automaton
     cdef Py_ssize_t i = min(at + automaton.longest_needle - 1, walk.stop)
     cdef int32_t state = 0
@@ -235,7 +241,8 @@ cdef inline int32_t state_before(const ManyWalk *walk, Py_ssize_t at) noexcept n
     return state
 
 cdef inline void read_rows(ManyWalk *walk, Py_ssize_t end) noexcept nogil:
-    """Reads the block right to left, in four quarters at once: a state waits for the one before, and memory for none."""
+    """Reads the block right to left, in four quarters at once: a state waits for the one before, and memory for none.
+    """
     cdef const Automaton *automaton = walk.automaton
     cdef const int32_t *next = automaton.next
     cdef const uint8_t *byte_class = <const uint8_t *> automaton.byte_class

@@ -17,8 +17,8 @@ cdef enum:
     FEW_BYTES = 1 << 13
 
 cdef inline int search(fm_guard guarded, Walk *walk, const Py_buffer *view, Py_ssize_t looked_at=0) except -1:
-    """Walks on until the end, or until the walk has what it has room for. It belongs to a call that has looked at so many
-    bytes before: whether the file is asked for its status depends on all of them."""
+    """Walks on until the end, or until the walk has what it has room for. It belongs to a call that has looked at so
+    many bytes before: whether the file is asked for its status depends on all of them."""
     cdef Watch watching
     watch_walk(&watching, walk, view)
     return drive(guarded, walk_step, walk, walk.stop - walk.position + looked_at, &watching)

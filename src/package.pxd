@@ -7,8 +7,8 @@ a mapping for its file's status, a subclass of Stage for its overflow, a counter
 No module is imported here. In a function, a fork in another thread could leave half of it; at import, modules would
 import each other. The package imports all of these when it is imported itself, before a kernel is called; where the
 command runs, which imports less, mapped.py imports what faults come to, and cli/quick.py, which doesn't, goes by the
-ImportError. `look_up` takes what sys.modules has at each call, and raises ImportError where it has none. That takes some
-50 ns. A call on few bytes with usual arguments makes none, but for gather, whose arrays take microseconds.
+ImportError. `look_up` takes what sys.modules has at each call, and raises ImportError where it has none. That takes
+some 50 ns. A call on few bytes with usual arguments makes none, but for gather, whose arrays take microseconds.
 
 What an extension does when it is imported itself, and what must be imported by then:
 
@@ -113,7 +113,8 @@ cdef inline bint is_stream(object source) except -1:
 
 cdef inline object in_stream(str kernel, str verb, object stream, object needle, tuple span, dict options):
     """What a search does in one: fastmmap/stepwise.py has it, which is imported when it is needed."""
-    return look_up("fastmmap._imports", "load")("fastmmap.stepwise").in_stream(kernel, verb, stream, needle, span, options)
+    stepwise = look_up("fastmmap._imports", "load")("fastmmap.stepwise")
+    return stepwise.in_stream(kernel, verb, stream, needle, span, options)
 
 cdef inline bint are_pairs(object old, object new) except -1:
     """Whether that is {old: new, ...}, and not one of each."""
@@ -217,7 +218,8 @@ cdef inline int raise_fault(const Watch *watching) except -1:
     cdef int i = watching.memory.faulted
     cdef uintptr_t start = <uintptr_t> watching.memory.range[i].address
     # What was reported lies in a page of the range, but perhaps outside of it.
-    cdef uintptr_t fault = min(max(<uintptr_t> watching.memory.fault, start), start + watching.memory.range[i].length - 1)
+    cdef uintptr_t last = start + watching.memory.range[i].length - 1
+    cdef uintptr_t fault = min(max(<uintptr_t> watching.memory.fault, start), last)
     raise look_up("fastmmap._guarded", "lost")(<object> watching.owner[i], <uintptr_t> watching.origin[i], fault,
                                                watching.stores[i])
 

@@ -6,9 +6,9 @@ cdef enum:
     FEW = 8
     MANY = 200
 
-# What filters take, in hundredths of a nanosecond: a byte by a set of the kernel's buckets, a place that is looked up by its
-# pair or hash, to look closer at a candidate, and at one window more in its bucket. Measured on a Zen 5; only the proportions
-# matter, and those roughly.
+# What filters take, in hundredths of a nanosecond: a byte by a set of the kernel's buckets, a place that is looked up
+# by its pair or hash, to look closer at a candidate, and at one window more in its bucket. Measured on a Zen 5; only
+# the proportions matter, and those roughly.
 cdef enum:
     SET_COST = 10
     PAIR_COST = 30
@@ -89,7 +89,8 @@ cdef class TextFilter:
         """What the kernel's buckets take on the sample."""
         cdef fm_candidate[CANDIDATES_AT_ONCE] candidates
         cdef size_t scanned, listed, i
-        cdef Py_ssize_t at = 0, windows = PIECES * sample.piece - fm_window(&self.filter.tables) + 1, found = 0, looked = 0
+        cdef Py_ssize_t at = 0, found = 0, looked = 0
+        cdef Py_ssize_t windows = PIECES * sample.piece - fm_window(&self.filter.tables) + 1
         while at < windows:
             listed = kernel.many(sample.bytes + at, windows - at, &self.filter.tables, candidates, CANDIDATES_AT_ONCE,
                                  &scanned)
@@ -236,7 +237,8 @@ cdef Py_ssize_t cost_of(Prepared prepared, Sample *sample, list groups) except -
 
 
 cdef class Prepared:
-    """Needles made ready: what all searches for them read. It doesn't change, but for what is made when it is needed."""
+    """Needles made ready: what all searches for them read. It doesn't change, but for what is made when it is needed.
+    """
     cdef tuple needles              # in lower case where letters match in either case; equal ones are left in
     cdef Needle *sorted             # without those that are equal to an earlier one
     cdef int32_t *by_index

@@ -11,8 +11,8 @@ from scan cimport *
 cdef enum:
     SPREAD = 8
 
-# What a sample takes: some starts from each of several pieces that lie evenly over a stretch. To choose by it costs some
-# 6 microseconds, as much as scanning 96 KiB at memory speed.
+# What a sample takes: some starts from each of several pieces that lie evenly over a stretch. To choose by it costs
+# some 6 microseconds, as much as scanning 96 KiB at memory speed.
 cdef enum:
     SAMPLE_BYTES = 1 << 18
     SAMPLE_PIECES = 16
@@ -37,7 +37,8 @@ cdef inline void spread_probes(fm_needle *needle) noexcept nogil:
         needle.probe[k] = k - 1 if length <= FM_PROBES else (k - 1) * (length - 1) // (SPREAD - 1)
 
 cdef inline void find_periods(fm_needle *needle) noexcept nogil:
-    """At which distances a needle, all of whose bytes are probes, overlaps itself: kernels keep its candidates apart."""
+    """At which distances a needle, all of whose bytes are probes, overlaps itself: kernels keep its candidates apart.
+    """
     cdef size_t period
     needle.periods = 0
     for period in range(1, needle.length):

@@ -8,8 +8,8 @@ from guard cimport *
 from memory cimport *
 from system cimport fm_can_make_writable, fm_page_size
 
-# Matches that are found before they are stored: 4 KiB of offsets for new bytes, up to 32 KiB in place, where what is found
-# at once is what can be made writable at once. Those are allocated: a thread's whole stack may be as small.
+# Matches that are found before they are stored: 4 KiB of offsets for new bytes, up to 32 KiB in place, where what is
+# found at once is what can be made writable at once. Those are allocated: a thread's whole stack may be as small.
 cdef enum:
     BATCH = 512
     STORED = 4096
@@ -76,7 +76,7 @@ cdef inline void make_writable(const Replace *job) noexcept nogil:
         if pair.same:
             continue
         address = hay + <uintptr_t> batch.offsets[i]
-        # Where the bytes between this one's page and the last one's are fewer than a page has, it's the same or the next.
+        # Where fewer bytes lie between this one's page and the last one's than a page has, it's the same or the next.
         if first == 0 or (address & ~(page - 1)) > last + page:
             make_run_writable(first, last, page)
             first = address

@@ -1,7 +1,7 @@
-# Included by _lines.pyx: lines by number, by a sampled index. Its `before` has how many newlines stand before each 32 KiB of
-# a text, and at the end, how many in all; its `inside` for each KiB, how many stand before it in its 32 KiB. So a line is
-# found by two bisections and a look at a KiB, and the index has a 450th of the text's size, however short lines are. The
-# text may have changed since: then what is found are other places in it, never places outside.
+# Included by _lines.pyx: lines by number, by a sampled index. Its `before` has how many newlines stand before each 32
+# KiB of a text, and at the end, how many in all; its `inside` for each KiB, how many stand before it in its 32 KiB. So
+# a line is found by two bisections and a look at a KiB, and the index has a 450th of the text's size, however short
+# lines are. The text may have changed since: then what is found are other places in it, never places outside.
 
 cdef enum:
     SAMPLED = 1 << 10
@@ -46,7 +46,9 @@ cdef int count_newlines_step(void *context) noexcept nogil:
         while job.at < end:
             job.inside[0] = <uint16_t> total
             job.inside += 1
-            total += job.kernel.count(job.hay + job.at, min(end - job.at, <Py_ssize_t> SAMPLED), &job.newline, &progress)
+            total += job.kernel.count(
+                job.hay + job.at, min(end - job.at, <Py_ssize_t> SAMPLED), &job.newline, &progress,
+            )
             job.at += SAMPLED
         job.totals[0] = total
         job.totals += 1
@@ -59,9 +61,11 @@ cdef struct Index:
     const uint8_t *hay
     Py_ssize_t size
 
+
 @cython.cdivision(True)
 cdef inline Py_ssize_t entry_of(const Index *index, int64_t number, int64_t *left) noexcept nogil:
-    """The KiB in which the newline stands that ends so many lines: the last before which are fewer; how many are left."""
+    """The KiB in which the newline stands that ends so many lines: the last before which are fewer; how many are left.
+    """
     cdef Py_ssize_t low = 0, high = index.totals - 1, middle, first, reach = 1
     cdef uint16_t rest
     # It is near where it would be if all lines were of one length. Each look there is may be a cache's miss.
@@ -148,7 +152,9 @@ cdef inline void ask_ahead(Locate *job) noexcept nogil:
         job.asked += 1
 
 cdef int locate_step(void *context) noexcept nogil:
-    """Finds some of the lines, or looks at some of a long one. One that follows upon the one before begins where that ended."""
+    """Finds some of the lines, or looks at some of a long one. One that follows upon the one before begins where that
+    ended.
+    """
     cdef Locate *job = <Locate *> context
     cdef Place *place
     cdef Py_ssize_t looked_up = 0, start, until
@@ -240,7 +246,9 @@ cdef void close_index(Opened *opened) noexcept:
     PyBuffer_Release(&opened.before)
     PyBuffer_Release(&opened.view)
 
-cdef int locate(const Opened *opened, const int64_t *numbers, Py_ssize_t number, int64_t *starts, int64_t *ends) except -1:
+cdef int locate(
+    const Opened *opened, const int64_t *numbers, Py_ssize_t number, int64_t *starts, int64_t *ends,
+) except -1:
     """Finds lines by their numbers, all of them in range."""
     cdef Locate job
     cdef Watch watching

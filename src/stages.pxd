@@ -11,7 +11,7 @@ cdef enum:
 
 cdef extern from *:
     """
-    /* From logs/layout.py, by read_layout. A word has the number of a drain, and its bytes, in its halves: LOW is one. */
+    /* From logs/layout.py, by read_layout. A word has the number of a drain, and its bytes, in its halves. */
     static Py_ssize_t OWN_LOCK_AT, INTENT_AT, HEAD_AT, WORD_AT, WORDS_APART, HALVES_AT, NAME_AT;
     static uint64_t HEAD_SIZE, LOW;
     static const char *UNNAMED;  /* a lock that names nobody */

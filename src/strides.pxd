@@ -19,8 +19,10 @@ cdef inline int strided_step(void *context) noexcept nogil:
     strides.source += count * strides.source_step
     return MORE
 
-cdef inline int copy_strided(fm_guard guarded, char *target, Py_ssize_t target_step, const char *source, Py_ssize_t source_step,
-                      Py_ssize_t count, Watch *watching) except -1:
+cdef inline int copy_strided(
+    fm_guard guarded, char *target, Py_ssize_t target_step, const char *source, Py_ssize_t source_step,
+    Py_ssize_t count, Watch *watching,
+) except -1:
     """Copies bytes that stand `step` apart, between a mapping and private memory."""
     cdef Strides strides = Strides(target, source, target_step, source_step, count)
     if count == 0:
@@ -29,8 +31,9 @@ cdef inline int copy_strided(fm_guard guarded, char *target, Py_ssize_t target_s
         return copy_guarded(guarded, target, source, count, watching)
     return drive(guarded, strided_step, &strides, count, watching)
 
-cdef inline void watch_span(Watch *watching, const Py_buffer *view, Py_ssize_t start, Py_ssize_t step,
-                     Py_ssize_t count) noexcept:
+cdef inline void watch_span(
+    Watch *watching, const Py_buffer *view, Py_ssize_t start, Py_ssize_t step, Py_ssize_t count,
+) noexcept:
     """From the first to the last of `count` bytes of a view, whichever comes first in memory."""
     cdef Py_ssize_t last = start + step * (count - 1)
     if count:

@@ -33,7 +33,8 @@ cdef inline int pass_zeros_back(void *context) noexcept nogil:
     return DONE
 
 cdef inline const char *last_byte(fm_guard guarded, Watch *watching) noexcept:
-    """The witness: the last byte of the first range that isn't zero, if it stands near the end and is in memory already.
+    """The witness: the last byte of the first range that isn't zero, if it stands near the end and is in memory
+    already.
 
     NULL where there is none.
     """
@@ -74,5 +75,6 @@ cdef inline int check_status(const Watch *watching, object mapping, object befor
     if <void *> mapping != watching.owner[0]:
         size = (<object> watching.owner[0]).nbytes
     if after != before or after[2] < skipped + end:
-        judge_status(mapping, before, after, (skipped, size, end, -1 if witness == NULL else witness - watching.origin[0]))
+        place = -1 if witness == NULL else witness - watching.origin[0]
+        judge_status(mapping, before, after, (skipped, size, end, place))
     return 0

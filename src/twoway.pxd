@@ -13,8 +13,9 @@ cdef struct TwoWay:
     size_t cut              # the left part's length, in reading direction
     size_t shift            # how far a window moves that agreed right of the cut
     bint periodic           # shift is the needle's period, so that what agreed still agrees after it
-    size_t memory           # how many bytes, in reading direction, agree in a window that is `shift` on from one that
-                            # agreed right of the cut: none, unless the needle is periodic
+    # How many bytes, in reading direction, agree in a window that is `shift` on from one that agreed right of the cut:
+    # none, unless the needle is periodic.
+    size_t memory
     const uint8_t *remembered   # that window: others remember nothing
 
 cdef inline uint8_t letter(const fm_needle *needle, size_t i, bint back) noexcept nogil:

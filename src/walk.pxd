@@ -3,8 +3,8 @@
 A walk is resumable: each step looks at up to STEP_BYTES starts, and what it needs to go on stands in the struct.
 
 The candidates of a needle that is all probes are its matches. A longer one's are verified, and what failed attempts
-cost is paid from a budget which grows with the bytes that are scanned. Once it is spent the walk turns to Two-Way, so it
-takes linear time for every needle.
+cost is paid from a budget which grows with the bytes that are scanned. Once it is spent the walk turns to Two-Way, so
+it takes linear time for every needle.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -18,7 +18,8 @@ from scan cimport *
 from steps cimport *
 from twoway cimport *
 
-# Room for candidates on the stack: 4 KiB. A thread may have a stack of 32 KiB, of which a signal's frame takes up to 12.
+# Room for candidates on the stack: 4 KiB. A thread may have a stack of 32 KiB, of which a signal's frame takes up to
+# 12.
 cdef enum:
     CANDIDATES = 1024
 
@@ -34,9 +35,10 @@ cdef enum:
 cdef enum:
     LEAP = 16
 
-# Probes are chosen by a sample where so much is left to scan that it costs next to nothing; and anew, of what comes next,
-# when so many groups of starts were worth a closer look for nothing: that has cost as much as the choice. Where that comes
-# soon again, one in RARE bytes, twice as many are let pass the next time. The first probes are watched from step to smaller step.
+# Probes are chosen by a sample where so much is left to scan that it costs next to nothing; and anew, of what comes
+# next, when so many groups of starts were worth a closer look for nothing: that has cost as much as the choice. Where
+# that comes soon again, one in RARE bytes, twice as many are let pass the next time. The first probes are watched from
+# step to smaller step.
 cdef enum:
     CHOOSE_ABOVE = 1 << 22
     PATIENCE = 1 << 8
@@ -129,14 +131,15 @@ cdef inline void watch_walk(Watch *watching, const Walk *walk, const Py_buffer *
     watching.reach = walk.needle.length - 1
 
 cdef inline void turn_linear(Walk *walk, bint back) noexcept nogil:
-    """Goes on with Two-Way. What fails at the bytes that it compares first is no candidate then, which vectors tell: each
-    attempt that is left moves the window by more than SPREAD bytes, or agrees in the whole right part."""
+    """Goes on with Two-Way. What fails at the bytes that it compares first is no candidate then, which vectors tell:
+    each attempt that is left moves the window by more than SPREAD bytes, or agrees in the whole right part."""
     cut_needle(&walk.way, &walk.needle, back)
     probe_window(&walk.needle, walk.way.cut, back)
     walk.linear = True
 
 cdef inline bint stands_at(Walk *walk, Py_ssize_t start, bint back) noexcept nogil:
-    """Whether a candidate is a match. Moves `next_start` by what was learnt; what the attempt cost leaves the budget."""
+    """Whether a candidate is a match. Moves `next_start` by what was learnt; what the attempt cost leaves the budget.
+    """
     cdef size_t agreed, shift = 1, length = walk.needle.length
     cdef bint stands
     if walk.linear:
