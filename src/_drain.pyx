@@ -21,7 +21,7 @@ from system cimport *
 
 cdef extern from *:
     """
-    static FM_IN_EACH_THREAD int fm_settling;  /* whether this thread calls what settle was given, with the lock taken */
+    static FM_IN_EACH_THREAD int fm_settling; /* whether this thread calls what settle was given, with the lock taken */
     """
     bint fm_settling
 

@@ -228,7 +228,8 @@ cdef class Mapping(HasDescriptor):
             skip = (self.before + start) % PAGE
             page = <char *> view.buf + start - skip
             with nogil:
-                answer = fm_write_back(page, length + skip, fd) if advice < 0 else fm_advise(page, length + skip, advice)
+                length += skip
+                answer = fm_write_back(page, length, fd) if advice < 0 else fm_advise(page, length, advice)
             if answer != 0:
                 PyErr_SetFromErrno(OSError)
                 return -1

@@ -1,7 +1,7 @@
 """Files by their descriptors, without the interpreter: what src/system has, until all is done.
 
-One call of the system may do less than was asked. A function here goes on whatever signals come, and answers 0, or -1 and
-errno says why.
+One call of the system may do less than was asked. A function here goes on whatever signals come, and answers 0, or -1
+and errno says why.
 """
 from libc.errno cimport EINTR, EIO, ESTALE, errno
 from libc.stdint cimport uint64_t

@@ -41,5 +41,6 @@ cdef class Steady:
 
 
 cdef object steady_of(object view):
-    """What parts of a memoryview are to be made of, where several threads may have them: itself, where the GIL does it."""
+    """What parts of a memoryview are to be made of, where several threads may have them: itself, where the GIL does it.
+    """
     return Steady.__new__(Steady, view) if fm_is_free_threaded else view

@@ -32,7 +32,7 @@ AT(fpunchhole, fp_length, 16);
 
 AT(statfs, f_flags, 64);
 AT(statfs, f_fstypename, 72);
-SAME(sizeof ((struct statfs *)0)->f_fstypename, FM_STATFS - 72);
+SAME(sizeof((struct statfs *)0)->f_fstypename, FM_STATFS - 72);
 _Static_assert(sizeof(struct statfs) <= FM_LONGEST_STATFS, "the room for it");
 SAME(MNT_LOCAL, FM_LOCAL);
 

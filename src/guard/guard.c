@@ -40,8 +40,8 @@ struct frame {
 
 static IN_EACH_THREAD struct {
     struct frame *volatile frame; /* NULL: no step runs */
-    uint64_t asked; /* ticks at which it was last asked whose the signal is */
-    int blocked;    /* whether this thread blocked it then */
+    uint64_t asked;               /* ticks at which it was last asked whose the signal is */
+    int blocked;                  /* whether this thread blocked it then */
 } here;
 
 static atomic_uintptr_t page_mask; /* sysconf isn't safe in a handler */

@@ -71,8 +71,8 @@ ptrdiff_t fm_read(void *target, const void *source, size_t length)
         const size_t left_in_page = page - ((uintptr_t)source + done) % page;
         const size_t part = length - done < left_in_page ? length - done : left_in_page;
         vm_size_t copied = 0;
-        if (vm_read_overwrite(mach_task_self(), (vm_address_t)source + done, part, (vm_address_t)target + done,
-                              &copied) != KERN_SUCCESS)
+        if (vm_read_overwrite(mach_task_self(), (vm_address_t)source + done, part, (vm_address_t)target + done, &copied)
+            != KERN_SUCCESS)
             break;
         done += copied;
     }

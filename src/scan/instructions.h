@@ -62,7 +62,9 @@ static inline int fm_system_keeps(uint32_t state)
 }
 
 #define FM_ASK(name, linux_name, leaf, reg, bit) fm_cpuid_bit(leaf, FM_##reg, bit)
+/* clang-format off */
 #define FM_AND_ASK(name, linux_name, leaf, reg, bit) && fm_cpuid_bit(leaf, FM_##reg, bit)
+/* clang-format on */
 
 /* Whether the CPU has all of a list, and the system keeps the registers. */
 #define fm_cpu_has(FEATURES, state) (fm_system_keeps(state) && FEATURES(FM_ASK, FM_AND_ASK))

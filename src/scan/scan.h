@@ -162,7 +162,8 @@ INLINE int FN(are_few)(const HIT *hits)
  * longer needle is compared anyway. */
 INLINE int FN(has_many_others)(const fm_needle *needle, const int looks)
 {
-    return needle->probes < needle->length ? (size_t)looks < needle->probes : (size_t)looks + MANY_OTHERS < needle->probes;
+    return needle->probes < needle->length ? (size_t)looks < needle->probes
+                                           : (size_t)looks + MANY_OTHERS < needle->probes;
 }
 
 /* Lists the set lanes of four vectors, and keeps those where a needle that is all probes stands, apart where it is to be.
@@ -312,11 +313,11 @@ INLINE size_t FN(scan_back)(const uint8_t *hay, size_t starts, const fm_needle *
 }
 
 /* Calls `scan` with the two constants that a needle decides, after what stands before them. */
-#define BY_NEEDLE(scan, ...)                                                                                        \
-    (needle->looks == 1   ? needle->fold ? scan(__VA_ARGS__, 1, 1) : scan(__VA_ARGS__, 1, 0)                        \
-     : needle->looks == 2 ? needle->fold ? scan(__VA_ARGS__, 2, 1) : scan(__VA_ARGS__, 2, 0)                        \
-     : needle->looks == 3 ? needle->fold ? scan(__VA_ARGS__, 3, 1) : scan(__VA_ARGS__, 3, 0)                        \
-     : needle->fold       ? scan(__VA_ARGS__, FM_MOST_LOOKS, 1)                                                     \
+#define BY_NEEDLE(scan, ...) \
+    (needle->looks == 1   ? needle->fold ? scan(__VA_ARGS__, 1, 1) : scan(__VA_ARGS__, 1, 0) \
+     : needle->looks == 2 ? needle->fold ? scan(__VA_ARGS__, 2, 1) : scan(__VA_ARGS__, 2, 0) \
+     : needle->looks == 3 ? needle->fold ? scan(__VA_ARGS__, 3, 1) : scan(__VA_ARGS__, 3, 0) \
+     : needle->fold       ? scan(__VA_ARGS__, FM_MOST_LOOKS, 1) \
                           : scan(__VA_ARGS__, FM_MOST_LOOKS, 0))
 
 TARGET static size_t FN(forward)(const uint8_t *hay, size_t starts, const fm_needle *needle, uint32_t *out,

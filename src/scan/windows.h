@@ -81,9 +81,9 @@ static FM_INLINE size_t fm_pass(const fm_flags *table, const uint8_t *hay, ptrdi
 static inline size_t fm_list_flags(const fm_flags *table, const uint8_t *hay, ptrdiff_t size, uint32_t *out,
                                    size_t capacity, ptrdiff_t *scanned)
 {
-#define FM_PASS(stride)                                                                                  \
+#define FM_PASS(stride) \
     (table->hashed ? table->fold ? fm_pass(table, hay, size, out, capacity, scanned, stride, 1, 0x20202020u) \
-                                 : fm_pass(table, hay, size, out, capacity, scanned, stride, 1, 0)           \
+                                 : fm_pass(table, hay, size, out, capacity, scanned, stride, 1, 0) \
                    : fm_pass(table, hay, size, out, capacity, scanned, stride, 0, 0))
     switch (table->stride) {
     case 1: return FM_PASS(1);

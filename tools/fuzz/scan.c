@@ -19,12 +19,12 @@ enum { MOST = 16384, LONGEST = 40 };
 
 static const char *const names[] = {"scalar", "sse2", "avx2", "avx512", "neon"};
 
-#define CHECK(truth)                                                   \
-    do {                                                               \
-        if (!(truth)) {                                                \
+#define CHECK(truth) \
+    do { \
+        if (!(truth)) { \
             fprintf(stderr, "line %d: not so: %s\n", __LINE__, #truth); \
-            abort();                                                   \
-        }                                                              \
+            abort(); \
+        } \
     } while (0)
 
 /* --- the case --- */
@@ -253,7 +253,8 @@ static void comparisons(void)
     size_t agree = 0, back = 0;
     while (agree < length && (fold ? lower(hay[agree]) : hay[agree]) == needle[agree])
         agree++;
-    while (back < length && (fold ? lower(hay[length - 1 - back]) : hay[length - 1 - back]) == needle[length - 1 - back])
+    while (back < length
+           && (fold ? lower(hay[length - 1 - back]) : hay[length - 1 - back]) == needle[length - 1 - back])
         back++;
     CHECK(fm_agree(hay, needle, length, fold) == agree);
     CHECK(fm_agree_back(hay + length, needle + length, length, fold) == back);
