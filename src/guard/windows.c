@@ -128,7 +128,10 @@ int fm_guarded(fm_step step, void *context, fm_watch *watch)
         running = NULL;
         return answer;
     }
+    /* The handler has set them. */
+    /* cppcheck-suppress uninitStructMember */
     watch->fault = frame.fault;
+    /* cppcheck-suppress uninitStructMember */
     watch->faulted = frame.faulted;
     return FM_FAULT;
 }
