@@ -16,8 +16,12 @@ from pathlib import Path
 
 from .builds import Build, build
 
-# Stacks of 32 KiB, because the sanitizers' frames are larger; resident memory, because they keep what was freed.
-LEFT_OUT = ("test_stacks", "test_drop_behind_bounds_resident_memory", "test_a_scan_beyond_memory")
+# Stacks of 32 KiB, because the sanitizers' frames are larger; resident memory, because they keep what was freed; forks
+# in the middle of other threads' work, because the lock of their own allocator may be held in the child for ever.
+LEFT_OUT = (
+    "test_stacks", "test_drop_behind_bounds_resident_memory", "test_a_scan_beyond_memory",
+    "(test_thread_faults and forks)",
+)  # fmt: skip
 
 VARIABLES = {
     "ASAN_OPTIONS": "detect_leaks=0:handle_segv=0:handle_sigbus=0:use_sigaltstack=0:strict_string_checks=1",
