@@ -103,7 +103,9 @@ def run_suite(made: Build, tests: list[str]) -> None:
     if status not in (0, 1):
         sys.exit(f"pytest: status {status}")
     if status:
-        print("What has failed is about time, or about what is traced; what it reached counts.")
+        print(
+            "What has failed is about time, tracing, or the stacks of code that is not optimised; what it reached counts."
+        )
 
 
 def main() -> None:
