@@ -104,7 +104,7 @@ def run_suite(made: Build, tests: list[str]) -> None:
         sys.exit(f"pytest: status {status}")
     if status:
         print(
-            "What has failed is about time, tracing, or the stacks of code that is not optimised; what it reached counts."
+            "What has failed is about time, tracing, or stacks of code that is not optimised; what was reached counts."
         )
 
 
