@@ -93,7 +93,7 @@ def _reserve(new: int, original: Original, size: int) -> int:
         system.reserve(new, size)
         return 0
     # Which blocks there will be isn't known yet: about those of the old file, and what the file grows by.
-    system.reserve(new, size, min(system.allocated(original.fd) + max(size - before.st_size, 0), size))
+    system.reserve(new, size, min(system.allocated(original.fd, before) + max(size - before.st_size, 0), size))
     return system.block_size(before)
 
 

@@ -103,9 +103,9 @@ def reserve(fd: int, size: int, written: int | None = None) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def allocated(fd: int) -> int:
-    """How many bytes a file has blocks for, behind its end as well."""
-    return native.allocated(fd)
+def allocated(fd: int, status: os.stat_result | None = None) -> int:
+    """How many bytes a file has blocks for, behind its end as well; or had with a status, where that tells."""
+    return native.allocated(fd, status)
 
 
 def has_holes(status: os.stat_result) -> bool:

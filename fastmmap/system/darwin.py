@@ -89,7 +89,7 @@ def fallocate(fd: int, offset: int, length: int, keeps_size: bool) -> bool:
     """Has blocks behind the file's last. The end isn't moved: ftruncate would cut what others append meanwhile."""
     if not keeps_size:
         return False
-    missing = offset + length - max(offset, allocated(fd))
+    missing = offset + length - max(offset, allocated(fd, None))
     return missing <= 0 or _ask(fd, _PREALLOCATE, _FSTORE.pack(_ALL, _BEHIND, 0, missing, 0))
 
 

@@ -37,8 +37,8 @@ def make_sparse(fd: int) -> None:
     """A file can have holes anyway."""
 
 
-def allocated(fd: int) -> int:
-    return os.fstat(fd).st_blocks * 512
+def allocated(fd: int, status: os.stat_result | None) -> int:
+    return (status or os.fstat(fd)).st_blocks * 512
 
 
 def has_holes(status: os.stat_result) -> bool:

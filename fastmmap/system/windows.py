@@ -73,7 +73,7 @@ def make_sparse(fd: int) -> None:
     api.control(fd, api.FSCTL_SET_SPARSE)
 
 
-def allocated(fd: int) -> int:
+def allocated(fd: int, status: os.stat_result | None) -> int:
     return int.from_bytes(api.ask(fd, api.FILE_STANDARD_INFO, 24)[:8], "little")
 
 

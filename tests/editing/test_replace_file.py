@@ -136,7 +136,7 @@ def test_a_hard_link_is_refused(make, tmp_path):
         ("file", b"", b"b", ValueError, "old must not be empty"),
         ("file", None, b"b", TypeError, "old"),
         ("file", b"a", 5, TypeError, "new"),
-        ("/dev/null", b"a", b"b", OSError, "regular"),
+        (os.devnull, b"a", b"b", OSError, "regular"),
     ],
 )
 def test_refusals(make, tmp_path, path, old, new, error, words):

@@ -265,7 +265,7 @@ def test_no_record_is_accepted_while_it_closes(tmp_path):
 
 
 def test_every_error_names_the_file(tmp_path):
-    with fastmmap.Appender("/dev/null") as log, pytest.raises(OSError, match="null"):
+    with fastmmap.Appender(os.devnull) as log, pytest.raises(OSError, match="nul"):
         log.sync()
 
 
