@@ -298,7 +298,9 @@ def descriptor(text):
     os.close(fd)
 
 
-needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="files are opened again by /proc")
+needs_proc = pytest.mark.skipif(
+    sys.platform == "win32" or not os.path.exists("/proc/self/fd"), reason="files are opened again by /proc"
+)
 
 
 @needs_proc
