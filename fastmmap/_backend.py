@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 NATIVE = _extensions.load()
 
 if TYPE_CHECKING or not NATIVE:
-    from .reference.mapping import Mapping
+    from .reference.mapping import MAPS_BEYOND_END, Mapping
     from .reference.parallel import check_wanted, run
 else:
-    from ._mapping import KernelMethod, Mapping
+    from ._mapping import MAPS_BEYOND_END, KernelMethod, Mapping
     from ._parallel import check_wanted, run
 
 __all__ = [
+    "MAPS_BEYOND_END",
     "NAMES",
     "NATIVE",
     "Mapping",

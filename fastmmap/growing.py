@@ -12,7 +12,7 @@ import sys
 import time
 
 from . import system
-from ._backend import NATIVE
+from ._backend import MAPS_BEYOND_END
 from .blame import ignoring
 from .errors import reading
 
@@ -34,8 +34,8 @@ def grow(fd: int, new_size: int, body: Body = lambda lengthen: None) -> None:
     """Makes a file `new_size` bytes long, with blocks allocated: a store through a map can't meet a full disk then.
 
     The room is had before the body, which maps the file, and the end is moved behind it: if the body fails, the file is
-    what it was. (The reference moves the end before: its zeros stay.) The new bytes are zeros. Once the end has moved
-    it stays, whatever is raised: another's bytes may stand before it.
+    what it was. (Where nothing is mapped beyond the end, that is moved before: its zeros stay.) The new bytes are
+    zeros. Once the end has moved it stays, whatever is raised: another's bytes may stand before it.
 
     A body whose mapping others read already calls what it is given, which moves the end at once.
     """
@@ -46,7 +46,7 @@ def grow(fd: int, new_size: int, body: Body = lambda lengthen: None) -> None:
     check_room(fd, size, new_size)
     try:
         system.allocate(fd, size, new_size)  # where that can't be had, moving the end does it
-        if not NATIVE:  # the mmap module maps nothing beyond the end
+        if not MAPS_BEYOND_END:
             lengthen(fd, new_size)
         body(lambda: lengthen(fd, new_size))
         lengthen(fd, new_size)
@@ -58,7 +58,7 @@ def grow(fd: int, new_size: int, body: Body = lambda lengthen: None) -> None:
 def empty(fd: int, new_size: int, body: Body) -> None:
     """Empties a file and makes it `new_size` bytes long: `grow`, with what can be found out before it is emptied."""
     check_room(fd, 0, new_size)
-    if NATIVE:
+    if MAPS_BEYOND_END:
         body(_nothing)
         system.truncate(fd, 0)
         grow(fd, new_size)

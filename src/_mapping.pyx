@@ -31,6 +31,9 @@ cdef fm_guard guarded = fm_guarded
 globals()["guarded"] = PyCapsule_New(<void *> fm_guarded, "fastmmap._mapping.guarded", NULL)
 globals()["contested"] = PyCapsule_New(<void *> fm_contested, "fastmmap._mapping.contested", NULL)
 
+# Whether a mapping may lie beyond the end of its file, so that this is moved when the mapping is made.
+globals()["MAPS_BEYOND_END"] = FM_MAPS_BEYOND_END
+
 cdef Py_ssize_t PAGE = fm_page_size()
 cdef Py_ssize_t UNIT = fm_map_unit()  # of which an offset in a file is a multiple
 
@@ -121,8 +124,7 @@ cdef class Mapping(HasDescriptor):
         """Maps `length` bytes instead, perhaps at another address: all or nothing.
 
         BufferError while views live. With the length that the mapping has, that is all that is asked. `lengthen` is
-        called when the bytes have their addresses, and makes the file have them, before anybody can read them there;
-        before that, where the system maps nothing beyond the end of a file.
+        called when the bytes have their addresses, and makes the file have them, before anybody can read them there.
         """
         cdef int64_t begin = offset
         cdef Py_ssize_t size = length
@@ -132,15 +134,13 @@ cdef class Mapping(HasDescriptor):
             self.check_unexported()
             if size == self.length:
                 return
-        if lengthen is not None and not FM_MAPS_BEYOND_END:
-            lengthen()
         base = self.map(fd, begin, size)
         try:
             with cython.critical_section(self):
                 self.check_unexported()  # again, because map released the GIL
                 self.resizing = PyThread_get_thread_ident()
                 resizing = True
-            if lengthen is not None and FM_MAPS_BEYOND_END:
+            if lengthen is not None:
                 lengthen()
             with cython.critical_section(self):
                 if fd < 0 and base != NULL:

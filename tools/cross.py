@@ -67,6 +67,12 @@ def compiler(command: str | None) -> list[str]:
     return words
 
 
+def archiver(words: list[str]) -> list[str]:
+    if words == ZIG:
+        return [*ZIG[:3], "ar"]
+    return [subprocess.run([*words, "-print-prog-name=ar"], check=True, capture_output=True, text=True).stdout.strip()]
+
+
 def distribution():
     """What setup.py would build: with C sources, which are generated."""
     for name in ("setuptools", "Cython"):
@@ -95,12 +101,14 @@ def build(target: Target, words: list[str], out: Path) -> list[Path]:
 
     def link_one(extension) -> Path:
         path = out / (extension.name.rpartition(".")[2] + target.suffix)
-        inputs = [str(objects[source]) for source in [*extension.sources, *shared]]
-        run([*words, "-shared", "-s", *inputs, str(target.library), "-o", str(path)])
+        inputs = [str(objects[source]) for source in extension.sources]
+        run([*words, "-shared", "-s", *inputs, str(library), str(target.library), "-o", str(path)])
         return path
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(compile_one, sources))
+        library = out / "scan.a"  # of which an extension takes what it needs
+        run([*archiver(words), "rcs", str(library), *(str(objects[source]) for source in shared)])
         return list(pool.map(link_one, made.ext_modules))
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, SupportsIndex, overload
 
+# What is said of it in src/_mapping.pyx: the mmap module maps nothing beyond the end.
+MAPS_BEYOND_END = False
+
 _ACCESS = {"read": mmap.ACCESS_READ, "write": mmap.ACCESS_WRITE, "copy": mmap.ACCESS_COPY}
 
 

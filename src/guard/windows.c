@@ -15,6 +15,7 @@
 
 #include "../system/compiler.h"
 
+#include <setjmp.h>
 #include <windows.h>
 
 #ifdef _MSC_VER
@@ -49,8 +50,9 @@ static const void *address_of(const EXCEPTION_RECORD *record)
 
 #if HAS_FRAMES
 
-static int judge(const EXCEPTION_RECORD *record, fm_watch *watch)
+static int judge(const EXCEPTION_POINTERS *pointers, fm_watch *watch)
 {
+    const EXCEPTION_RECORD *record = pointers->ExceptionRecord;
     const int faulted = range_of(record, watch);
     if (faulted < 0)
         return EXCEPTION_CONTINUE_SEARCH;
@@ -65,7 +67,7 @@ int fm_guarded(fm_step step, void *context, fm_watch *watch)
         return step(context);
     __try {
         return step(context);
-    } __except (judge(GetExceptionInformation()->ExceptionRecord, watch)) {
+    } __except (judge(GetExceptionInformation(), watch)) {
         return FM_FAULT;
     }
 }
@@ -74,7 +76,7 @@ int fm_guarded(fm_step step, void *context, fm_watch *watch)
 
 /* A step that runs. It stands on the stack of its thread. */
 struct frame {
-    void *back[5];
+    jmp_buf back;
     const fm_watch *watch;
     const void *volatile fault;
     volatile int faulted;
@@ -84,7 +86,7 @@ static FM_IN_EACH_THREAD struct frame *volatile running; /* NULL: no step runs *
 
 static void jump_back(struct frame *frame)
 {
-    __builtin_longjmp(frame->back, 1); /* it knows nothing of frames to unwind, as longjmp does here */
+    longjmp(frame->back, 1);
 }
 
 static LONG CALLBACK on_exception(EXCEPTION_POINTERS *pointers)
@@ -121,8 +123,9 @@ int fm_guarded(fm_step step, void *context, fm_watch *watch)
         return step(context);
     InitOnceExecuteOnce(&installed, install, NULL, NULL);
     frame.watch = watch;
-    /* Nothing that is used after the jump changes before it. */
-    if (__builtin_setjmp(frame.back) == 0) {
+    /* Without a frame longjmp unwinds none, which can't be done from here. (__builtin_setjmp keeps a wrong frame pointer
+     * in clang 22.) Nothing that is used after the jump changes before it. */
+    if (_setjmp(frame.back, NULL) == 0) {
         running = &frame;
         answer = step(context);
         running = NULL;

@@ -8,10 +8,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* clang --target=x86_64-pc-windows-msvc -DFM_GNU=0 compiles what MSVC does. */
+#ifndef FM_GNU
 #if defined(__GNUC__) || defined(__clang__)
 #define FM_GNU 1
 #else
 #define FM_GNU 0
+#endif
+#endif
+#if !FM_GNU
 #include <intrin.h>
 #endif
 
