@@ -105,7 +105,7 @@ def reason_of(file: Any, address: int, stores: bool) -> str:
             stores = stores or file.mode in ("r+", "w+")
         if end <= needed:
             return "truncated"
-        is_full = os.statvfs(path).f_bavail == 0
+        is_full = hasattr(os, "statvfs") and os.statvfs(path).f_bavail == 0
         return "no-space" if is_full and (stores or _is_hole(path, address)) else "io"
     except ours(OSError, ValueError, TypeError, AttributeError):
         return "truncated"
