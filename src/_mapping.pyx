@@ -238,20 +238,20 @@ cdef class Mapping(HasDescriptor):
             PyBuffer_Release(&view)
 
     def __getbuffer__(self, Py_buffer *view, int flags):
-        while not self.try_export(view, flags):
+        cdef bint is_exported = False
+        while True:
+            with cython.critical_section(self):
+                # One section: a view of what the memory was before a change of its size would be left without it.
+                if self.resizing == 0:
+                    self.check_mapped()
+                    if flags & PyBUF_WRITABLE and self.access == FM_MAP_READ:
+                        raise BufferError("the mapping is read-only")
+                    fm_fill_view(view, self, self.address(), self.length, self.access == FM_MAP_READ, flags)
+                    self.exports += 1
+                    is_exported = True
+            if is_exported:
+                return
             self.wait_for_size()
-
-    cdef bint try_export(self, Py_buffer *view, int flags) except -1:
-        """Exports the memory, unless a thread is changing its size: a view of what it had would be left without."""
-        with cython.critical_section(self):
-            if self.resizing != 0:
-                return False
-            self.check_mapped()
-            if flags & PyBUF_WRITABLE and self.access == FM_MAP_READ:
-                raise BufferError("the mapping is read-only")
-            fm_fill_view(view, self, self.address(), self.length, self.access == FM_MAP_READ, flags)
-            self.exports += 1
-        return True
 
     def __releasebuffer__(self, Py_buffer *view):
         with cython.critical_section(self):
