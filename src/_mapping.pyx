@@ -317,7 +317,8 @@ cdef class Mapping(HasDescriptor):
         if not PyObject_CheckBuffer(value):
             raise TypeError(f"a bytes-like object is required, not {type(value).__name__!r}")
         own = private_bytes(guarded, value, "value")
-        self.check_writable()
+        with cython.critical_section(self):
+            self.check_writable()
         take(self, &view, PyBUF_WRITABLE)
         try:
             count = PySlice_AdjustIndices(view.len, &start, &stop, step)
