@@ -234,6 +234,8 @@ class Resizing(Arena):
             return question()
         except BufferError:  # the system was asked for memory, for more than a second
             return True
+        except IndexError as error:  # it was cut at each try to count the lines
+            return "out of range" in str(error)
         except ValueError as error:  # the lines were counted in more, or less, than there is now
             return any(text in str(error) for text in ("isn't one of", "aren't those of"))
 
