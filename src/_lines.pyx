@@ -242,8 +242,7 @@ cdef class Kernel:
         return self.look_up(index, buffer, numbers, STARTS)
 
     def line_spans(self, index, buffer, numbers):
-        """Where the lines of some numbers start, all of them in range, and where they end: an array of two rows, int64.
-        """
+        """Where the lines of some numbers start, all of them in range, and where they end: int64, in two rows."""
         return self.look_up(index, buffer, numbers, SPANS).reshape(2, -1)
 
     def line_numbers(self, index, buffer, offsets):

@@ -136,9 +136,7 @@ cdef class Kernel:
             PyBuffer_Release(&view)
 
     def substitution(self, buffer, old, new, count=-1, start=0, end=None):
-        """What buffer[start:end] is with `old` replaced by `new`, of any length, as a Substitution to be read in
-        blocks.
-        """
+        """What buffer[start:end] is with `old` replaced by `new`, of any length: a Substitution, read in blocks."""
         return Substitution(self, buffer, old, new, count, start, end)
 
 

@@ -316,8 +316,7 @@ cdef class Kernel:
 
     def find_into(self, offsets, buffer, bytes needle, Py_ssize_t start, Py_ssize_t end, *, bint overlapping=False,
                   bint ignorecase=False, Py_ssize_t added=0):
-        """Writes the first offsets, plus `added`, into an int64 array that may be too short for all; returns how many.
-        """
+        """Writes the first offsets, plus `added`, into an int64 array that may be too short; returns how many."""
         cdef Py_buffer view, room
         cdef Walk walk
         begin(&walk, self.kernel, needle, ignorecase, overlapping)

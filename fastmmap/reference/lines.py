@@ -136,8 +136,8 @@ def gather(buffer: Readable, offsets: Integers, length: Any, *, threads: int | N
 
 
 def count_newlines(index: LineIndex, buffer: Any, start: int, end: int) -> None:
-    """Writes into two arrays how many newlines stand in each 32 KiB of buffer[start:end], as int64; and as uint16 for
-    each KiB, how many stand before it in its 32 KiB.
+    """Writes into two arrays how many newlines stand in each 32 KiB of buffer[start:end], as int64; and as uint16
+    for each KiB, how many stand before it in its 32 KiB.
     """
     totals, inside = index
     with readable(buffer) as view:
@@ -171,7 +171,7 @@ def line_offsets(index: LineIndex, buffer: Any, numbers: Any) -> Offsets:
 
 
 def line_spans(index: LineIndex, buffer: Any, numbers: Any) -> Any:
-    """Where the lines of some numbers start, all of them in range, and where they end: an array of two rows, int64."""
+    """Where the lines of some numbers start, all of them in range, and where they end: int64, in two rows."""
     with readable(buffer) as view:
         starts = [_start_of(index, view, number) for number in numbers.tolist()]
         ends = [_end_from(view, start) for start in starts]
@@ -217,8 +217,8 @@ def found_lines(buffer: Any, offsets: Any, start: int, end: int) -> list[tuple[i
 
 
 def lines_confirmed(matches: list[Match], search: Any, from_offset: bool) -> list[Match]:
-    """Those of some Match in which search(line) finds something, with where it does. `from_offset`: it finds nothing
-    before their offsets.
+    """Those of some Match in which search(line) finds something, with where it does. `from_offset`: it finds
+    nothing before their offsets.
     """
     found = []
     for match in matches:
@@ -228,7 +228,8 @@ def lines_confirmed(matches: list[Match], search: Any, from_offset: bool) -> lis
 
 
 def lines_hit(lines: list[bytes], hits: list[Any], place: tuple[int, Any]) -> list[Match]:
-    """A Match for each of some lines that follow each other in which something was found: where `hits` has a re.Match.
+    """A Match for each of some lines that follow each other in which something was found: where `hits` has a
+    re.Match.
 
     `place` is where the first line begins in its text, and what counts the text's lines.
     """

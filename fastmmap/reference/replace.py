@@ -194,5 +194,5 @@ class Substitution(Filling):
 def substitution(
     buffer: Readable, old: Data, new: Data, count: SupportsIndex = -1, start: Index = 0, end: Index = None
 ) -> Substitution:
-    """What buffer[start:end] is with `old` replaced by `new`, of any length, as a Substitution to be read in blocks."""
+    """What buffer[start:end] is with `old` replaced by `new`, of any length: a Substitution, read in blocks."""
     return Substitution(buffer, old, new, count, start, end)

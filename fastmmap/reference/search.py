@@ -295,7 +295,7 @@ def find_into(
     ignorecase: bool = False,
     added: int = 0,
 ) -> int:
-    """Writes the first offsets, plus `added`, into an int64 array that may be too short for all; returns how many."""
+    """Writes the first offsets, plus `added`, into an int64 array that may be too short; returns how many."""
     number = 0
     with (
         readable(buffer) as view,
