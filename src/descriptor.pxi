@@ -4,7 +4,7 @@ cdef class HasDescriptor:
     """What may have a descriptor, which another thread may close at any time."""
     cdef public int64_t offset  # of the first byte of ours in the file
     cdef int descriptor         # -1 for none
-    cdef int readers            # how many threads read large slices from it now
+    cdef int readers            # how many threads read from it, or ask it, now
     cdef object to_close        # what has that descriptor, when it was closed meanwhile
 
     def __cinit__(self, *arguments, **keywords):
@@ -30,16 +30,22 @@ cdef class HasDescriptor:
         """What tells whether the file shrank: its device, its inode, the bytes it has from the mapping's first on, and
         its blocks of 512 bytes.
 
-        None without a descriptor. Another thread may close that at any time, so a caller compares device and inode too.
+        None without a descriptor. Whoever has the descriptor's number may give it to another file at any time, so a
+        caller compares device and inode too.
         """
         cdef fm_file file
-        cdef int descriptor = self.current_descriptor()
-        if descriptor < 0 or fm_look(descriptor, &file) != 0:
+        cdef int descriptor = self.begin_reading()
+        cdef bint known
+        if descriptor < 0:
             return None
-        return (file.device, file.inode, <int64_t> file.size - self.offset, file.blocks)
+        try:
+            known = fm_look(descriptor, &file) == 0
+        finally:
+            self.end_reading()
+        return (file.device, file.inode, <int64_t> file.size - self.offset, file.blocks) if known else None
 
     cdef int begin_reading(self) except -2:
-        """The descriptor to read from, -1 for none. It isn't closed before `end_reading`."""
+        """The descriptor to read from or to ask, -1 for none. It isn't closed before `end_reading`."""
         cdef int descriptor
         with cython.critical_section(self):
             descriptor = self.descriptor

@@ -29,7 +29,7 @@ OPTIONS = "exitcode=0:halt_on_error=0:handle_segv=0:handle_sigbus=0:report_threa
 
 # What stands at the top of a stack, but is called by whom the access is about.
 CALLED = re.compile(
-    r"^(?:__tsan_|__interceptor_|mem(?:cpy|move|set|chr|rchr|cmp)|free|malloc|realloc|calloc|close|pread|write)"
+    r"^(?:__tsan_|__interceptor_|mem(?:cpy|move|set|chr|rchr|cmp)|free|malloc|realloc|calloc|close|pread|write|fstat)"
 )
 ACCESS = re.compile(r"^ +(?:Previous )?(?:atomic )?(?:read|write) of size \d+", re.M | re.I)
 FRAME = re.compile(r"^ +#\d+ (\S+) (.*)$", re.M)
