@@ -158,7 +158,7 @@ def check_wheel(wheel: Path, trial: Trial) -> None:
         raise Failure(f"{wheel.name} isn't for {tag}")
     suffix = trial.about["suffix"]
     with zipfile.ZipFile(wheel) as archive:
-        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+        names = [name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith("/")]
         (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/WHEEL"))
         lines = archive.read(metadata).decode().splitlines()
     tags = [line.removeprefix("Tag: ") for line in lines if line.startswith("Tag: ")]
