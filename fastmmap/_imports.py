@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # tools that collect a program's imports find them here
 
     import numpy as numpy
 
-__all__ = ["RLock", "allocate_lock", "get_ident", "load", "start_new_thread"]
+__all__ = ["RLock", "allocate_lock", "get_ident", "is_whole", "load", "start_new_thread"]
 
 # How many seconds a fork waits, and who needs a module: what the import waits for may be a lock that they have.
 PATIENCE = 10
@@ -51,8 +51,15 @@ def load(name: str) -> Any:
         # What is in sys.modules is there, or somebody is at it: perhaps this thread, which must not wait for itself.
         if name not in sys.modules:
             _import_elsewhere(name)
-        module = _loaded[name] = import_module(name)
+        module = import_module(name)
+        if is_whole(module):
+            _loaded[name] = module
     return module
+
+
+def is_whole(module: Any) -> bool:
+    """Whether the import of a module is over. Half of one, as its own import gets it here, may be given up yet."""
+    return not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
 def _wait_for(name: str) -> None:

@@ -73,8 +73,9 @@ cdef inline object load_numpy():
     if known != NULL:
         return <object> known
     numpy = look_up("fastmmap._imports", "load")("numpy")
-    Py_INCREF(numpy)
-    fm_keep_numpy(numpy)
+    if look_up("fastmmap._imports", "is_whole")(numpy):
+        Py_INCREF(numpy)
+        fm_keep_numpy(numpy)
     return numpy
 
 cdef inline object enlarge(object offsets, Py_ssize_t room):

@@ -140,6 +140,23 @@ def compiled(tmp_path_factory, pytestconfig):
 
 
 @pytest.fixture
+def change(tmp_path):
+    """chattr(1), undone at the end, or earlier by calling what it returns."""
+    undone = []
+
+    def run(flag, path):
+        command = shutil.which("chattr")
+        if command is None or subprocess.run([command, f"+{flag}", path], capture_output=True).returncode != 0:
+            pytest.skip("no chattr, or not on this filesystem")
+        undone.append(functools.partial(subprocess.run, [command, f"-{flag}", path], check=True))
+        return undone[-1]
+
+    yield run
+    for undo in undone:
+        undo()
+
+
+@pytest.fixture
 def make(tmp_path):
     """Writes a file and returns its path."""
 

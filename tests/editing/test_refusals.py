@@ -93,22 +93,6 @@ def test_a_mount_point_with_blanks_in_its_name(make, monkeypatch, tmp_path):
     refused(path, "mount point", number=errno.EBUSY)
 
 
-@pytest.fixture
-def change(tmp_path):
-    """chattr(1), undone at the end."""
-    undone = []
-
-    def run(flag, path):
-        command = shutil.which("chattr")
-        if command is None or subprocess.run([command, f"+{flag}", path], capture_output=True).returncode != 0:
-            pytest.skip("no chattr, or not on this filesystem")
-        undone.append([command, f"-{flag}", path])
-
-    yield run
-    for command in undone:
-        subprocess.run(command, check=True)
-
-
 @pytest.mark.parametrize(("flag", "word"), [("i", "immutable"), ("a", "append-only")])
 def test_an_attribute(make, tmp_path, change, asked, flag, word):
     path = make(OLD)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.sandbox import CALLS, MACHINES
 
+import fastmmap
 from fastmmap import system
 
 TESTS = Path(__file__).parents[1]
@@ -22,7 +23,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="a lack of Linux's")
 
 
 def run(*command, **options):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
+    package = Path(fastmmap.__file__).parents[1]  # of an installed one, not the sources beside the tests
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(package)])}
     done = subprocess.run(
         list(map(str, command)), capture_output=True, text=True, timeout=120, env=environment, **options
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 from support.lacks import resource
 from support.marks import forking, staged
@@ -17,31 +15,26 @@ pytestmark = forking
 
 
 @staged
-def test_a_part_that_can_not_be_cut_off_stays(tmp_path, kernel):
+def test_a_part_that_can_not_be_cut_off_stays(tmp_path, kernel, change):
     """In a log that may only be appended to: what follows goes behind it."""
     path = tmp_path / "log"
     interrupted(path, 4096, size=200_000)
-    if subprocess.run(["chattr", "+a", path], capture_output=True).returncode != 0:
-        pytest.skip("nothing can be made append-only here")
-    try:
-        with pytest.MonkeyPatch.context() as patched:
-            for name in ("drain", "settle"):
-                patched.setattr(fastmmap._backend.chosen, name, getattr(kernel, name))
-            with fastmmap.Appender(path, interval=None) as log:
-                log.append(b"behind\n")
-                log.flush()
-                assert path.read_bytes() == b"s" * 99 + b"\n" + b"L" * 3996 + b"behind\n"
-    finally:
-        subprocess.run(["chattr", "-a", path], check=True)
+    change("a", path)
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("drain", "settle"):
+            patched.setattr(fastmmap._backend.chosen, name, getattr(kernel, name))
+        with fastmmap.Appender(path, interval=None) as log:
+            log.append(b"behind\n")
+            log.flush()
+            assert path.read_bytes() == b"s" * 99 + b"\n" + b"L" * 3996 + b"behind\n"
 
 
 @staged
-def test_what_others_wrote_behind_a_part_stays(tmp_path, kernel):
+def test_what_others_wrote_behind_a_part_stays(tmp_path, kernel, change):
     """The write failed and its part couldn't be taken back: later that part alone may be cut, wherever a page ends."""
     path, soft = tmp_path / "log", resource.getrlimit(resource.RLIMIT_FSIZE)
     path.write_bytes(b"one\n")
-    if subprocess.run(["chattr", "+a", path], capture_output=True).returncode != 0:
-        pytest.skip("nothing can be made append-only here")
+    undo = change("a", path)
     with pytest.MonkeyPatch.context() as patched, fastmmap.Appender(path, interval=None) as log:
         for name in ("drain", "settle"):
             patched.setattr(fastmmap._backend.chosen, name, getattr(kernel, name))
@@ -52,7 +45,7 @@ def test_what_others_wrote_behind_a_part_stays(tmp_path, kernel):
                 log.append(b"L" * 100_000)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, soft)
-            subprocess.run(["chattr", "-a", path], check=True)
+            undo()
         part = path.read_bytes()
         assert part == (b"one\ntwo\n" + b"L" * 50_000)[:50_000]
         with path.open("ab") as other:
