@@ -92,8 +92,7 @@ class Mapping(_Buffer):
         """Maps `length` bytes instead, perhaps at another address: all or nothing.
 
         BufferError while views live. With the length that the mapping has, that is all that is asked. `lengthen` is
-        called when the bytes have their addresses, and makes the file have them, before anybody can read them there;
-        before that, where the system maps nothing beyond the end of a file.
+        called when the bytes have their addresses, and makes the file have them, before anybody can read them there.
         """
         self._check_mapped()
         if lengthen is not None and length != self._length:

@@ -13,6 +13,7 @@ import time
 
 from .. import _imports
 from ..blame import ours
+from ..paths import is_directory
 from . import windows_api as api
 from .generic import (
     add_watch,
@@ -84,7 +85,7 @@ def has_holes(status: os.stat_result) -> bool:
 def room(file: int | str) -> int:
     free = _imports.load("ctypes").c_uint64()
     path = path_of(file) if isinstance(file, int) else os.path.abspath(file)
-    if not os.path.isdir(path):
+    if not is_directory(path):
         path = os.path.dirname(path)
     if not api.function("GetDiskFreeSpaceExW")(os.path.join(path, ""), api.at(free), None, None):
         raise api.error(api.last_error(), path)

@@ -13,6 +13,7 @@ import sys
 import time
 
 from ..blame import ours
+from ..paths import is_directory
 from . import windows_api as api
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ def open(path: Any, flags: int, mode: int = 0o777) -> int:
     )
     ended = api.last_error()
     if handle is None or handle == api.INVALID:
-        if ended == api.ERROR_ACCESS_DENIED and os.path.isdir(name):
+        if ended == api.ERROR_ACCESS_DENIED and is_directory(name):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         raise api.error(ended, path)
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..blame import ignoring
+from ..paths import is_directory, is_taken
 from . import windows_api as api
 
 # FILE_RENAME_FLAG_REPLACE_IF_EXISTS, FILE_RENAME_FLAG_POSIX_SEMANTICS, FILE_RENAME_FLAG_IGNORE_READONLY_ATTRIBUTE
@@ -22,7 +23,7 @@ _UNKNOWN = (
 
 def rename(old: str, new: str) -> None:
     """In one step, also where others have the file open that is replaced, if they let it be removed."""
-    if not os.path.isdir(old) and _rename_open(old, new):
+    if not is_directory(old) and _rename_open(old, new):
         return
     with _writable(new):
         if not api.function("MoveFileExW")(old, new, _MOVE_REPLACE | _MOVE_WRITE_THROUGH):
@@ -75,7 +76,7 @@ def _rename_open(old: str, new: str) -> bool:
 
 def _explained(ended: int, old: str, new: str) -> OSError:
     error = api.error(ended, old)
-    if ended == api.ERROR_ACCESS_DENIED and os.path.lexists(new) and not stat.S_ISDIR(os.lstat(new).st_mode):
+    if ended == api.ERROR_ACCESS_DENIED and is_taken(new) and not stat.S_ISDIR(os.lstat(new).st_mode):
         text = f"{error.strerror}: the file that would be replaced may be mapped, or open without FILE_SHARE_DELETE"
         return OSError(0, text, old, ended, new)
     return error

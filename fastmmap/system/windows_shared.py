@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import _imports
 from ..blame import ignoring
+from ..paths import is_directory
 from . import windows_files as files
 
 # What the files are called whose names were taken away while somebody had them mapped.
@@ -27,7 +28,7 @@ def _folder() -> str:
     home = os.environ.get("LOCALAPPDATA") or _imports.load("tempfile").gettempdir()
     shared = os.path.join(home, "fastmmap", "shared")
     folder = os.path.join(shared, boot().hex())
-    if not os.path.isdir(folder):
+    if not is_directory(folder):
         os.makedirs(folder, exist_ok=True)
         for name in os.listdir(shared):
             if os.path.join(shared, name) != folder:
