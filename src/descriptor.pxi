@@ -30,8 +30,7 @@ cdef class HasDescriptor:
         """What tells whether the file shrank: its device, its inode, the bytes it has from the mapping's first on, and
         its blocks of 512 bytes.
 
-        None without a descriptor. Whoever has the descriptor's number may give it to another file at any time, so a
-        caller compares device and inode too.
+        None without a descriptor. Another thread may close that at any time, so a caller compares device and inode too.
         """
         cdef fm_file file
         cdef int descriptor = self.begin_reading()
