@@ -78,7 +78,8 @@ def rows(chosen: argparse.Namespace, sizes: list[int]) -> Iterator[dict[str, Any
         if chosen.beyond:
             memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
             size = memory // 4 * 5 >> 20 << 20
-            yield from rows_of(Path(folder) / "text", size, list(jobs.names_beyond_memory()), chosen.budget)
+            for row in rows_of(Path(folder) / "text", size, list(jobs.names_beyond_memory()), chosen.budget):
+                yield {**row, "beyond": True}
 
 
 def rows_of(path: Path, size: int, names: list[str], budget: float) -> Iterator[dict[str, Any]]:
@@ -89,6 +90,7 @@ def rows_of(path: Path, size: int, names: list[str], budget: float) -> Iterator[
         raise SystemExit(f"{path.parent} has no room for {needed / 2**30:.1f} GiB")
     jobs.write_text(path, size)
     try:
+        jobs.read_through(path)
         for name in names:
             if "drop_behind" in name:
                 evict(path)
@@ -102,8 +104,12 @@ def rows_of(path: Path, size: int, names: list[str], budget: float) -> Iterator[
 
 
 def slope(rows: list[dict[str, Any]], key: str) -> float:
-    """By which power of the size a figure grows, from SMALL on: 1 is linear. NaN where there is one size alone."""
-    points = [(math.log(row["size"]), math.log(row[key])) for row in rows if row["size"] >= SMALL and row[key] > 0]
+    """By which power of the size a figure grows, from SMALL on: 1 is linear. NaN where there is one size alone.
+
+    What is beyond memory is as fast as the disk, and not counted.
+    """
+    counted = [row for row in rows if row["size"] >= SMALL and row[key] > 0 and "beyond" not in row]
+    points = [(math.log(row["size"]), math.log(row[key])) for row in counted]
     if len(points) < 2:
         return math.nan
     middle = [sum(axis) / len(points) for axis in zip(*points, strict=True)]

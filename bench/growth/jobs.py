@@ -46,6 +46,13 @@ def write_text(path: Path, size: int) -> None:
         os.fsync(file.fileno())
 
 
+def read_through(path: Path) -> None:
+    """Has a file be in the page cache, as far as it fits, so that the first job on it finds what the others find."""
+    with open(path, "rb", buffering=0) as file:
+        while file.read(PIECE):
+            pass
+
+
 # --- the jobs: each is done on the file at a path, which has `size` bytes, and answers what `expected` says ---
 
 
