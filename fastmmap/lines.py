@@ -328,7 +328,9 @@ class Lines:
         outside = (at < -number) | (at >= number)
         if outside.any():
             raise _no_line(at[outside].ravel()[0], number)
-        return at + number * (at < 0)
+        numpy = _imports.load("numpy")
+        # Of one type: to find one for both, numpy takes 24 KiB of stack the first time.
+        return numpy.where(at < 0, at + numpy.array(number, dtype=numpy.int64), at)
 
     def _lines(self, numbers: Any) -> list[bytes]:
         index, _ = self._index.of(self._buffer)

@@ -236,7 +236,8 @@ class ManyVerbs:
             counts = numpy.zeros(len(prepared), dtype=numpy.int64)
             self.kernel.count_all(buffer, prepared, span, overlapping, counts)
             with lock:
-                numpy.add(total, counts, out=total)
+                nonlocal total
+                total = total + counts  # in place, numpy takes 24 KiB of stack to see whether they overlap
 
         search.run(add)
         return total

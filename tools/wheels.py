@@ -39,7 +39,7 @@ COMPILERS = ("cc", "gcc", "g++", "c++", "c99", "clang", "tcc", "icx", "cl", "mus
 PROGRAMS = (
     *("sh", "bash", "zsh", "fish", "env", "true", "false", "cat", "cp", "mv", "rm", "ln", "ls", "mkdir", "chmod"),
     *("printf", "echo", "head", "tail", "seq", "sleep", "sort", "wc", "dd", "truncate", "stat", "touch", "mktemp"),
-    *("grep", "rg", "sed", "awk", "find", "tar", "gzip", "zcat", "id", "kill", "ps", "uname"),
+    *("grep", "rg", "sed", "awk", "find", "tar", "gzip", "zcat", "id", "kill", "ps", "uname", "yes"),
     *("mount", "umount", "mkfs.ext4", "losetup", "unshare", "chattr", "fallocate", "strace", "logrotate"),
 )
 
@@ -247,7 +247,8 @@ def main() -> int:
     if (options.pythons and missing) or not trials:
         return 1
     (ROOT / "dist").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="fastmmap-wheels-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="wheels-") as temporary:
+        os.chmod(temporary, 0o755)  # some tests go on as another user
         folder = Path(temporary)
         checkers = environment(Path(sys.executable), folder / "checkers", *CHECKERS)
         sdist, sources = build_sdist(checkers, folder)
