@@ -10,8 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from typing_extensions import Self
+
 # Where `pop` takes from.
 _LAST = (-1,)
+
+# What `of` sets.
+_NAMES = ("fd",)
 
 
 class Open(list[int]):
@@ -54,6 +59,13 @@ class Descriptor:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+
+    @classmethod
+    def of(cls, function: Callable[..., int], *arguments: Any) -> Self:
+        """One of the descriptor that a function written in C returns, which no handler can lose."""
+        made = cls(-1)
+        made.__dict__.update(zip(_NAMES, map(function, *zip(arguments))))
+        return made
 
     def close(self) -> None:
         """Closes it; closing twice does nothing. It takes no lock: the thread that holds one may be gone.

@@ -270,16 +270,7 @@ class Busy(OSError):
 def locked(path: str) -> Held | None:
     """A file, open to be written to, with its lock; None where somebody else has that."""
     try:
-        file = Held(
-            system.calls.open(
-                path,
-                os.O_RDWR
-                | system.calls.O_CLOEXEC
-                | system.calls.O_NOFOLLOW
-                | system.calls.O_NONBLOCK
-                | system.calls.O_NOCTTY,
-            )
-        )
+        file = Held.of(system.calls.open, path, os.O_RDWR | system.CAREFULLY)
     except ours(OSError) as error:
         if error.errno in _WAYS_OUT:
             text = f"The file can't be written to ({error.strerror}): {_WAYS_OUT[error.errno]}"
