@@ -74,8 +74,8 @@ def test_an_interrupt_while_the_module_is_imported(make):
     environment = {**with_folder(site.parent), "NUMBER": "0", "COUNTED": str(counted)}
     for _ in range(2):  # the first may have to compile what it imports
         subprocess.run(command, check=True, capture_output=True, env=environment)
-    # Half of the lines of a start: about as many come after it. There are fewer in each newer Python.
-    middle = int(counted.read_text()) // 4
+    # About half of the lines of a start: as many come after it. There are fewer in each newer Python.
+    middle = min(int(counted.read_text()) // 4, 10_000)
     assert middle > 1000
     for number in (1, 2, 5, 10, 1000, middle):
         environment = {**with_folder(site.parent), "NUMBER": str(number)}
