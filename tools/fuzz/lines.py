@@ -146,7 +146,10 @@ def planted(rng: random.Random, data: bytes) -> bytes:
         warnings.simplefilter("ignore")  # what doesn't fit is cut
         for _ in range(rng.choice((1, 2, 5))):
             name = rng.choice(list(parts))
-            parts[name] = changed(rng, parts[name])
+            try:
+                parts[name] = changed(rng, parts[name])
+            except ValueError:  # text that isn't that of a number has no other type: it stays
+                continue
     file = io.BytesIO()
     numpy.savez(file, **parts)
     return file.getvalue()
