@@ -51,7 +51,9 @@ def forks(folder: Path, cases: int) -> int:
 
     signal.signal(signal.SIGALRM, handler)
     hit = 0
-    for _ in range(cases):
+    for case in range(20 * cases):
+        if case >= cases and hit:  # on a busy machine the alarm may always come before a call, or behind it
+            break
         name = rng.choice(list(searches()))
         inside, right = True, False
         signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.00002, 0.003))
