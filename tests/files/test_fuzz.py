@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.marks import beside_the_tools
 
-import fastmmap
 from fastmmap import _backend
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.any_kernel,
     pytest.mark.skipif(sys.platform != "linux", reason="the targets leave what a killed process leaves on Linux"),
     pytest.mark.skipif(not _backend.NATIVE, reason="what is tried are kernels"),
-    pytest.mark.skipif(Path(fastmmap.__file__).parents[1] != ROOT, reason="tools run the package beside them"),
+    beside_the_tools,
 ]
 
 

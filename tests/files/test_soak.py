@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.marks import beside_the_tools
 
-import fastmmap
 from fastmmap import _backend
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.any_kernel,
     pytest.mark.skipif(sys.platform != "linux", reason="what a process takes is read in /proc"),
     pytest.mark.skipif(not _backend.NATIVE, reason="without the guard a truncated file ends the process"),
-    pytest.mark.skipif(Path(fastmmap.__file__).parents[1] != ROOT, reason="tools run the package beside them"),
+    beside_the_tools,
 ]
 
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from pathlib import Path
 
 import pytest
+
+import fastmmap
+
+beside_the_tools = pytest.mark.skipif(
+    Path(fastmmap.__file__).parents[1] != Path(__file__).parents[2], reason="tools run the package beside them"
+)
 
 staged = pytest.mark.skipif(
     sys.platform not in ("linux", "win32"), reason="stages are files on Linux and Windows alone"
