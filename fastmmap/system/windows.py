@@ -16,6 +16,7 @@ from ..blame import ours
 from ..paths import is_directory
 from . import windows_api as api
 from .generic import (
+    REFUSED,
     add_watch,
     attributes,
     exchange,
@@ -43,8 +44,6 @@ __all__ = [
     "open_unnamed_into", "open_watch", "path_of", "punch", "quota", "remove_watch", "room", "shm_open", "shm_unlink",
     "start_writeback", "unlock",
 ]  # fmt: skip
-
-REFUSED = (errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
 
 CUTS_MAPPED = False
 CHANGES = ("st_dev", "st_ino", "st_size", "st_mtime_ns")  # st_ctime is that of its birth
