@@ -42,6 +42,19 @@ def _pages(fd: int, length: int, access: int, offset: int) -> mmap.mmap:
         os.lseek(fd, position, os.SEEK_SET)
 
 
+class _Attached:
+    """Pages, where in them the mapping's bytes lie, and what takes their place as soon as they are closed.
+
+    Closing is one step, which fails while views live. So every thread, and every signal handler, sees one of the two.
+    """
+
+    __slots__ = ("before", "length", "next", "pages")
+
+    def __init__(self, pages: mmap.mmap | None, before: int, length: int) -> None:
+        self.pages, self.before, self.length = pages, before, length
+        self.next: _Attached | None = None
+
+
 class Mapping(_Buffer):
     """`length` bytes of a file from `offset` on, or with fd -1 of anonymous memory, mapped until the last view is gone.
 
@@ -59,8 +72,7 @@ class Mapping(_Buffer):
         if access not in _ACCESS:
             raise ValueError(f"access must be 'read', 'write' or 'copy', not {access!r}")
         self._access = access
-        self._pages: mmap.mmap | None = None
-        self._before = self._length = 0
+        self._attached = _Attached(None, 0, 0)
         self.offset = offset
         self._unmapped = False
         self._attach(fd, offset, length)
@@ -68,25 +80,35 @@ class Mapping(_Buffer):
     def _attach(self, fd: int, offset: int, length: int) -> None:
         if offset < 0 or length < 0:
             raise ValueError(f"offset and length must not be negative: {offset}, {length}")
+        replaced = self._now()
         before = offset % mmap.ALLOCATIONGRANULARITY
         pages = None
         if length:
             access = _ACCESS[self._access]
             pages = _pages(fd, before + length, access, offset - before)
-            if fd < 0 and self._pages is not None:
-                kept = min(length, self._length)
-                pages[:kept] = self._pages[:kept]
-        if self._pages is not None:
+            if fd < 0 and replaced.pages is not None:
+                kept = min(length, replaced.length)
+                pages[:kept] = replaced.pages[:kept]
+        attached = _Attached(pages, before, length)
+        if replaced.pages is not None:
+            replaced.next = attached
             try:
-                self._pages.close()
+                replaced.pages.close()
             except BufferError:
                 raise BufferError("cannot resize a mapping while views of it are alive") from None
-        self._pages, self._before, self._length = pages, before, length
+        self._attached = attached
+
+    def _now(self) -> _Attached:
+        """What is attached: not what another thread has closed and is about to replace."""
+        attached = self._attached
+        while attached.pages is not None and attached.pages.closed and attached.next is not None:
+            attached = attached.next
+        return attached
 
     def _unmap(self) -> None:
         """No new view can be had from now on; the memory goes with the last one. Unmapping twice does nothing."""
         self._unmapped = True
-        self._pages = None  # closes when no view refers to it
+        self._attached = _Attached(None, 0, 0)  # the pages close when no view refers to them
 
     def _remap(self, fd: int, offset: int, length: int, lengthen: Callable[[], None] | None = None) -> None:
         """Maps `length` bytes instead, perhaps at another address: all or nothing.
@@ -95,7 +117,7 @@ class Mapping(_Buffer):
         called when the bytes have their addresses, and makes the file have them, before anybody can read them there.
         """
         self._check_mapped()
-        if lengthen is not None and length != self._length:
+        if lengthen is not None and length != self._now().length:
             lengthen()  # before the mapping is made: the mmap module maps nothing beyond the end
         self._attach(fd, offset, length)
 
@@ -118,22 +140,25 @@ class Mapping(_Buffer):
 
     def _sync(self, start: int, length: int) -> None:
         """Writes the pages that hold [start, start + length) back and waits until that is done (msync, MS_SYNC)."""
-        first, size = self._on_pages(start, length)
-        if self._pages is not None and size:
-            self._pages.flush(first, size)
+        with self.view() as view:
+            pages, first, size = self._on_pages(view, start, length)
+            if pages is not None and size:
+                pages.flush(first, size)
 
     def advise(self, start: int, length: int, advice: int) -> None:
         """Tells the system how the pages that hold [start, start + length) will be used (madvise)."""
-        first, size = self._on_pages(start, length)
-        if self._pages is not None and size and hasattr(self._pages, "madvise"):
-            self._pages.madvise(advice, first, size)
+        with self.view() as view:
+            pages, first, size = self._on_pages(view, start, length)
+            if pages is not None and size and hasattr(pages, "madvise"):
+                pages.madvise(advice, first, size)
 
-    def _on_pages(self, start: int, length: int) -> tuple[int, int]:
-        self._check_mapped()
-        if not 0 <= start <= self._length or not 0 <= length <= self._length - start:
-            raise ValueError(f"{length} bytes at {start} are not within the mapping of {self._length} bytes")
-        skip = (self._before + start) % mmap.PAGESIZE
-        return self._before + start - skip, length + skip if length else 0
+    def _on_pages(self, view: memoryview, start: int, length: int) -> tuple[mmap.mmap | None, int, int]:
+        """The pages, which nobody closes while the view lives, and where in them the pages of these bytes are."""
+        if not 0 <= start <= len(view) or not 0 <= length <= len(view) - start:
+            raise ValueError(f"{length} bytes at {start} are not within the mapping of {len(view)} bytes")
+        attached = self._now()
+        skip = (attached.before + start) % mmap.PAGESIZE
+        return attached.pages, attached.before + start - skip, length + skip if length else 0
 
     def _check_mapped(self) -> None:
         if self._unmapped:
@@ -159,11 +184,16 @@ class Mapping(_Buffer):
         >>> m.view().tolist()
         [0, 0, 0]
         """
-        pages = self._pages  # before the question, because another thread may unmap after it
-        self._check_mapped()
-        if pages is None:
-            return memoryview(b"" if self._access == "read" else bytearray())
-        return memoryview(pages)[self._before : self._before + self._length]
+        while True:
+            attached = self._now()  # before the question, because another thread may unmap after it
+            self._check_mapped()
+            if attached.pages is None:
+                return memoryview(b"" if self._access == "read" else bytearray())
+            try:
+                view = memoryview(attached.pages)
+            except ValueError:  # another thread has closed them since
+                continue
+            return view[attached.before : attached.before + attached.length]
 
     def __buffer__(self, flags: int) -> memoryview:
         view = self.view()
@@ -172,8 +202,9 @@ class Mapping(_Buffer):
         return view
 
     def __len__(self) -> int:
+        length = self._now().length  # before the question, as in `view`
         self._check_mapped()
-        return self._length
+        return length
 
     if TYPE_CHECKING:
 
@@ -187,7 +218,7 @@ class Mapping(_Buffer):
         """A byte as an integer, or a slice as bytes."""
         place = self._place(index)
         with self.view() as view:
-            return bytes(view[place]) if isinstance(place, slice) else view[place]
+            return bytes(view[place]) if isinstance(place, slice) else view[self._within(view, place)]
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """Stores a byte, or as many bytes as the slice has."""
@@ -205,7 +236,7 @@ class Mapping(_Buffer):
         self._check_writable()
         with self.view() as view:
             if not isinstance(place, slice):
-                view[place] = byte
+                view[self._within(view, place)] = byte
                 return
             room = len(range(len(view))[place])
             if room != len(own):
@@ -221,18 +252,18 @@ class Mapping(_Buffer):
             raise TypeError("cannot modify a read-only mapping")
 
     def _place(self, index: Any) -> Any:
-        """An index from 0, or a slice of integers: converted before a view is taken, for that may run any code."""
+        """An integer, or a slice of integers: converted before a view is taken, for that may run any code."""
         if isinstance(index, slice):
             return slice(
                 *(part if part is None else operator.index(part) for part in (index.start, index.stop, index.step))
             )
         if not hasattr(type(index), "__index__"):
             raise TypeError(f"mapping indices must be integers or slices, not {type(index).__name__!r}")
-        position = operator.index(index)
-        self._check_mapped()
-        if position < 0:
-            position += self._length
-        if not 0 <= position < self._length:
+        return operator.index(index)
+
+    @staticmethod
+    def _within(view: memoryview, position: int) -> int:
+        if not -len(view) <= position < len(view):
             raise IndexError("mapping index out of range")
         return position
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -13,15 +14,46 @@ from support.stepping import Steps
 import fastmmap
 from fastmmap import growing, resizing, system
 from fastmmap._backend import NATIVE
+from fastmmap.reference import mapping
 
-FILES = {module.__file__ for module in (growing, resizing, system)}
+FILES = {module.__file__ for module in (growing, resizing, system, mapping)}
 STEPS = Steps(lambda code: code.co_filename in FILES, ("line", "c_return"))
+
+# A native mapping refuses who looks while the system moves it, in the same thread at once.
+REFUSED = (BufferError,) if NATIVE else ()
 
 CHANGES = {
     "grow": lambda m: m.resize(50_000),
     "shrink": lambda m: m.resize(5000),
     "append": lambda m: m.append(b"x" * 20_000),
 }
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_who_looks_while_it_changes_sees_it_before_or_after(memory_path, change):
+    """At any line and behind any call, as another thread or a signal handler does."""
+    path = memory_path / "file"
+    text = b"x\n" * 15_000
+    looked = 0
+    for number in range(1, 500):
+        path.write_bytes(text)
+        with fastmmap.open(path, "r+") as m:
+            seen = []
+
+            def look(m=m, seen=seen):
+                with contextlib.suppress(*REFUSED):
+                    seen.append((len(m), m[:], m[-1], m[3]))
+
+            if not STEPS.run(lambda m=m: CHANGES[change](m), number, look):
+                break
+            looked += len(seen)
+            if not seen:
+                continue
+            length, whole, last, fourth = seen[0]
+            assert length == len(whole) in (len(text), len(m))
+            assert whole in (text, m[:])
+            assert (last, fourth) == (whole[-1], whole[3])
+    assert looked > 10
 
 
 @pytest.mark.parametrize("allocates", [True, False])
