@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import weakref
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 # Where `pop` takes from.
 _LAST = (-1,)
 
-# What `of` sets.
+# What `of` and `again` set, and what reads it.
 _NAMES = ("fd",)
+_NUMBER = operator.attrgetter(*_NAMES)
 
 
 class Open(list[int]):
@@ -65,6 +67,13 @@ class Descriptor:
         """One of the descriptor that a function written in C returns, which no handler can lose."""
         made = cls(-1)
         made.__dict__.update(zip(_NAMES, map(function, *zip(arguments))))
+        return made
+
+    @classmethod
+    def again(cls, other: Descriptor) -> Self:
+        """Another one of the same file. The other's number is read in the same step: a handler may close that one."""
+        made = cls(-1)
+        made.__dict__.update(zip(_NAMES, map(os.dup, map(_NUMBER, (other,)))))
         return made
 
     def close(self) -> None:
