@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+from _thread import get_ident
+from collections import deque
 from contextlib import closing
 
 from . import _imports, parallel
@@ -129,6 +131,33 @@ class Search:
             return [part(self.buffer, 0)]
         order = [(number,) for number in range(parts)][:: -1 if back else 1]
         return run(part, order, workers(self.threads) if parts > 1 else 1, enough, self.buffer, told)
+
+
+class Sum:
+    """What parts have counted, added up by the calling thread alone.
+
+    No lock is held, which a fork or an interrupt could leave behind. What a forked child does once more counts once.
+    """
+
+    def __init__(self, zeros: Any) -> None:
+        self._total, self._caller = zeros, get_ident()
+        self._news: deque[tuple[int, Any]] = deque()
+        self._seen: set[int] = set()
+
+    def add(self, start: int, counts: Any) -> None:
+        """A part that starts there has been counted."""
+        self._news.append((start, counts))
+        if get_ident() == self._caller:
+            self.now()
+
+    def now(self) -> Any:
+        """The sum. Only the calling thread may ask."""
+        while self._news:
+            start, counts = self._news.popleft()
+            if start not in self._seen:
+                self._seen.add(start)
+                self._total = self._total + counts  # in place, numpy takes 24 KiB of stack to see whether they overlap
+        return self._total
 
 
 class ManySeams:
