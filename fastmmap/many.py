@@ -232,7 +232,7 @@ class ManyVerbs:
         def add(buffer: Any, prepared: Any, span: tuple[int, int, int], overlapping: bool) -> None:
             counts = numpy.zeros(len(prepared), dtype=numpy.int64)
             self.kernel.count_all(buffer, prepared, span, overlapping, counts)
-            total.add(span[0], counts)
+            total.add(span, counts)
 
         search.run(add)
         counts: Offsets = total.now()

@@ -141,21 +141,21 @@ class Sum:
 
     def __init__(self, zeros: Any) -> None:
         self._total, self._caller = zeros, get_ident()
-        self._news: deque[tuple[int, Any]] = deque()
-        self._seen: set[int] = set()
+        self._news: deque[tuple[tuple[int, int, int], Any]] = deque()
+        self._seen: set[tuple[int, int, int]] = set()
 
-    def add(self, start: int, counts: Any) -> None:
-        """A part that starts there has been counted."""
-        self._news.append((start, counts))
+    def add(self, span: tuple[int, int, int], counts: Any) -> None:
+        """A part has been counted."""
+        self._news.append((span, counts))
         if get_ident() == self._caller:
             self.now()
 
     def now(self) -> Any:
         """The sum. Only the calling thread may ask."""
         while self._news:
-            start, counts = self._news.popleft()
-            if start not in self._seen:
-                self._seen.add(start)
+            span, counts = self._news.popleft()
+            if span not in self._seen:  # some have nothing in them, and the start of the next one
+                self._seen.add(span)
                 self._total = self._total + counts  # in place, numpy takes 24 KiB of stack to see whether they overlap
         return self._total
 

@@ -334,9 +334,10 @@ def test_what_is_raised_at_any_line_leaves_no_thread_waiting():
 def test_a_part_that_is_counted_twice_counts_once():
     """As a forked child does again what another thread had done, and not yet handed over."""
     total = Sum(numpy.zeros(2, numpy.int64))
-    thread = threading.Thread(target=total.add, args=(10, numpy.array([5, 6])))
+    thread = threading.Thread(target=total.add, args=((10, 20, 20), numpy.array([5, 6])))
     thread.start()
     thread.join()
-    total.add(0, numpy.array([1, 2]))
-    total.add(10, numpy.array([5, 6]))
+    total.add((0, 10, 10), numpy.array([1, 2]))
+    total.add((10, 10, 10), numpy.array([0, 0]))
+    total.add((10, 20, 20), numpy.array([5, 6]))
     assert total.now().tolist() == [6, 8]
