@@ -130,7 +130,7 @@ def test_a_rotation_while_it_waits(path, way):
     def rotate():
         for i in range(20):
             add(path, b"%d\n" % i)
-            os.rename(path, path.with_name(f"app.log.{i}"))
+            os.rename(path, path.with_name(f"app.log.{20 - i}"))  # of files of one tick, the larger number is older
 
     writer = threading.Thread(target=rotate)
     writer.start()
