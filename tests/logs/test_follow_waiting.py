@@ -16,7 +16,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from support.followers import add, now
-from support.marks import forking
 from support.stepping import Steps
 
 import fastmmap
@@ -218,7 +217,6 @@ def test_no_descriptor_is_left(path):
     assert len(os.listdir("/dev/fd")) == before
 
 
-@forking
 def test_a_fork_while_it_is_followed(path):
     """A child that does the same takes nothing from its parent."""
     path.write_bytes(b"one\n")
@@ -313,7 +311,6 @@ def test_an_interrupt_at_any_line(path):
         assert number > 30
 
 
-@forking
 def test_rotations_at_full_speed(path):
     """By renaming a chain of older files, which a list of the folder may come into."""
     path.touch()

@@ -13,11 +13,11 @@ import time
 
 import pytest
 from support.handlers import files, record
-from support.marks import each_stage, forking
+from support.marks import each_stage
 
 import fastmmap
 
-pytestmark = [each_stage, forking]
+pytestmark = each_stage
 
 
 # --- as the standard library's ---

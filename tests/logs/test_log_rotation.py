@@ -15,12 +15,10 @@ import time
 
 import pytest
 from support.handlers import EACH, files, log_all, record, text
-from support.marks import forking, staged
+from support.marks import staged
 from support.writers import ours
 
 import fastmmap
-
-pytestmark = forking
 
 WRITERS = 4
 

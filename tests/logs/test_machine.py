@@ -13,13 +13,12 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from support.marks import forking, staged
+from support.marks import staged
 
 import fastmmap
 
 pytestmark = [
     staged,
-    forking,
 ]
 
 SIZES = st.sampled_from([0, 1, 10, 100, 250, 300, 301, 5000, 70_000])

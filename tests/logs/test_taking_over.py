@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
-from support.marks import forking, staged
+from support.marks import staged
 from support.programs import run, wait_until
 from support.writers import killed
 
 import fastmmap
-
-pytestmark = forking
 
 
 def leaves(path, record):

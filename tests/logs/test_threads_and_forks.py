@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from support.marks import each_stage, forking, staged
+from support.marks import each_stage, staged
 
 import fastmmap
 from fastmmap import _backend
@@ -50,7 +50,6 @@ def test_threads_that_append_lists_large_records_and_flush(tmp_path):
         assert mine == expected
 
 
-@forking
 def test_a_forked_child_has_its_own_stage(tmp_path, stage):
     path = tmp_path / "log"
     with fastmmap.Appender(path, interval=None) as log:
@@ -72,7 +71,6 @@ def test_a_forked_child_has_its_own_stage(tmp_path, stage):
     assert path.read_bytes() == b"child's\nparent's\n"
 
 
-@forking
 @staged
 def test_a_forked_child_that_is_killed_loses_nothing(tmp_path, in_file):
     path = tmp_path / "log"
@@ -89,7 +87,6 @@ def test_a_forked_child_that_is_killed_loses_nothing(tmp_path, in_file):
     assert os.listdir(tmp_path) == ["log"]
 
 
-@forking
 @staged
 def test_a_parent_that_dies_before_its_child(tmp_path, in_file):
     """The child holds no lock of the parent's stage."""
@@ -115,7 +112,6 @@ def test_a_parent_that_dies_before_its_child(tmp_path, in_file):
         os.close(fd)
 
 
-@forking
 def test_forks_while_threads_append(tmp_path):
     path = tmp_path / "log"
     stop = threading.Event()
@@ -188,7 +184,6 @@ def test_processes_of_multiprocessing(tmp_path, method):
     assert os.listdir(folder) == ["log"]
 
 
-@forking
 @staged
 def test_forks_while_appenders_are_made(tmp_path, in_file):
     if not _backend.NATIVE:

@@ -20,8 +20,6 @@ staged = pytest.mark.skipif(
 
 cut_while_mapped = pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts no file that is mapped")
 
-forking = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-
 each_stage = pytest.mark.usefixtures("stage")
 
 # Whether this is Wine, which answers some questions otherwise than Windows: see support/wine.
