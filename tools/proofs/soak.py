@@ -52,9 +52,11 @@ class _Plain:
     field: int
 
 
-# What a class has without anybody calling it, or what this Python makes of a dataclass, or of an extension.
+# What a class has without anybody calling it, or what this Python makes of a dataclass, or of an extension. Buffers are
+# taken by the cases of `view`.
 _NO_ENTRY = set(vars(_Plain)) - {"__eq__", "__hash__", "__repr__"} | {
-    "__delattr__", "__new__", "__pyx_vtable__", "__setattr__", "__setstate__", "__slotnames__", "__slots__",
+    "__buffer__", "__delattr__", "__new__", "__pyx_vtable__", "__release_buffer__", "__setattr__", "__setstate__",
+    "__slotnames__", "__slots__",
 }  # fmt: skip
 
 # How often what has grown is tried again. What is no leak doesn't grow each time.
