@@ -98,7 +98,7 @@ def pytest_pyfunc_call():
 def skipping_what_is_lacked():
     try:
         return (yield)
-    except (AttributeError, OSError) as error:
+    except (AttributeError, OSError, ValueError) as error:
         reason = lacks.lack(error)
         if reason is None:
             raise

@@ -12,6 +12,7 @@ import threading
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.commands import YES
 from support.lacks import resource
 
 from fastmmap import _backend, streams
@@ -56,7 +57,9 @@ def stream(fd):
     """What reads a descriptor."""
 
     def fill(view):
-        return os.readv(fd, [view])
+        block = os.read(fd, len(view))
+        view[: len(block)] = block
+        return len(block)
 
     return fill
 
@@ -111,7 +114,7 @@ def test_a_mapping_in_parts(monkeypatch, make):
 
 
 def test_an_endless_pipe():
-    with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as endless:
+    with subprocess.Popen(YES, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as endless:
         done = subprocess.run(
             [*COMMAND, "find", "--bytes", "-m", "1", "y"], stdin=endless.stdout, capture_output=True, timeout=60
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,10 @@ TESTS = Path(__file__).parents[1]
 
 # Modules that say what the system has.
 _OF_THE_SYSTEM = ("os", "signal", "select", "socket", "mmap", "time", "errno", "stat")
+
+
+# How errors of the subprocess module begin where processes are sent no signals.
+_NO_SIGNALS = ("preexec_fn is not supported", "Unsupported signal")
 
 
 class _Missing:
@@ -51,15 +56,21 @@ def lack(error):
         return None
     if getattr(error, "winerror", None) == 1314:  # ERROR_PRIVILEGE_NOT_HELD
         return "this user may make no symbolic links"
-    traceback = error.__traceback__
-    while traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    if not isinstance(error, AttributeError) or TESTS not in Path(traceback.tb_frame.f_code.co_filename).parents:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, ValueError) and str(error).startswith(_NO_SIGNALS):
+        return "this system sends no signals to a process that a test has started"
+    if isinstance(error, UnicodeDecodeError) and frames[-1].f_code is os.fsdecode.__code__ and _is_test(frames[-2]):
+        return "names of files are text on this system"
+    if not isinstance(error, AttributeError) or not _is_test(frames[-1]):
         return None
     of = error.obj
     if isinstance(of, ModuleType) and of.__name__ in _OF_THE_SYSTEM:
         return f"this system has no {of.__name__}.{error.name}"
     return f"this system has no {error.name}" if isinstance(of, os.stat_result) else None
+
+
+def _is_test(frame):
+    return TESTS in Path(frame.f_code.co_filename).parents
 
 
 def without(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ staged = pytest.mark.skipif(
 )
 
 cut_while_mapped = pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts no file that is mapped")
+
+posix_shell = pytest.mark.skipif(os.name != "posix", reason="this system has no shell of POSIX")
 
 forking = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
