@@ -230,7 +230,8 @@ def test_every_error_names_the_file(make, tmp_path, monkeypatch):
     with pytest.raises(IsADirectoryError) as caught:
         fastmmap.replace_file(tmp_path, b"a", b"b")
     assert caught.value.filename == str(tmp_path)
-    path = make(b"abc", "x" * 250)
+    # A long name: on Windows a path has 260 characters, unless somebody has asked for more.
+    path = make(b"abc", "x" * (250 if os.name == "posix" else 250 - len(str(tmp_path))))
     assert fastmmap.replace_file(os.fsencode(path), b"b", b"x").path == str(path)
 
     @as_system

@@ -39,6 +39,13 @@ def logger():
     return log
 
 
+@pytest.fixture
+def births(tmp_path):
+    """For what is known by when files were made."""
+    if system.birth(str(tmp_path)) == 0:
+        pytest.skip("when files were made isn't told here")
+
+
 @pytest.fixture(params=["watched", "looked at"])
 def way(request, monkeypatch):
     """How a follower knows of changes."""

@@ -19,6 +19,10 @@ from support.lacks import fcntl, pty, termios
 SCRIPT = "import sys; from _fastmmap_command import main; sys.exit(main())"  # what an installed command does
 WAYS = {"module": ["-m", "fastmmap"], "script": ["-c", SCRIPT]}
 
+# How a process ends itself, as kill -9 would, and its status then. On Windows SIGTERM is TerminateProcess.
+DIE = "os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))"
+KILLED = -signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM
+
 UNCOLOURED = ("NO_COLOR", "CLICOLOR_FORCE")  # what says whether there are colours
 
 # Lines without an end, as of yes(1).

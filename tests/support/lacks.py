@@ -76,4 +76,6 @@ def _is_test(frame):
 def without(name):
     """The mark of tests that need a function, as "os.fork", in a process that they start."""
     module, _, attribute = name.rpartition(".")
-    return pytest.mark.skipif(not hasattr(_module(module), attribute), reason=f"this system has no {name}")
+    found = _module(module)
+    there = not isinstance(found, _Missing) and hasattr(found, attribute)
+    return pytest.mark.skipif(not there, reason=f"this system has no {name}")

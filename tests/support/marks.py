@@ -23,6 +23,8 @@ cut_while_mapped = pytest.mark.skipif(sys.platform == "win32", reason="Windows c
 
 posix_shell = pytest.mark.skipif(os.name != "posix", reason="this system has no shell of POSIX")
 
+modes = pytest.mark.skipif(os.name != "posix", reason="modes don't tell here who may write to a file")
+
 forking = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 each_stage = pytest.mark.usefixtures("stage")
