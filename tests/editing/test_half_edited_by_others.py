@@ -124,6 +124,15 @@ def test_killed_before_it_was_cut(make, small, monkeypatch):
     assert path.read_bytes() == TEXT.replace(b"cat", b"a")
 
 
+def test_a_path_that_leads_to_another_file(make, monkeypatch):
+    """Where a file that is open can be opened once more by its path alone, as on macOS, which another has got."""
+    path, other = make(TEXT), make(TEXT[::-1], "other")
+    monkeypatch.setattr(system, "path_of", lambda fd: str(other))
+    assert edit(path, "cat", "leopard").count == 2000
+    assert path.read_bytes() == TEXT.replace(b"cat", b"leopard")
+    assert other.read_bytes() == TEXT[::-1]
+
+
 def test_a_mode_that_is_changed_meanwhile_stays(make, small):
     path = make(TEXT)
     os.chmod(path, 0o644)

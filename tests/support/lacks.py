@@ -47,6 +47,8 @@ def _module(name):
 fcntl, resource, pwd, pty, termios = map(_module, ("fcntl", "resource", "pwd", "pty", "termios"))
 
 
+open_files = pytest.mark.skipif(os.name != "posix", reason="this system has no /dev/fd")
+
 proc = pytest.mark.skipif(sys.platform != "linux", reason="this system has no /proc")
 
 
