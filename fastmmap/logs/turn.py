@@ -41,17 +41,25 @@ class Turn:
         self._file = Held(-1)
         self._mutex = RLock()
         self._depth = 0
+        self._is_entering = False  # whether the thread that has the mutex may have the turn, without a depth yet
 
     def __enter__(self) -> None:
         self._mutex.acquire()
+        entering = self._is_entering  # a signal handler has come in there: this is its call
         try:
+            self._is_entering, again = True, entering
             while self._depth == 0:
+                if again:  # on Windows a descriptor would wait for itself
+                    self._give_back()
                 before = self._given_back
                 self._take(waits=True)
                 if self._given_back == before:  # no signal handler has come in that took it and gave it back
                     break
+                again = True
             self._depth += 1
+            self._is_entering = entering
         except BaseException:
+            self._is_entering = entering
             if self._depth == 0:
                 self._file.close()  # which gives it back, whatever there was
             self._mutex.release()
@@ -128,7 +136,7 @@ class Turn:
     def remove(self) -> None:
         """Removes the file, if nobody has the turn. The next writer makes it again."""
         with ignoring(OSError), self._mutex:
-            if self._depth == 0 and self._file.fd >= 0:
+            if self._depth == 0 and not self._is_entering and self._file.fd >= 0:
                 if self._take(waits=False) and self._file.fd >= 0:
                     system.remove(self._lock_path)
                 self._file.close()

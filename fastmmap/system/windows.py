@@ -116,8 +116,11 @@ def _lock_at_once(fd: int) -> bool:
 
 
 def unlock(fd: int) -> None:
+    """Where it isn't locked that is no error, as elsewhere."""
     if not api.function("UnlockFileEx")(api.handle_of(fd), 0, 1, 0, api.overlapped(_LOCK_AT)):
-        raise api.error(api.last_error())
+        ended = api.last_error()
+        if ended != api.ERROR_NOT_LOCKED:
+            raise api.error(ended)
 
 
 # --- which file it is, and where ---
