@@ -119,7 +119,7 @@ def unlock(fd: int) -> None:
     """Where it isn't locked that is no error, as elsewhere."""
     if not api.function("UnlockFileEx")(api.handle_of(fd), 0, 1, 0, api.overlapped(_LOCK_AT)):
         ended = api.last_error()
-        if ended != api.ERROR_NOT_LOCKED:
+        if ended not in (api.ERROR_NOT_LOCKED, api.ERROR_LOCK_VIOLATION):  # Wine says the latter
             raise api.error(ended)
 
 

@@ -164,7 +164,7 @@ def test_what_has_no_size(tmp_path):
 
     assert run("find", "--bytes", "-m1", "--escapes", r"\0\0", "/dev/zero") == (0, b"0\n")
     assert run("count", "Name:", "/proc/self/status") == (0, b"1\n")
-    assert run("count", "x", "/dev/null") == (1, b"0\n")
+    assert run("count", "x", os.devnull) == (1, b"0\n")
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with subprocess.Popen([*COMMAND, "count", "x", fifo], stdout=subprocess.PIPE) as process:
