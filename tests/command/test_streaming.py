@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.commands import YES
-from support.lacks import resource
+from support.lacks import proc, resource
 
 from fastmmap import _backend, streams
 from fastmmap.cli import sources
@@ -157,6 +157,7 @@ def test_constant_memory():
             assert process.stdout.read() == answer
 
 
+@proc
 def test_what_has_no_size(tmp_path):
     def run(*arguments):
         done = subprocess.run([*COMMAND, *arguments], capture_output=True, timeout=60)

@@ -15,10 +15,12 @@ import time
 
 import pytest
 from support.handlers import EACH, files, log_all, record, text
+from support.lacks import without
 from support.marks import forking, staged
 from support.writers import ours
 
 import fastmmap
+from fastmmap import system
 
 pytestmark = forking
 
@@ -96,6 +98,7 @@ def test_processes_and_a_rotator_that_compresses(tmp_path):
     assert len(list(tmp_path.glob("*.gz"))) > 5
 
 
+@without("os.fork")
 def test_exactly_one_rotates(tmp_path):
     """All meet a file that is full, at the same time."""
     for _ in range(20):
@@ -122,6 +125,8 @@ def test_only_so_many_are_kept(tmp_path):
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(tmp_path, method):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"processes aren't started by {method} here")
     context = multiprocessing.get_context(method)
     path, options = tmp_path / "app.log", OPTIONS["by size"]
     processes = [context.Process(target=log_all, args=(path, each, 500), kwargs=options) for each in range(3)]
@@ -165,6 +170,7 @@ def test_a_handler_at_forks(tmp_path):
     assert ours(tmp_path) == []
 
 
+@without("os.fork")
 @staged
 def test_kills(tool):
     assert "each record once, and whole" in tool("handler_kills.py", "--kills", "100")
@@ -228,6 +234,12 @@ def test_others_rotate_it(tmp_path, way):
     done = threading.Event()
 
     def rotate():
+        try:
+            rotate_often()
+        finally:
+            done.set()
+
+    def rotate_often():
         for number in range(20):
             time.sleep(0.01)
             if not path.exists():
@@ -239,12 +251,11 @@ def test_others_rotate_it(tmp_path, way):
             elif way == "replaced":
                 (tmp_path / "new").touch()
                 os.link(path, taken / f"app.log.{number}")
-                os.rename(tmp_path / "new", path)
+                system.rename(str(tmp_path / "new"), str(path))
             else:
                 with handler.stream._turn:  # no write comes between the copy and the cut
                     shutil.copy(path, taken / f"app.log.{number}")
                     os.truncate(path, 0)
-        done.set()
 
     handler = fastmmap.LogHandler(path)
     handler.stream._interval = 0.005
