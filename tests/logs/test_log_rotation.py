@@ -138,6 +138,7 @@ def test_multiprocessing(tmp_path, method):
     assert ours(tmp_path) == []
 
 
+@without("os.fork")
 def test_a_handler_at_forks(tmp_path):
     """As gunicorn's with preloading: what the parent has opened, its children log with, while it does so itself."""
     handler = fastmmap.LogHandler(tmp_path / "app.log", **OPTIONS["by size"])
