@@ -11,6 +11,7 @@ import sys
 import weakref
 
 import pytest
+from support.at_lines import descriptors
 from support.marks import each_stage, staged
 from support.programs import run
 from support.standing_in import as_system
@@ -36,7 +37,7 @@ def test_a_forgotten_appender_is_no_longer_waited_for(tmp_path):
 def test_a_forgotten_appender_that_can_not_drain(tmp_path, in_file, steps, monkeypatch):
     """It keeps no descriptor, and its records are in its stage yet."""
     path = tmp_path / "log"
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     said = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: said.append(unraisable.exc_value.errno))
     log = fastmmap.Appender(path, interval=None)
@@ -51,7 +52,7 @@ def test_a_forgotten_appender_that_can_not_drain(tmp_path, in_file, steps, monke
         del log
         gc.collect()
     assert said == [errno.ENOSPC]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     assert fastmmap.recover(path)
     assert path.read_bytes() == b"record\n"
 

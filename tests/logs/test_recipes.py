@@ -48,9 +48,8 @@ def test_an_example(tmp_path, number):
     (file,) = (path for path in tmp_path.iterdir() if re.fullmatch(name, path.name))
     found = file.read_bytes().decode()
     assert re.search(text, found), found
-    assert re.fullmatch(printed, done.stdout.replace(r"\r\n", r"\n")), (
-        done.stdout
-    )  # texts of files have those on Windows
+    lines = done.stdout.replace(r"\r\n", r"\n")  # as Windows has them in files of text
+    assert re.fullmatch(printed, lines), done.stdout
     if file.suffix == ".jsonl":
         for line in found.splitlines():
             json.loads(line)
