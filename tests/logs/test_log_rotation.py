@@ -15,7 +15,7 @@ import time
 
 import pytest
 from support.handlers import EACH, files, log_all, record, text
-from support.lacks import without
+from support.lacks import processes_by, without
 from support.marks import forking, staged
 from support.writers import ours
 
@@ -125,9 +125,7 @@ def test_only_so_many_are_kept(tmp_path):
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(tmp_path, method):
-    if method not in multiprocessing.get_all_start_methods():
-        pytest.skip(f"processes aren't started by {method} here")
-    context = multiprocessing.get_context(method)
+    context = processes_by(method)
     path, options = tmp_path / "app.log", OPTIONS["by size"]
     processes = [context.Process(target=log_all, args=(path, each, 500), kwargs=options) for each in range(3)]
     for each in processes:

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from support.lacks import processes_by, without
 from support.marks import each_stage, forking, staged
 
 import fastmmap
@@ -115,6 +116,7 @@ def test_a_parent_that_dies_before_its_child(tmp_path, in_file):
         os.close(fd)
 
 
+@without("os.fork")
 @forking
 def test_forks_while_threads_append(tmp_path):
     path = tmp_path / "log"
@@ -156,6 +158,7 @@ def test_forks_while_threads_append(tmp_path):
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_processes_of_multiprocessing(tmp_path, method):
     """They end without running exit handlers, and drain all the same."""
+    processes_by(method)
     (tmp_path / "worker.py").write_text(
         "import fastmmap\n"
         "log = None\n"
@@ -188,6 +191,7 @@ def test_processes_of_multiprocessing(tmp_path, method):
     assert os.listdir(folder) == ["log"]
 
 
+@without("os.fork")
 @forking
 @staged
 def test_forks_while_appenders_are_made(tmp_path, in_file):

@@ -7,6 +7,7 @@ and not the package, has asked for it. Modules that may not be there are importe
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import sys
 import traceback
@@ -69,6 +70,13 @@ def lack(error):
     if isinstance(of, ModuleType) and of.__name__ in _OF_THE_SYSTEM:
         return f"this system has no {of.__name__}.{error.name}"
     return f"this system has no {error.name}" if isinstance(of, os.stat_result) else None
+
+
+def processes_by(method):
+    """The context of multiprocessing that starts processes in a way."""
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system starts no processes by {method}")
+    return multiprocessing.get_context(method)
 
 
 def _is_test(frame):
