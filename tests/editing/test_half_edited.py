@@ -294,7 +294,7 @@ def test_an_interrupt_says_how_to_go_on(make, tmp_path):
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def stop(done, total): signal.raise_signal(signal.SIGINT)\n"
         "try: fastmmap.replace_file(sys.argv[1], 'cat', 'leopard', in_place=True, progress=stop)\n"
-        "except KeyboardInterrupt as error: print(error.__notes__)"
+        "except KeyboardInterrupt as error: print(*error.__notes__)"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60)
     assert f"{path} is half edited: fastmmap.recover, or the same edit again, goes on (journal" in done.stdout, done
