@@ -104,10 +104,7 @@ def test_an_appender_that_is_opened_at_the_end_of_the_interpreter(tmp_path, opti
 
 @each_stage
 def test_descriptors_do_not_leak(tmp_path):
-    def count():
-        return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-
-    before = count()
+    before = descriptors()
     for i in range(30):
         with fastmmap.Appender(tmp_path / "log", interval=None) as log:
             log.append(b"x" * i)
@@ -115,7 +112,7 @@ def test_descriptors_do_not_leak(tmp_path):
         with pytest.raises(IsADirectoryError):
             fastmmap.Appender(tmp_path)
         fastmmap.recover(tmp_path)
-    assert count() == before
+    assert descriptors() == before
 
 
 def test_an_appender_is_neither_copied_nor_pickled(tmp_path):

@@ -35,7 +35,7 @@ STEPS = Steps(is_nearby, ("line", "c_return"))
 
 
 def descriptors():
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    return len(os.listdir("/proc/self/fd")) if os.name == "posix" and os.path.isdir("/proc/self/fd") else 0
 
 
 def held():
