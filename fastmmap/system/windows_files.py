@@ -11,7 +11,6 @@ import os
 import stat
 import sys
 
-from ..blame import ours
 from ..paths import is_directory
 from . import windows_api as api
 from .windows_pipes import has_no_reader, wait, write_to_pipe  # noqa: F401  the first two for `calls`
@@ -148,15 +147,12 @@ def pwrite(fd: int, data: Any, offset: int) -> int:
 
 def write(fd: int, data: Any) -> int:
     """os.write. A pipe that has no reader, or no room, is said to; a console is given text, which it has in UTF-16."""
+    if api.is_pipe(fd):
+        return write_to_pipe(fd, data)
     if os.isatty(fd):
         with builtins.open(fd, "wb", buffering=0, closefd=False) as console:
             return console.write(data) or 0
-    try:
-        return os.write(fd, data)
-    except ours(OSError) as error:
-        if error.errno not in (errno.EINVAL, errno.ENOSPC) or not api.is_pipe(fd):
-            raise
-    return write_to_pipe(fd, data)
+    return os.write(fd, data)
 
 
 def append(fd: int, data: Any) -> int:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _INFORMATION, _SIZE, _STATE = 24, 40, slice(32, 36)
 _CLOSING = 4  # FILE_PIPE_CLOSING_STATE
 
+# So much is written by one call: what can't be written to has to be copied for it.
+_PIECE = 1 << 20
+
 # How many seconds pass between two tries to write.
 _TRIES = 0.002
 
@@ -62,9 +65,12 @@ def has_no_reader(fd: int) -> bool:
 def write_to_pipe(fd: int, data: Any) -> int:
     """What os.write does, with the errors that it has no number for: there is no reader; it is full, and doesn't wait.
 
-    A pipe that doesn't wait takes nothing of what it has no room for as a whole.
+    A pipe that doesn't wait may take nothing of what it has no room for as a whole.
     """
-    memory, size = api.memory(data)
+    with memoryview(data) as view, view[:_PIECE] as piece:
+        memory, size = api.memory(data if len(view) <= _PIECE else piece)
+    if size == 0:
+        return 0
     done = api.number()
     while size:
         if not api.function("WriteFile")(api.handle_of(fd), memory, size, api.at(done), None):
