@@ -7,11 +7,9 @@ package calls `heed_interrupts` and `refuse` itself where `python -m fastmmap` i
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal itself imports for milliseconds
-import _thread
 import atexit
 import os
 import sys
-import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,23 +56,28 @@ def end(status: int) -> int:
 def interrupt(number: int, frame: Any) -> None:
     """What an interrupt does while the command runs: it is a KeyboardInterrupt.
 
-    In an import or a finalizer Python may drop that, and so it comes once more when those are over.
+    In an import or a finalizer Python may drop that, and so it comes once more as soon as those are over: at the next
+    call there is.
     """
+    if not may_drop(frame):
+        raise KeyboardInterrupt
+    before = sys.getprofile()
+
+    def repeat(frame: Any, event: str, argument: Any) -> None:
+        if not may_drop(frame):
+            sys.setprofile(before)
+            os.kill(os.getpid(), number)  # which Python heeds where nothing is half done
+
+    sys.setprofile(repeat)
+
+
+def may_drop(frame: Any) -> bool:
+    """Whether a frame is in an import or a finalizer."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib") or frame.f_code.co_name == "__del__":
-            try:
-                _thread.start_new_thread(repeat, (number,))
-                return
-            except RuntimeError:  # no thread is to be had
-                break
+            return True
         frame = frame.f_back
-    raise KeyboardInterrupt
-
-
-def repeat(number: int) -> None:
-    """Sends a signal to this process in a moment."""
-    time.sleep(0.005)
-    os.kill(os.getpid(), number)
+    return False
 
 
 def heed_interrupts() -> bool:

@@ -13,13 +13,14 @@ import stat
 from . import _imports, system
 from .blame import ignoring, ours
 from .descriptors import Held
-from .paths import is_taken
+from .paths import is_taken, resolved
 
 # What their names begin with. With a dot, so that no `app.log*` sees them.
 PREFIX = ".fastmmap-"
 
 # And with what they end: stages, what was set aside of them, locks and turns of logs, journals of edits.
-_SUFFIXES = (".stage", ".aside", ".lock", ".turn", ".journal")
+_LOCKS = (".lock", ".turn")
+_SUFFIXES = (".stage", ".aside", ".journal", *_LOCKS)
 
 
 def is_ours(path: str) -> bool:
@@ -58,7 +59,7 @@ def adopt(path: str, mode: int | None = None) -> Held:
     try:
         if mode is None and not stat.S_ISREG(os.lstat(path).st_mode):
             raise Untrusted(path, "it is not a regular file")  # to open a device may do something
-        file = Held(_open(path, mode))
+        file = _open(path, mode)
     except ours(OSError) as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise Untrusted(path, "it is not a regular file") from None
@@ -71,7 +72,7 @@ def adopt(path: str, mode: int | None = None) -> Held:
     return file
 
 
-def _open(path: str, mode: int | None = None) -> int:
+def _open(path: str, mode: int | None = None) -> Held:
     """A file that somebody else may have put there: no link, and nothing that blocks.
 
     With a mode it is made where it isn't there.
@@ -79,13 +80,23 @@ def _open(path: str, mode: int | None = None) -> int:
     flags = os.O_RDWR | system.CAREFULLY
     while True:
         try:
-            return system.calls.open(path, flags)
+            return Held.of(system.calls.open, path, flags)
         except ours(FileNotFoundError):
             if mode is None:
                 raise
         # Where everybody may write, Linux refuses O_CREAT for a file of another user (fs.protected_regular).
         with ignoring(FileExistsError):
-            return system.calls.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
+            return Held.of(system.calls.open, path, flags | os.O_CREAT | os.O_EXCL, mode)
+
+
+def close_locks() -> None:
+    """Closes all locks and turns that this process has open, by their names."""
+    with ignoring(OSError):
+        for fd in map(int, os.listdir("/dev/fd")):
+            with ignoring(OSError):  # it was of that list
+                path = resolved(os.fsdecode(system.path_of(fd))).removesuffix(" (deleted)")
+                if is_ours(path) and path.endswith(_LOCKS):
+                    os.close(fd)
 
 
 def check_trust(fd: int, path: str, file: os.stat_result, shared: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import weakref
 
@@ -15,8 +16,13 @@ if TYPE_CHECKING:
 # Where `pop` takes from.
 _LAST = (-1,)
 
-# What `of` sets.
+# A mark for each descriptor that a thread is just opening or closing: after a fork, the child has some that nobody
+# there knows of.
+unsettled: set[object] = set()
+
+# What `of` and `again` set, and what reads it.
 _NAMES = ("fd",)
+_NUMBER = operator.attrgetter(*_NAMES)
 
 
 class Open(list[int]):
@@ -63,8 +69,19 @@ class Descriptor:
     @classmethod
     def of(cls, function: Callable[..., int], *arguments: Any) -> Self:
         """One of the descriptor that a function written in C returns, which no handler can lose."""
+        made, change = cls(-1), object()
+        unsettled.add(change)
+        try:
+            made.__dict__.update(zip(_NAMES, map(function, *zip(arguments))))
+        finally:
+            unsettled.discard(change)
+        return made
+
+    @classmethod
+    def again(cls, other: Descriptor) -> Self:
+        """Another one of the same file. The other's number is read in the same step: a handler may close that one."""
         made = cls(-1)
-        made.__dict__.update(zip(_NAMES, map(function, *zip(arguments))))
+        made.__dict__.update(zip(_NAMES, map(os.dup, map(_NUMBER, (other,)))))
         return made
 
     def close(self) -> None:
@@ -72,9 +89,14 @@ class Descriptor:
 
         It is taken out in one step, so that two threads don't close the same number.
         """
-        fd = self.__dict__.pop("fd", -1)
-        if fd >= 0:
-            os.close(fd)
+        change = object()
+        unsettled.add(change)
+        try:
+            fd = self.__dict__.pop("fd", -1)
+            if fd >= 0:
+                os.close(fd)
+        finally:
+            unsettled.discard(change)
 
     def __del__(self) -> None:
         if os is not None and self.fd >= 0:  # when Python ends, it closes everything
@@ -95,7 +117,10 @@ class Held(Descriptor):
 _held: weakref.WeakSet[Held] = weakref.WeakSet()
 
 
-def let_go_in_child() -> None:
-    """In a forked child: locks are the parent's."""
+def let_go_in_child() -> bool:
+    """In a forked child: locks are the parent's. Whether there may be more of them than those that were closed."""
+    are_unknown = bool(unsettled)
+    unsettled.clear()
     for each in list(_held):
         each.close()
+    return are_unknown

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from _thread import allocate_lock
-
 from . import _backend, _imports
 from .needles import prepare
 from .pairs import Pairs, check_writable, replace_in
-from .parts import Search, iterate
+from .parts import Search, Sum, iterate
 from .reference.arguments import END, check_limit, check_threads, index_or
 
 TYPE_CHECKING = False
@@ -229,18 +227,16 @@ class ManyVerbs:
         search = self._search(buffer, needles, (start, end), overlapping, ignorecase, threads)
         search.progress = progress
         numpy = _imports.load("numpy")
-        total: Offsets = numpy.zeros(len(search.prepared), dtype=numpy.int64)
-        lock = allocate_lock()
+        total = Sum(numpy.zeros(len(search.prepared), dtype=numpy.int64))
 
         def add(buffer: Any, prepared: Any, span: tuple[int, int, int], overlapping: bool) -> None:
             counts = numpy.zeros(len(prepared), dtype=numpy.int64)
             self.kernel.count_all(buffer, prepared, span, overlapping, counts)
-            with lock:
-                nonlocal total
-                total = total + counts  # in place, numpy takes 24 KiB of stack to see whether they overlap
+            total.add(span, counts)
 
         search.run(add)
-        return total
+        counts: Offsets = total.now()
+        return counts
 
     def count_few(
         self, buffer: Any, needles: Any, *, overlapping: bool, ignorecase: bool, threads: Any, progress: Any

@@ -251,6 +251,7 @@ def main() -> None:
     runs = options.runs or (100_000 if options.long else 2000)
     FATE = Fate(random.Random())
     warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     counted: collections.Counter[str] = collections.Counter()
     for seed in range(options.seed, options.seed + runs):
         with tempfile.TemporaryDirectory() as folder:

@@ -97,16 +97,15 @@ def about(python: Path) -> dict[str, str] | None:
 
 def find_python(wanted: str) -> Trial | None:
     """An interpreter of a version, or at a path."""
-    version = wanted.removesuffix("t")
+    if os.sep in wanted:
+        python = Path(wanted).absolute()
+        return Trial(python, said) if (said := about(python)) else None
     installed = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates = [Path(found)] if (found := shutil.which(f"python{wanted}")) else []
-    candidates += sorted(installed.glob(f"{version}.*/bin/python"), reverse=True)
-    if os.sep in wanted:
-        candidates = [Path(wanted).absolute()]
+    candidates += sorted(installed.glob(f"{wanted.removesuffix('t')}.*/bin/python"), reverse=True)
     for python in candidates:
         said = about(python)
-        named = said and ".".join(said["version"].split(".")[:2]) + said["threads"]
-        if said and (os.sep in wanted or named == wanted):
+        if said and ".".join(said["version"].split(".")[:2]) + said["threads"] == wanted:
             return Trial(python, said)
     return None
 

@@ -11,7 +11,7 @@ from .. import _imports, system
 from ..blame import ignoring, ours
 from ..errors import warn
 from ..paths import resolved
-from .followed import Cut, Followed, Lines, opened, place_of, rotated
+from .followed import Cut, Followed, Lines, number_of, opened, place_of, rotated, status_of
 from .watching import Watch
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Follower:
         self._file = self._begin(inode, offset)
         # What is yielded now, and what was of that which tells the position.
         self._lines = self._counted = Lines(0, 0, []) if self._file is None else self._file.nothing()
-        status = self._status()
+        status = status_of(self._path)
         if self._file is not None and status is not None and self._file.is_at(status):
             self._list()
         self._closed = False
@@ -236,7 +236,7 @@ class Follower:
             lines = first.nothing()
             lines.changes = [(self, "_file", first)]
             return lines
-        status = self._status()  # first: what was written before a rotation is read after it was seen
+        status = status_of(self._path)  # first: what was written before a rotation is read after it was seen
         is_left = status is None or not file.is_at(status)
         try:
             if file.is_unread and not is_left and not self._queue and self._is_listed and self._later(file):
@@ -250,14 +250,6 @@ class Follower:
             return self._go_on(file) or self._late()
         self._list()
         return self._late()
-
-    def _status(self) -> os.stat_result | None:
-        """Of the file at the path; None where there is none that can be followed."""
-        try:
-            status = os.stat(self._path)
-        except ours(OSError):
-            return None
-        return status if stat.S_ISREG(status.st_mode) else None
 
     def _begin_anew(self, file: Followed) -> Lines:
         """The file was cut: it is read from its start, after what is in copies of it and wasn't read yet."""
@@ -274,7 +266,7 @@ class Follower:
         """What `copytruncate` has left since, from where it was read on: the first is told by what was read of it."""
         found = [self._open(path) for path, _ in self._later(file) or ()]
         copies = [each for each in found if each is not None]
-        status = self._status()
+        status = status_of(self._path)
         is_left = status is None or not file.is_at(status)  # what is younger may be no copy then
         if file.is_unread:
             return copies if self._is_listed and not is_left else []
@@ -320,10 +312,11 @@ class Follower:
         """Where the next file is, and which it is, if that is to be asked."""
         if file is None:
             return self._path, None  # an error that says what is there, or a file
-        status, born = self._status(), system.birth(self._places()[-1])
         for number in range(_LOOKS):
+            status, born = status_of(self._path), system.birth(self._places()[-1])
             later = self._later(file)
-            if later is not None:
+            # Who was rotated in between is in the list, and the path's birth may be that of one behind it.
+            if later is not None and _inode(status) == _inode(status_of(self._path)):
                 break
             time.sleep(number * _PAUSE)
         else:
@@ -350,7 +343,7 @@ class Follower:
             key = inode, birth
             is_later = birth >= file.birth > 0 and key != file.key and key not in self._known
             if is_later and stat.S_ISREG(status.st_mode):
-                found[key] = birth, status.st_mtime_ns, path
+                found[key] = birth, status.st_mtime_ns, -number_of(path), path
         return [(found[key][-1], key) for key in sorted(found, key=found.__getitem__)]
 
     def _rotated(self) -> list[tuple[str, int]]:
@@ -370,7 +363,7 @@ class Follower:
             if changed == self._listed or self._file is None:
                 return
             known = frozenset([(inode, system.birth(path)) for path, inode in self._rotated()])
-            status = self._status()
+            status = status_of(self._path)
             if status is not None and self._file.is_at(status):
                 self._known, self._is_listed = known, True
                 # A folder that was changed just now may change again without a change of its time.
@@ -398,3 +391,7 @@ class Follower:
         """Has the folders watched, which may be others by now."""
         for place in self._places():
             self._watch.add(os.path.dirname(place))
+
+
+def _inode(status: os.stat_result | None) -> int:
+    return -1 if status is None else status.st_ino

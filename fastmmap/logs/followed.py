@@ -11,7 +11,7 @@ import stat
 from typing import Any
 
 from .. import system
-from ..blame import ignoring
+from ..blame import ignoring, ours
 from ..descriptors import Descriptor
 
 # How much is read at a time.
@@ -188,6 +188,21 @@ def rotated(path: str) -> list[tuple[str, int]]:
 def is_rotated(name: str, log: str) -> bool:
     """Whether a file is named as a rotated one of a log is: with something behind it that has a number."""
     return name.startswith(log) and re.search(r"\d", name[len(log) :]) is not None and not name.endswith(_OTHERS)
+
+
+def number_of(path: str) -> int:
+    """The number that a rotated file has at its end: of files made in the same tick the larger is the older. 0 else."""
+    found = re.search(r"\.(\d{1,5})$", path)
+    return int(found[1]) if found else 0
+
+
+def status_of(path: str) -> os.stat_result | None:
+    """What stat says of the file at a path; None where there is none that can be followed."""
+    try:
+        status = os.stat(path)
+    except ours(OSError):
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def opened(path: str) -> int:

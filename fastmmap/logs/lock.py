@@ -11,7 +11,7 @@ from .. import beside, system
 from .._backend import Mapping, chosen
 from ..beside import Untrusted, adapt, check_trust, permissions
 from ..blame import ignoring, ours
-from ..descriptors import Descriptor, Held
+from ..descriptors import Held
 from ..errors import naming
 from .layout import LOCK, LOCK_MAGIC, LOCK_VERSION, NAME_AT, NO_NAME, Outcome
 
@@ -87,7 +87,7 @@ class Lock:
 
     def _map(self, file: Held) -> None:
         with naming(self.path, always=True):
-            again = Descriptor(system.calls.open(system.path_of(file.fd), os.O_RDWR | system.calls.O_CLOEXEC))
+            again = Held.of(system.calls.open, system.path_of(file.fd), os.O_RDWR | system.calls.O_CLOEXEC)
         file.names = Mapping(again.fd, 0, LOCK.size, "write").view()
         self.file = file
 

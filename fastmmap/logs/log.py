@@ -36,8 +36,9 @@ class Log:
         # Warnings that are given once no lock is held, because a warning may run any code.
         self.unsaid: list[str] = []
         flags = os.O_APPEND | system.calls.O_CLOEXEC
+        creating = os.O_CREAT if create else 0
         for _ in range(self._TRIES):
-            self.file = Descriptor(system.calls.open(path, os.O_WRONLY | flags | (os.O_CREAT if create else 0), 0o666))
+            self.file = Descriptor.of(system.calls.open, path, os.O_WRONLY | flags | creating, 0o666)
             self.status = os.fstat(self.file.fd)
             check_appendable(self.status)
             self.path = resolved(path)
@@ -57,7 +58,7 @@ class Log:
     def _reopen(self, flags: int) -> str | None:
         """Opens the file with other rights; why not, if it can't be found or they can't be had."""
         try:
-            file = Descriptor(system.calls.open(self.path, flags))
+            file = Descriptor.of(system.calls.open, self.path, flags)
         except ours(PermissionError):
             return "there is no permission to read it"
         except ours(FileNotFoundError):
@@ -75,7 +76,7 @@ class Log:
         if system.calls.get_blocking(self.file.fd):
             with ignoring(OSError):  # if the pipe has no reader, for instance: nothing is waited for then
                 flags = os.O_WRONLY | os.O_APPEND | system.calls.O_NONBLOCK | system.calls.O_CLOEXEC
-                self.file = Descriptor(system.calls.open(system.path_of(self.file.fd), flags))
+                self.file = Descriptor.of(system.calls.open, system.path_of(self.file.fd), flags)
 
     def size(self) -> int:
         """How many bytes the file has."""

@@ -249,7 +249,7 @@ class FileStage(Halves):
             return
         lock = Lock(folder, log) if paths.is_directory(folder) else self.lock
         # A descriptor that no handler closes: its number could be another file's when it is written to.
-        file = Held(os.dup(self.file.fd))
+        file = Held.again(self.file)
         try:
             if not log.readable or not system.is_named(file.fd) or not system.is_local(log.file.fd):
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)

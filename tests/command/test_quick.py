@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from support.commands import SCRIPT, run
+from support.lacks import without
 
 from fastmmap import _backend, _kernels
 from fastmmap.cli import quick
@@ -22,7 +23,8 @@ pytestmark = [
     ),
 ]
 
-in_memory = pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="here it isn't told whether a file is in memory")
+# By which it is known that reading needs no disk.
+looking = without("os.RWF_NOWAIT")
 
 FOLDER = os.path.dirname(os.path.dirname(_backend.__file__))
 
@@ -38,7 +40,7 @@ def count(make):
     return of
 
 
-@in_memory
+@looking
 def test_as_bytes(count, monkeypatch):
     rng = random.Random(8)
     for _ in range(300):
@@ -59,7 +61,7 @@ def test_which_needles_can_not_overlap():
         assert not cannot_overlap(needle)
 
 
-@in_memory
+@looking
 def test_what_is_left_to_others(count, monkeypatch):
     assert count(b"abcab", b"ab") == 2
     with monkeypatch.context() as patch:
@@ -88,7 +90,7 @@ def test_a_file_that_changes_meanwhile(make, monkeypatch):
         assert quick.count(file.fileno(), 2000, b"ab", False) is None, "its size is another"
 
 
-@in_memory
+@looking
 def test_a_file_that_is_cut_is_an_error(make):
     """By whoever knows what that is."""
     path = make(b"ab\n" * 1_000_000)
@@ -126,7 +128,7 @@ LARGE = 1 << 20
     ("arguments", "lines", "modules"),
     [
         (["count", "x"], 1, SEARCH),
-        pytest.param(["count", "x"], LARGE, SEARCH, marks=in_memory),
+        pytest.param(["count", "x"], LARGE, SEARCH, marks=looking),
         (["grep", "absent"], 1, SEARCH),
         (["grep", "x"], 1, {"fastmmap.mapped", "numpy"}),
         (["grep", "x"], LARGE, {"fastmmap.editing", "numpy"}),

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 from support.in_place import TEXT, Stop, edit, is_done, journals
-from support.marks import forking, staged
+from support.marks import staged
 
 import fastmmap
 from fastmmap import progress, system, unfinished
@@ -264,7 +264,6 @@ def test_a_journal_of_a_file_that_had_the_inode_before(left, monkeypatch):
     assert left.read_bytes() == half
 
 
-@forking
 def test_a_forked_child_does_not_go_on(make, small, monkeypatch):
     path, children = make(TEXT), []
     monkeypatch.setattr(progress, "PAUSE", 0)

@@ -9,7 +9,6 @@ import stat
 
 import pytest
 from support.in_place import TEXT, Stop, edit, half_edited, is_done, journals
-from support.marks import forking
 from support.writers import killed
 
 import fastmmap
@@ -167,7 +166,6 @@ def test_changes_while_matches_are_counted(make, small, monkeypatch):
     assert os.listdir(path.parent) == ["file"]
 
 
-@forking
 def test_a_forked_child_does_not_keep_the_lock(make, small):
     """The parent stops; its child, forked in the midst of the edit, lives on."""
     path, children = make(TEXT), []

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from support.marks import forking, staged
+from support.marks import staged
 from support.writers import killed, ours
 
 import fastmmap
@@ -16,7 +16,6 @@ from fastmmap.logs.recovering import refuse_open_log
 
 pytestmark = [
     staged,
-    forking,
 ]
 
 # A writer that says when it is open, and lives until its input ends.

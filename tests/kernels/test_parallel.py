@@ -18,6 +18,7 @@ import pytest
 
 import fastmmap
 from fastmmap import _backend, parallel, system
+from fastmmap.parts import Sum
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 100, 2**40])
@@ -272,3 +273,71 @@ atexit.register(lambda: print(fastmmap.count(bytes(1 << 25), b"\\0", threads=2))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == (f"{1 << 25}\n", "")
+
+
+LATE = """
+import itertools, sys, time
+from _thread import get_ident
+import fastmmap
+from fastmmap import many, parallel, parts
+
+class Late:
+    '''A kernel whose other threads begin their parts before the calling one ends one of its own, and end them later.'''
+    kernel = many.verbs_of(fastmmap.kernel).kernel
+    caller, begun = get_ident(), False
+    def __getattr__(self, name):
+        return getattr(self.kernel, name)
+    def workers(self, *arguments):
+        return 3
+    def count_all(self, *arguments):
+        if get_ident() != self.caller:
+            self.begun = True
+            time.sleep(0.01)
+        elif fastmmap.kernel != 'python':  # which has one thread
+            while not self.begun:
+                time.sleep(0.0001)
+        return self.kernel.count_all(*arguments)
+
+class Raised(Exception):
+    pass
+
+def trace(frame, event, argument):
+    global left
+    if frame.f_code.co_filename not in (many.__file__, parts.__file__):
+        return None
+    left -= event == 'line'
+    if left == 0 and event == 'line':
+        raise Raised
+    return trace
+
+parallel.BLOCK, parallel.WORTHWHILE = 1000, 0
+text = b'a cat ' * 500
+for number in itertools.count(1):
+    left = number
+    try:
+        sys.settrace(trace)
+        counts = many.ManyVerbs(Late()).count_each(text, ['cat', 'a'], threads=3)
+    except Raised:
+        continue
+    finally:
+        sys.settrace(None)
+    break
+print(number > 20, *counts.tolist())
+"""
+
+
+def test_what_is_raised_at_any_line_leaves_no_thread_waiting():
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("True 500 500\n", "")
+
+
+def test_a_part_that_is_counted_twice_counts_once():
+    """As a forked child does again what another thread had done, and not yet handed over."""
+    total = Sum(numpy.zeros(2, numpy.int64))
+    thread = threading.Thread(target=total.add, args=((10, 20, 20), numpy.array([5, 6])))
+    thread.start()
+    thread.join()
+    total.add((0, 10, 10), numpy.array([1, 2]))
+    total.add((10, 10, 10), numpy.array([0, 0]))
+    total.add((10, 20, 20), numpy.array([5, 6]))
+    assert total.now().tolist() == [6, 8]

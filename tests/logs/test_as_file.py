@@ -14,12 +14,12 @@ import sys
 import threading
 
 import pytest
-from support.marks import each_stage, forking
+from support.marks import each_stage
 
 import fastmmap
 from fastmmap.logs.staging import LARGE
 
-pytestmark = [each_stage, forking]
+pytestmark = each_stage
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import stat
 import struct
 
 import pytest
-from support.marks import forking, modes, staged
+from support.marks import modes, staged
 from support.users import as_somebody
 from support.writers import ours, stage_file
 
 import fastmmap
 from fastmmap.logs import layout
 
-pytestmark = [staged, forking]
+pytestmark = staged
 
 
 def refuses(path, stage, words):

@@ -6,7 +6,7 @@ import os
 import shutil
 
 import pytest
-from support.followers import add, now
+from support.followers import add, now, rotate
 from support.lacks import proc
 from support.standing_in import as_system
 
@@ -237,17 +237,6 @@ def test_bytes_of_any_kind(path):
     assert list(now(path)) == [b"\0\r\n", b"\xff\n", b"\n", b"\x85\x0b\x0c\xe2\x80\xa8\n"]
 
 
-def rotate(path, keeps):
-    """As logrotate does it: the oldest goes, and its inode may be the new file's."""
-    numbered = [path.with_name(f"app.log.{number}") for number in range(1, keeps + 1)]
-    numbered[-1].unlink(missing_ok=True)
-    for older, newer in zip(reversed(numbered), reversed(numbered[:-1])):
-        if newer.exists():
-            newer.rename(older)
-    path.rename(numbered[0])
-    path.touch()
-
-
 def test_inodes_that_are_used_again(births, path):
     for number in (3, 2, 1):
         path.with_name(f"app.log.{number}").write_bytes(b"old\n")
@@ -275,43 +264,6 @@ def test_many_rotations_between_looks(path):
         assert list(lines) == [b"%d\n" % number for number in range(100)]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-def test_files_that_are_renamed_while_they_are_looked_at(births, path, monkeypatch):
-    """Each comes once."""
-    path.write_bytes(b"A\n")
-    lines = now(path)
-    assert list(lines) == [b"A\n"]
-    for name in (b"B\n", b"C\n"):
-        rotate(path, 9)
-        add(path, name)
-    real, left = os.stat, [3]
-
-    def stat(*arguments, **options):
-        if left[0] and str(arguments[0]).endswith(".1"):
-            left[0] -= 1
-            monkeypatch.setattr(os, "stat", real)
-            rotate(path, 9)
-            add(path, b"D%d\n" % left[0])
-            monkeypatch.setattr(os, "stat", stat)
-        return real(*arguments, **options)
-
-    monkeypatch.setattr(os, "stat", stat)
-    found = []
-    for _ in range(10):
-        found += lines
-    assert found == [b"B\n", b"C\n", b"D2\n", b"D1\n", b"D0\n"]
-
-
-def test_a_rotated_file_while_there_is_none_at_the_path(births, path):
-    path.write_bytes(b"one\n")
-    lines = now(path)
-    assert list(lines) == [b"one\n"]
-    rotate(path, 5)
-    add(path, b"two\n")
-    rotate(path, 5)
-    path.unlink()
-    assert list(lines) == [b"two\n"]
 
 
 def test_a_copy_of_what_was_not_read(births, path):

@@ -6,13 +6,13 @@ import os
 from contextlib import suppress
 
 import pytest
-from support.marks import forking, staged
+from support.marks import staged
 from support.writers import killed, ours
 
 import fastmmap
 from fastmmap import system
 
-pytestmark = [staged, forking]
+pytestmark = staged
 
 
 @pytest.mark.parametrize("name", ["log.1", "log-20261125", "older"])

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 
 import pytest
-from support.marks import each_stage, forking
+from support.marks import each_stage
 from support.standing_in import as_system
 from support.stepping import Steps, untried
 
@@ -25,7 +25,6 @@ pytestmark = [
     # Whose stages are stored into line by line.
     pytest.mark.skipif(fastmmap.kernel == "python", reason="the reference doesn't promise that"),
     pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers that send signals"),
-    forking,
 ]
 
 LARGE = b"L" * 70_000 + b"\n"

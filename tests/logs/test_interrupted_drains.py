@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
-from support.marks import forking, staged
+from support.marks import staged
 from support.standing_in import as_system
 from support.writers import interrupted, ours
 
 import fastmmap
 from fastmmap import system
 
-pytestmark = [staged, forking]
+pytestmark = staged
 
 
 def test_a_second_name_of_a_stage_in_a_drain(tmp_path, monkeypatch, steps):

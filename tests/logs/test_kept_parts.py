@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 from support.lacks import resource
-from support.marks import forking, staged
+from support.marks import staged
 from support.standing_in import as_system
 from support.writers import interrupted
 
 import fastmmap
 from fastmmap import system
-
-pytestmark = forking
 
 
 @staged

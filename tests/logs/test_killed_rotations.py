@@ -8,13 +8,13 @@ from functools import partial
 
 import pytest
 from support.handlers import files, record
-from support.marks import forking, staged
+from support.marks import staged
 from support.stepping import Steps
 from support.writers import ours
 
 import fastmmap
 
-pytestmark = [forking, staged]
+pytestmark = staged
 
 OURS = os.path.join(os.path.dirname(fastmmap.__file__), "logs")
 STEPS = Steps(lambda code: code.co_filename.startswith(OURS), ("line", "return"))

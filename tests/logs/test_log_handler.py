@@ -14,11 +14,11 @@ import time
 import pytest
 from support.commands import DIE
 from support.handlers import files, record
-from support.marks import each_stage, forking
+from support.marks import each_stage
 
 import fastmmap
 
-pytestmark = [each_stage, forking]
+pytestmark = each_stage
 
 
 # --- as the standard library's ---

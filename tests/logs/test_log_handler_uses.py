@@ -17,13 +17,13 @@ from functools import partial
 
 import pytest
 from support.handlers import files, record
-from support.marks import each_stage, forking
+from support.marks import each_stage
 from support.stepping import Steps
 from support.writers import ours
 
 import fastmmap
 
-pytestmark = [each_stage, forking]
+pytestmark = each_stage
 
 
 # --- errors ---

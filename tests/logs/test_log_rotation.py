@@ -16,13 +16,11 @@ import time
 import pytest
 from support.handlers import EACH, files, log_all, record, text
 from support.lacks import processes_by, without
-from support.marks import forking, staged
+from support.marks import staged
 from support.writers import ours
 
 import fastmmap
 from fastmmap import system
-
-pytestmark = forking
 
 WRITERS = 4
 

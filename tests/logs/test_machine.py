@@ -14,14 +14,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from support.lacks import without
-from support.marks import forking, staged
+from support.marks import staged
 
 import fastmmap
 
 pytestmark = [
     without("os.fork"),
     staged,
-    forking,
 ]
 
 SIZES = st.sampled_from([0, 1, 10, 100, 250, 300, 301, 5000, 70_000])

@@ -8,13 +8,13 @@ import subprocess
 import sys
 
 import pytest
-from support.marks import forking, staged
+from support.marks import staged
 from support.writers import killed, ours, stage_file
 
 import fastmmap
 from fastmmap import system
 
-pytestmark = [staged, forking]
+pytestmark = staged
 
 
 def test_the_next_appender_recovers(tmp_path):

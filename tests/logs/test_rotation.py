@@ -10,7 +10,7 @@ import sys
 import threading
 
 import pytest
-from support.marks import each_stage, forking, staged
+from support.marks import each_stage, staged
 from support.standing_in import as_system
 from support.writers import ours
 
@@ -18,7 +18,7 @@ import fastmmap
 from fastmmap import system
 from fastmmap.logs import lock
 
-pytestmark = [each_stage, forking]
+pytestmark = each_stage
 
 
 LARGE = b"L" * 70_000 + b"\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from support.marks import forking, staged
+from support.marks import staged
 from support.users import as_somebody, as_user
 from support.writers import killed
 
@@ -13,7 +13,7 @@ import fastmmap
 from fastmmap import system
 from fastmmap.logs.log import Log
 
-pytestmark = [staged, forking]
+pytestmark = staged
 
 
 @as_somebody

@@ -6,13 +6,11 @@ import os
 
 import pytest
 from support.lacks import without
-from support.marks import forking, staged
+from support.marks import staged
 from support.programs import run, wait_until
 from support.writers import killed
 
 import fastmmap
-
-pytestmark = forking
 
 
 def leaves(path, record):

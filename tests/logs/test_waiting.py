@@ -8,14 +8,12 @@ import sys
 import threading
 
 import pytest
-from support.marks import forking, staged
+from support.marks import staged
 from support.programs import wait_until
 from support.writers import ours
 
 import fastmmap
 from fastmmap import system
-
-pytestmark = forking
 
 
 class Slow:

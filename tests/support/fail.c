@@ -140,13 +140,10 @@ static void ended(void)
 #define NOTHING
 #define COMMA ,
 WRAP_OPEN(open, NOTHING, NOTHING)
-WRAP_OPEN(open64, NOTHING, NOTHING)
 WRAP_OPEN(openat, int folder COMMA, folder COMMA)
-WRAP_OPEN(openat64, int folder COMMA, folder COMMA)
 
 WRAP_WRITE(write, (int fd, const void *data, size_t size), (fd, data, size))
 WRAP_WRITE(pwrite, (int fd, const void *data, size_t size, off_t offset), (fd, data, size, offset))
-WRAP_WRITE(pwrite64, (int fd, const void *data, size_t size, off64_t offset), (fd, data, size, offset))
 
 /* Half of the first piece. */
 ssize_t preadv(int fd, const struct iovec *pieces, int number_of, off_t offset)
@@ -169,7 +166,6 @@ ssize_t preadv(int fd, const struct iovec *pieces, int number_of, off_t offset)
 }
 
 WRAP_WRITE(pread, (int fd, void *data, size_t size, off_t offset), (fd, data, size, offset))
-WRAP_WRITE(pread64, (int fd, void *data, size_t size, off64_t offset), (fd, data, size, offset))
 
 /* Half of the first piece that has anything. */
 ssize_t writev(int fd, const struct iovec *pieces, int number_of)
@@ -201,9 +197,7 @@ ssize_t writev(int fd, const struct iovec *pieces, int number_of)
 WRAP(int, flock, (int fd, int how), (fd, how))
 WRAP(int, fstatfs, (int fd, struct statfs *status), (fd, status))
 WRAP(int, fallocate, (int fd, int how, off_t offset, off_t size), (fd, how, offset, size))
-WRAP(int, fallocate64, (int fd, int how, off64_t offset, off64_t size), (fd, how, offset, size))
 WRAP(int, ftruncate, (int fd, off_t size), (fd, size))
-WRAP(int, ftruncate64, (int fd, off64_t size), (fd, size))
 WRAP(int, fsync, (int fd), (fd))
 WRAP(int, fdatasync, (int fd), (fd))
 WRAP(int, fchown, (int fd, uid_t user, gid_t group), (fd, user, group))
@@ -216,13 +210,9 @@ WRAP(int, linkat, (int from, const char *old, int to, const char *new, int flags
 WRAP(int, unlink, (const char *path), (path))
 WRAP(int, unlinkat, (int folder, const char *path, int flags), (folder, path, flags))
 WRAP(int, stat, (const char *path, struct stat *status), (path, status))
-WRAP(int, stat64, (const char *path, struct stat64 *status), (path, status))
 WRAP(int, fstat, (int fd, struct stat *status), (fd, status))
-WRAP(int, fstat64, (int fd, struct stat64 *status), (fd, status))
 WRAP(int, statvfs, (const char *path, struct statvfs *status), (path, status))
 WRAP(int, fstatvfs, (int fd, struct statvfs *status), (fd, status))
-WRAP(int, fstatvfs64, (int fd, struct statvfs64 *status), (fd, status))
-WRAP(int, statvfs64, (const char *path, struct statvfs64 *status), (path, status))
 WRAP(ssize_t, flistxattr, (int fd, char *list, size_t size), (fd, list, size))
 WRAP(ssize_t, fgetxattr, (int fd, const char *name, void *value, size_t size), (fd, name, value, size))
 WRAP(int, fsetxattr, (int fd, const char *name, const void *value, size_t size, int flags),
@@ -247,4 +237,17 @@ WRAP(int, fsetxattr, (int fd, const char *name, const void *value, size_t size, 
 
 WRAP(int, fremovexattr, (int fd, const char *name), (fd, name))
 WRAP_MAP(mmap, off_t)
+
+#ifdef __GLIBC__ /* elsewhere they are other names of those above, or aren't there */
+WRAP_OPEN(open64, NOTHING, NOTHING)
+WRAP_OPEN(openat64, int folder COMMA, folder COMMA)
+WRAP_WRITE(pwrite64, (int fd, const void *data, size_t size, off64_t offset), (fd, data, size, offset))
+WRAP_WRITE(pread64, (int fd, void *data, size_t size, off64_t offset), (fd, data, size, offset))
+WRAP(int, fallocate64, (int fd, int how, off64_t offset, off64_t size), (fd, how, offset, size))
+WRAP(int, ftruncate64, (int fd, off64_t size), (fd, size))
+WRAP(int, stat64, (const char *path, struct stat64 *status), (path, status))
+WRAP(int, fstat64, (int fd, struct stat64 *status), (fd, status))
+WRAP(int, fstatvfs64, (int fd, struct statvfs64 *status), (fd, status))
+WRAP(int, statvfs64, (const char *path, struct statvfs64 *status), (path, status))
 WRAP_MAP(mmap64, off64_t)
+#endif

@@ -226,6 +226,7 @@ def main() -> None:
     path, variant = Path(sys.argv[2]) / "file", sys.argv[3]
     numbers, mode = map(int, sys.argv[4].split(",")), int(sys.argv[5])
     warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     warnings.filterwarnings("ignore", "(?s).*(is ignored|is left alone): Permission denied")
     warnings.filterwarnings("ignore", "(?s).*are staged in memory")
     if variant == "in memory":

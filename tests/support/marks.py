@@ -25,8 +25,6 @@ posix_shell = pytest.mark.skipif(os.name != "posix", reason="this system has no 
 
 modes = pytest.mark.skipif(os.name != "posix", reason="modes don't tell here who may write to a file")
 
-forking = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-
 each_stage = pytest.mark.usefixtures("stage")
 
 # Whether this is Wine, which answers some questions otherwise than Windows: see support/wine.

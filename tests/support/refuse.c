@@ -25,7 +25,9 @@ void *mmap(void *address, size_t length, int protection, int flags, int fd, off_
     return real(address, length, protection, flags, fd, offset);
 }
 
+#ifdef __GLIBC__ /* elsewhere it is another name of that, or isn't there */
 void *mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset)
 {
     return mmap(address, length, protection, flags, fd, offset);
 }
+#endif

@@ -46,11 +46,15 @@ GROUPS = (
 # Classes that no name of the package is, but that its functions return.
 RETURNED = (SharedFile, Follower)
 
-# What a class has without anybody calling it, or what Python makes of a dataclass or of an extension.
-_NO_ENTRY = {
-    "__annotations__", "__dataclass_fields__", "__dataclass_params__", "__delattr__", "__dict__", "__doc__", "__init__",
-    "__match_args__", "__module__", "__new__", "__pyx_vtable__", "__setattr__", "__setstate__", "__slotnames__",
-    "__slots__", "__weakref__",
+
+@dataclass
+class _Plain:
+    field: int
+
+
+# What a class has without anybody calling it, or what this Python makes of a dataclass, or of an extension.
+_NO_ENTRY = set(vars(_Plain)) - {"__eq__", "__hash__", "__repr__"} | {
+    "__delattr__", "__new__", "__pyx_vtable__", "__setattr__", "__setstate__", "__slotnames__", "__slots__",
 }  # fmt: skip
 
 # How often what has grown is tried again. What is no leak doesn't grow each time.
