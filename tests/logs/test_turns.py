@@ -87,7 +87,7 @@ def test_a_log_that_another_process_renames_while_a_handler_is_made(tmp_path, mo
 
 
 def test_a_signal_handler_that_takes_the_turn_while_it_is_taken(tmp_path, monkeypatch):
-    """Behind any call. No descriptor is locked twice: on Windows it would wait for itself."""
+    """Before and behind any call. No descriptor is locked twice: on Windows it would wait for itself."""
     mine, locked = turn.turn_at(str(tmp_path / "log")), []
     lock, unlock = system.lock, system.unlock
 
@@ -110,7 +110,7 @@ def test_a_signal_handler_that_takes_the_turn_while_it_is_taken(tmp_path, monkey
     take()
     monkeypatch.setattr(system, "lock", lock_once)
     monkeypatch.setattr(system, "unlock", unlock_once)
-    steps = Steps(lambda code: code.co_filename == turn.__file__, ("return", "c_return"))
+    steps = Steps(lambda code: code.co_filename == turn.__file__, ("call", "return", "c_return"))
     number = 1
     while steps.run(take, number, take):
         assert not locked
