@@ -117,7 +117,7 @@ def test_what_is_no_regular_file_is_not_rotated(handler):
     for _ in range(100):
         mine.handle(record("x" * 50))
     mine.doRollover()
-    assert not os.path.exists(f"{os.devnull}.1")
+    assert os.name != "posix" or not os.path.exists(f"{os.devnull}.1")  # which Windows takes for the same
 
 
 # --- as it is used ---

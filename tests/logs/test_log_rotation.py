@@ -224,8 +224,10 @@ WAYS = ["renamed", "replaced", "removed", "copied and cut"]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_others_rotate_it(tmp_path, way):
+def test_others_rotate_it(tmp_path, way, request):
     """While it is logged to; what is in a file that was removed is read before."""
+    if way == "replaced":
+        request.getfixturevalue("names_go")
     path, taken = tmp_path / "app.log", tmp_path / "taken"
     taken.mkdir()
     done = threading.Event()
