@@ -66,7 +66,7 @@ def interrupt(number: int, frame: Any) -> None:
     def repeat(frame: Any, event: str, argument: Any) -> None:
         if not may_drop(frame):
             sys.setprofile(before)
-            os.kill(os.getpid(), number)  # which Python heeds where nothing is half done
+            _signal.raise_signal(number)  # which Python heeds where nothing is half done
 
     sys.setprofile(repeat)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 
@@ -161,9 +160,7 @@ class Describing:
         flags = os.O_RDWR if self.mode in ("r+", "w+") else os.O_RDONLY
         try:
             with Open() as file:
-                system.open_into(file, system.path_of(fd), flags)
-                if not os.path.samestat(os.fstat(file.fd), os.fstat(fd)):
-                    raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+                system.open_again_into(file, fd, flags)
                 os.dup2(file.fd, fd, inheritable=False)
         except ours(OSError) as error:
             text = "fileno: the descriptor's position must not move, and its file can't be opened again"

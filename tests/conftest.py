@@ -98,7 +98,7 @@ def pytest_pyfunc_call():
 def skipping_what_is_lacked():
     try:
         return (yield)
-    except (AttributeError, OSError) as error:
+    except (AttributeError, OSError, ValueError) as error:
         reason = lacks.lack(error)
         if reason is None:
             raise
@@ -215,7 +215,7 @@ def reachable(tmp_path):
 def memory_path(tmp_path):
     """A folder on a filesystem in memory, where nothing waits for a disk; an ordinary one where there is none."""
     shared = Path("/dev/shm")
-    if not os.access(shared, os.W_OK) or shared.stat().st_dev == tmp_path.stat().st_dev:
+    if os.name != "posix" or not os.access(shared, os.W_OK) or shared.stat().st_dev == tmp_path.stat().st_dev:
         yield tmp_path
         return
     with tempfile.TemporaryDirectory(prefix="fastmmap-", dir=shared) as folder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from .. import system
 from ..errors import naming
 from .options import Argument, Command, Given, Option
 from .output import out
@@ -70,7 +71,7 @@ def _position(text: str) -> tuple[int, int] | None:
 def _saved(state: str) -> Any:
     """The position that a file keeps; None where there is no file."""
     try:
-        with naming(state), open(state, "rb") as file:
+        with naming(state), open(state, "rb", opener=system.calls.open) as file:
             words = file.read(100).decode(errors="replace").strip()
     except FileNotFoundError:
         return None
@@ -88,7 +89,7 @@ def _save(state: str, lines: Follower) -> None:
             try:
                 with open(new, "w") as file:
                     file.write(":".join(map(str, lines.position)) + "\n")
-                os.replace(new, state)
+                system.rename(new, state)
             except OSError:
                 if os.path.lexists(new):
                     os.unlink(new)

@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import system
 from ..blame import is_ours, ours
-from ..descriptors import Held
+from ..descriptors import Held, Open
 from ..errors import add_note, warn
 from ..growing import check_room, lengthen, take_back
 from ..logs.recovering import refuse_open_log
@@ -144,10 +144,12 @@ def _no_room(plan: Plan) -> str:
 @contextmanager
 def _mapped(file: Held, path: str, size: int | None = None) -> Iterator[MappedFile]:
     """The file, mapped. By a description of its own: in a forked child one of ours would keep the lock."""
-    try:
-        source = MappedFile(system.path_of(file.fd), size=size)
-    except ours(FileNotFoundError):
-        source = MappedFile(file.fd, size=size)
+    with Open() as own:
+        try:
+            system.open_again_into(own, file.fd, os.O_RDONLY)
+            source = MappedFile(own.fd, size=size)
+        except ours(FileNotFoundError):
+            source = MappedFile(file.fd, size=size)
     with source:
         source.name = path
         yield source

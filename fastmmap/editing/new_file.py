@@ -75,7 +75,9 @@ class NewFile:
 
     def _is_ours(self) -> bool:
         """Whether the name is that of the new file. After an exchange it is the old one's."""
-        with ignoring(FileNotFoundError):  # asked first: the file may be closed by then
+        if not self._file:  # it is closed: removing it has failed before
+            return False
+        with ignoring(FileNotFoundError):
             return os.path.samestat(os.lstat(self._path), os.fstat(self.fd))
         return False
 

@@ -41,17 +41,25 @@ class Turn:
         self._file = Held(-1)
         self._mutex = RLock()
         self._depth = 0
+        self._may_have_it = False  # whether the thread that has the mutex may have the turn, without a depth yet
 
     def __enter__(self) -> None:
         self._mutex.acquire()
+        before_us = self._may_have_it  # a signal handler has come in there: this is its call
         try:
+            self._may_have_it, again = True, before_us
             while self._depth == 0:
+                if again:  # on Windows a descriptor would wait for itself
+                    self._give_back()
                 before = self._given_back
                 self._take(waits=True)
                 if self._given_back == before:  # no signal handler has come in that took it and gave it back
                     break
+                again = True
             self._depth += 1
+            self._may_have_it = before_us
         except BaseException:
+            self._may_have_it = before_us
             if self._depth == 0:
                 self._file.close()  # which gives it back, whatever there was
             self._mutex.release()
@@ -60,11 +68,13 @@ class Turn:
     def __exit__(self, *exception: Any) -> None:
         if self._depth == 0:
             return  # this is a forked child, which has begun anew
+        before_us, self._may_have_it = self._may_have_it, True
         self._depth -= 1
         try:
             if self._depth == 0:
                 self._give_back()
         finally:
+            self._may_have_it = before_us
             self._mutex.release()
 
     def _give_back(self) -> None:
@@ -80,6 +90,7 @@ class Turn:
         """Whether nobody has it at this moment, but for this thread."""
         if not self._mutex.acquire(False):
             return False
+        before_us, self._may_have_it = self._may_have_it, True
         try:
             if self._depth:
                 return True
@@ -88,6 +99,7 @@ class Turn:
             self._give_back()
             return True
         finally:
+            self._may_have_it = before_us
             self._mutex.release()
 
     def _take(self, waits: bool) -> bool:
@@ -128,10 +140,14 @@ class Turn:
     def remove(self) -> None:
         """Removes the file, if nobody has the turn. The next writer makes it again."""
         with ignoring(OSError), self._mutex:
-            if self._depth == 0 and self._file.fd >= 0:
-                if self._take(waits=False) and self._file.fd >= 0:
-                    system.remove(self._lock_path)
-                self._file.close()
+            if self._depth == 0 and not self._may_have_it and self._file.fd >= 0:
+                self._may_have_it, before = True, self._given_back
+                try:
+                    if self._take(waits=False) and self._file.fd >= 0 and self._given_back == before:
+                        system.remove(self._lock_path)
+                    self._file.close()
+                finally:
+                    self._may_have_it = False
 
 
 def is_turn(name: str) -> bool:

@@ -124,6 +124,8 @@ def wait(fd: int, writes: bool = False, seconds: float | None = None) -> bool:
 
 def has_no_reader(fd: int) -> bool:
     """Whether a descriptor is that of a pipe or a socket whose other end is closed, as far as the system tells."""
+    if sys.platform == "win32":
+        return calls.has_no_reader(fd)
     if not hasattr(select, "poll"):
         return False
     polled = select.poll()

@@ -1,7 +1,7 @@
 """What Windows has in ways of its own. What each name means is said in `__init__.py`.
 
-`windows_files.py` has the calls by a descriptor, `windows_names.py` those on names, `windows_shared.py` shared memory,
-and `windows_api.py` the functions that all of them call.
+`windows_files.py` has the calls by a descriptor, `windows_pipes.py` those of pipes, `windows_names.py` those on names,
+`windows_shared.py` shared memory, and `windows_api.py` the functions that all of them call.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from .generic import (
     start_writeback,
 )
 from .windows_files import append as append_some
-from .windows_files import ftruncate, open, path_of, pauses
+from .windows_files import ftruncate, open, path_of
+from .windows_pipes import pauses
 from .windows_shared import shm_open, shm_unlink
 
 TYPE_CHECKING = False
@@ -115,8 +116,11 @@ def _lock_at_once(fd: int) -> bool:
 
 
 def unlock(fd: int) -> None:
+    """Where it isn't locked that is no error, as elsewhere."""
     if not api.function("UnlockFileEx")(api.handle_of(fd), 0, 1, 0, api.overlapped(_LOCK_AT)):
-        raise api.error(api.last_error())
+        ended = api.last_error()
+        if ended not in (api.ERROR_NOT_LOCKED, api.ERROR_LOCK_VIOLATION):  # Wine says the latter
+            raise api.error(ended)
 
 
 # --- which file it is, and where ---
@@ -183,9 +187,8 @@ def acts_as_owner() -> bool:
 @functools.cache
 def boot() -> bytes:
     """When Windows was started, by a clock that isn't set."""
-    ctypes = _imports.load("ctypes")
-    answer = ctypes.create_string_buffer(48)
-    if ctypes.WinDLL("ntdll").NtQuerySystemInformation(_TIME_OF_DAY, answer, len(answer), None) != 0:
+    answer = api.buffer(48)
+    if api.function("NtQuerySystemInformation")(_TIME_OF_DAY, answer, len(answer), None) != 0:
         return b""
     started, moved = (int.from_bytes(answer.raw[at : at + 8], "little", signed=True) for at in (0, 32))
     return (started - moved).to_bytes(8, "little", signed=True) + b"windows\0"

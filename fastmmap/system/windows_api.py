@@ -36,6 +36,7 @@ FSCTL_SET_SPARSE, FSCTL_SET_ZERO_DATA = 0x000900C4, 0x000980C8
 ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_HANDLE_EOF = 5, 32, 33, 38
 ERROR_ALREADY_EXISTS, ERROR_IO_PENDING, ERROR_USER_MAPPED_FILE, ERROR_NOT_LOCKED = 183, 997, 1224, 158
 ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED, ERROR_INVALID_PARAMETER, ERROR_CALL_NOT_IMPLEMENTED = 1, 50, 87, 120
+ERROR_BROKEN_PIPE, ERROR_NO_DATA = 109, 232
 ERROR_DELETE_PENDING, ERROR_CANT_ACCESS_FILE = 303, 1920
 
 _MAPPED = "The file is mapped, here or by another process, and Windows can't cut, replace or remove it before that ends"
@@ -65,17 +66,24 @@ _SIGNATURES = {
     "SetConsoleMode": "b hd",
     "GetKernelObjectSecurity": "b hdpdp",
     "SetKernelObjectSecurity": "b hdp",
+    "NtQueryInformationFile": "d hppdd",
+    "NtQuerySystemInformation": "d dpdp",
 }
-_IN_ADVAPI = ("GetKernelObjectSecurity", "SetKernelObjectSecurity")
+
+# Where those are that aren't in kernel32.
+_LIBRARIES = {
+    "GetKernelObjectSecurity": "advapi32", "SetKernelObjectSecurity": "advapi32",
+    "NtQueryInformationFile": "ntdll", "NtQuerySystemInformation": "ntdll",
+}  # fmt: skip
 
 
 @functools.cache
 def function(name: str) -> Any:
-    """A function of kernel32 or advapi32."""
+    """A function of Windows, with the types that it takes."""
     ctypes = _imports.load("ctypes")
     kinds = {"h": ctypes.c_void_p, "p": ctypes.c_void_p, "w": ctypes.c_wchar_p, "n": None,
              "d": ctypes.c_uint32, "b": ctypes.c_int, "q": ctypes.c_uint64}  # fmt: skip
-    library = ctypes.WinDLL("advapi32" if name in _IN_ADVAPI else "kernel32", use_last_error=True)
+    library = ctypes.WinDLL(_LIBRARIES.get(name, "kernel32"), use_last_error=True)
     found = library[name]
     result, _, arguments = _SIGNATURES[name].partition(" ")
     found.restype, found.argtypes = kinds[result], [kinds[each] for each in arguments]
@@ -113,6 +121,14 @@ def buffer(size: int) -> Any:
 def wide(size: int) -> Any:
     """Memory for a text."""
     return _imports.load("ctypes").create_unicode_buffer(size)
+
+
+def memory(data: Any) -> tuple[Any, int]:
+    """What can be handed to Windows, and how many bytes that has: a copy, as memory may not be written to."""
+    if isinstance(data, bytes):
+        return data, len(data)
+    with memoryview(data) as view:
+        return bytes(view), view.nbytes
 
 
 def number() -> Any:
@@ -160,3 +176,8 @@ def control(fd: int, code: int, data: bytes = b"") -> bool:
 def is_disk(fd: int) -> bool:
     """Whether a descriptor is that of a file, and not of a pipe or a console."""
     return bool(function("GetFileType")(handle_of(fd)) == FILE_TYPE_DISK)
+
+
+def is_pipe(fd: int) -> bool:
+    """Whether a descriptor is that of a pipe."""
+    return bool(function("GetFileType")(handle_of(fd)) == FILE_TYPE_PIPE)

@@ -10,15 +10,13 @@ import errno
 import os
 import stat
 import sys
-import time
 
-from ..blame import ours
 from ..paths import is_directory
 from . import windows_api as api
+from .windows_pipes import has_no_reader, wait, write_to_pipe  # noqa: F401  the first two for `calls`
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
 O_CLOEXEC = getattr(os, "O_NOINHERIT", 0) | getattr(os, "O_BINARY", 0)
@@ -120,14 +118,6 @@ def _transfer(name: str, fd: int, memory: Any, size: int, offset: int) -> int:
     return int(done.value)
 
 
-def _memory(data: Any) -> tuple[Any, int]:
-    """What can be handed to Windows, and how many bytes that has: a copy, as memory may not be written to."""
-    if isinstance(data, bytes):
-        return data, len(data)
-    with memoryview(data) as view:
-        return bytes(view), view.nbytes
-
-
 def pread(fd: int, size: int, offset: int) -> bytes:
     """os.pread."""
     _check_disk(fd)
@@ -151,26 +141,23 @@ def pwrite(fd: int, data: Any, offset: int) -> int:
     """os.pwrite."""
     _check_disk(fd)
     with memoryview(data) as view, view[:_PIECE] as piece:
-        memory, size = _memory(data if view.nbytes <= _PIECE else piece)
+        memory, size = api.memory(data if view.nbytes <= _PIECE else piece)
     return _transfer("WriteFile", fd, memory, size, offset) if size else 0
 
 
 def write(fd: int, data: Any) -> int:
-    """os.write. A pipe without a reader is said to be one, and a console is given text, which it has in UTF-16."""
+    """os.write. A pipe that has no reader, or no room, is said to; a console is given text, which it has in UTF-16."""
+    if api.is_pipe(fd):
+        return write_to_pipe(fd, data)
     if os.isatty(fd):
         with builtins.open(fd, "wb", buffering=0, closefd=False) as console:
             return console.write(data) or 0
-    try:
-        return os.write(fd, data)
-    except ours(OSError) as error:
-        if error.errno != errno.EINVAL or api.is_disk(fd):
-            raise
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
+    return os.write(fd, data)
 
 
 def append(fd: int, data: Any) -> int:
     """Writes behind the end of a file, in one step, whatever others append; or to what is no file."""
-    memory, size = _memory(data)
+    memory, size = api.memory(data)
     if not api.is_disk(fd):
         return write(fd, memory)
     return _transfer("WriteFile", fd, memory, size, _END) if size else 0
@@ -223,29 +210,3 @@ def path_of(fd: int) -> Any:
         if needed < size:
             return str(text.value)
         size = needed + 1
-
-
-def pauses() -> Iterator[float]:
-    """How many seconds pass between two looks at what can't be waited for together with signals."""
-    yield from (0.0, 0.0005, 0.001, 0.002, 0.005)
-    while True:
-        yield 0.01
-
-
-def wait(fd: int, writes: bool, seconds: float | None) -> bool:
-    """A pipe can be asked whether there is something in it; of the rest nothing can be asked, and it is tried."""
-    end = None if seconds is None else time.monotonic() + seconds
-    waits = pauses()
-    while not writes and not _is_readable(fd):
-        left = 1.0 if end is None else end - time.monotonic()
-        if left <= 0:
-            return False
-        time.sleep(min(next(waits), left))
-    return True
-
-
-def _is_readable(fd: int) -> bool:
-    handle, there = api.handle_of(fd), api.number()
-    if api.function("GetFileType")(handle) != api.FILE_TYPE_PIPE:
-        return True
-    return not api.function("PeekNamedPipe")(handle, None, 0, None, api.at(there), None) or there.value > 0

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any
 
 from .. import _imports
 from ..blame import ignoring
 from ..paths import is_directory
 from . import windows_files as files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # What the files are called whose names were taken away while somebody had them mapped.
 _GONE = ".gone-"

@@ -45,7 +45,8 @@ def test_append_takes_no_more_than_the_text(small_disk):
 
 
 def test_appends_of_many_are_whole(tmp_path):
-    log, text = tmp_path / "log", "x" * 50_000
+    log = tmp_path / "log"
+    text = "x" * (50_000 if os.name == "posix" else 30_000)  # Windows has all arguments in 32,767 characters
     processes = [subprocess.Popen(command("append", "--newline", log, text + str(i), f"end {i}")) for i in range(6)]
     assert [process.wait() for process in processes] == [0] * 6
     lines = log.read_text().splitlines()
@@ -72,4 +73,4 @@ def test_append_to_what_is_no_file(tmp_path):
     with subprocess.Popen(command("append", fifo, "x" * 100_000)) as process:
         assert fifo.read_bytes() == b"x" * 100_000
         assert process.wait() == 0
-    assert run("append", "/dev/null", "text") == (0, b"", b"")
+    assert run("append", os.devnull, "text") == (0, b"", b"")

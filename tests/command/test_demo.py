@@ -14,13 +14,13 @@ from types import SimpleNamespace
 import pytest
 from support.commands import command, heed_interrupts, run, with_folder
 from support.lacks import pty
-from support.marks import staged
 
 from fastmmap import _backend, demo, system
 from fastmmap.demo import children, facts, table
 from fastmmap.demo.interrupts import held_interrupts
 
 any_kernel = pytest.mark.any_kernel
+shown = pytest.mark.skipif(sys.platform != "linux", reason="the two facts are shown on Linux alone")
 JOBS = ("read it all", "find what", "count ' the '", "replace by", "append", "100,000 random")
 MANY, SIZE = 1000, 3 << 20
 
@@ -157,7 +157,7 @@ def test_a_chart_without_matplotlib(tmp_path):
 # --- the facts ---
 
 
-@staged
+@shown
 @pytest.mark.skipif(not _backend.NATIVE, reason="without extensions a truncated file ends the process")
 def test_a_file_that_is_truncated(tmp_path):
     fact = facts.truncation(tmp_path, SIZE)
@@ -166,7 +166,7 @@ def test_a_file_that_is_truncated(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-@staged
+@shown
 @any_kernel
 @pytest.mark.parametrize("number", [1, MANY])
 def test_appends_that_are_killed(tmp_path, number):
@@ -195,7 +195,7 @@ def test_records_are_counted(make):
         assert facts.count_records(make(b"".join(content))) == number
 
 
-@staged
+@shown
 @any_kernel
 def test_a_fact_that_does_not_hold(quick, capsys, monkeypatch, make):
     """A process that does something else: it is said, and the status isn't 0."""
@@ -208,7 +208,7 @@ def test_a_fact_that_does_not_hold(quick, capsys, monkeypatch, make):
     assert "buffered file: it ended  (not as it should be)\n" in capsys.readouterr().out
 
 
-@staged
+@shown
 @any_kernel
 def test_a_search_that_nobody_disturbs(tmp_path, monkeypatch):
     """Both find all there is, then, and it is seen that neither was disturbed."""
@@ -230,7 +230,7 @@ def test_where_a_fact_cannot_be_shown(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-@staged
+@shown
 @any_kernel
 def test_a_folder_where_stages_are_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(system, "is_local", lambda fd: False)
@@ -240,7 +240,7 @@ def test_a_folder_where_stages_are_memory(tmp_path, monkeypatch):
     assert "staged in memory" in str(fact)
 
 
-@staged
+@shown
 @any_kernel
 def test_an_isolated_python(tmp_path):
     """The children find what this Python has found, whatever it was told."""
@@ -282,7 +282,7 @@ def test_interrupts_that_are_held():
         signal.signal(signal.SIGINT, before)
 
 
-@staged
+@shown
 @any_kernel
 @pytest.mark.parametrize("line", [b"read it all", b"Done just now", b"file truncated"])
 def test_an_interrupt_leaves_nothing(temporary, line):

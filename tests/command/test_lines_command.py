@@ -7,7 +7,8 @@ import shlex
 import subprocess
 
 import pytest
-from support.commands import command, run
+from support.commands import YES, command, run
+from support.marks import posix_shell
 
 from fastmmap.cli import lines, main
 
@@ -69,7 +70,7 @@ def test_files_and_streams(make, way):
 
 
 def test_an_endless_pipe():
-    with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as endless:
+    with subprocess.Popen(YES, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as endless:
         done = subprocess.run(
             command("lines", "2:3"), stdin=endless.stdout, capture_output=True, timeout=60, check=False
         )
@@ -85,6 +86,7 @@ def test_the_end_of_a_stream_is_that_of_a_file(make, text, ranges):
     assert of_a_stream == of_a_file
 
 
+@posix_shell
 def test_the_end_of_a_long_stream_in_little_memory():
     done = subprocess.run(
         ["bash", "-c", f"ulimit -v 400000; yes | head -c 600000000 | {shlex.join(command('lines', '-1'))}"],

@@ -158,6 +158,8 @@ def test_what_a_start_does_not_import(make, arguments, lines, modules):
         "json",
     }
     assert "fastmmap.cli" in found
+    if sys.platform == "win32":
+        found -= {"ctypes", "fastmmap.system"}  # which have files opened there
     assert not found & (never | modules)
 
 

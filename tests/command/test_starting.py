@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from support.commands import WAYS, heed_interrupts, with_folder
+from support.commands import HEEDING, WAYS, YES, with_folder
 
 import fastmmap
 
@@ -21,7 +21,7 @@ def trace(frame, event, argument):
     if event == "line" and ("<frozen" in name or "fastmmap" in name):
         number += 1
         if number == NUMBER:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
     return trace
 sys.settrace(trace)
 status = _fastmmap_command.main()
@@ -39,7 +39,7 @@ def test_an_interrupt_while_it_starts_and_when_it_ends(make):
             [sys.executable, "-c", script, "grep", "x", path],
             capture_output=True,
             timeout=120,
-            preexec_fn=heed_interrupts,
+            **HEEDING,
         )
         assert done.stderr == b""
         assert done.returncode in (130, 0), number
@@ -57,7 +57,7 @@ def trace(frame, event, argument):
     if event == "line" and number >= 0 and ("<frozen" in name or "fastmmap" in name):
         number += 1
         if number == int(os.environ["NUMBER"]):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         if "COUNTED" in os.environ and number % 10 == 0:
             with open(os.environ["COUNTED"], "w") as file:
                 file.write(str(number))
@@ -79,7 +79,7 @@ def test_an_interrupt_while_the_module_is_imported(make):
     assert lines > 4000
     for number in (1, 2, 5, 10, 1000, *range(lines // 16, lines, lines // 16)):
         environment = {**with_folder(site.parent), "NUMBER": str(number)}
-        done = subprocess.run(command, capture_output=True, env=environment, preexec_fn=heed_interrupts)
+        done = subprocess.run(command, capture_output=True, env=environment, **HEEDING)
         assert (done.returncode, done.stdout, done.stderr) == (130, b"", b""), number
 
 
@@ -103,7 +103,7 @@ def test_modules_of_others_are_not_answered_for(tmp_path):
     for demand, said in (("foo", ["caught"]), (fastmmap.kernel, [])):
         environment = {**with_folder(tmp_path), "FASTMMAP_KERNEL": demand}
         command = [sys.executable, "-m", "other", "fastmmap"]
-        done = subprocess.run(command, capture_output=True, text=True, preexec_fn=heed_interrupts, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, **HEEDING, env=environment)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.splitlines() == [*said, str(signal.default_int_handler)]
 
@@ -112,13 +112,13 @@ def test_an_interrupt_in_an_import_comes_once_more(make):
     """What Python drops there isn't lost: a search without an end ends, however far its imports are."""
     for number in (1, 20, 200, 1000, 3000, 6000, 10_000, 15_000):
         script = INTERRUPTED_AT.replace("NUMBER", str(number)).replace("number = 0", "number = -2", 1)
-        with subprocess.Popen(["yes"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as endless:
+        with subprocess.Popen(YES, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as endless:
             done = subprocess.run(
                 [sys.executable, "-c", script, "grep", "-c", "n"],
                 stdin=endless.stdout,
                 capture_output=True,
                 timeout=120,
-                preexec_fn=heed_interrupts,
+                **HEEDING,
             )
             endless.terminate()
         assert (done.returncode, done.stdout, done.stderr) == (130, b"", b""), number
@@ -131,7 +131,7 @@ import os, signal, sys, time, _fastmmap_command as command
 signal.signal(signal.SIGINT, command.interrupt)
 class Forgotten:
     def __del__(self):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         time.sleep(0)
 try:
     Forgotten()
@@ -139,5 +139,5 @@ try:
 except KeyboardInterrupt:
     print("seen")
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, preexec_fn=heed_interrupts)
-    assert (done.stdout, done.stderr) == (b"seen\n", b"")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60, **HEEDING)
+    assert (done.stdout.split(), done.stderr) == ([b"seen"], b"")

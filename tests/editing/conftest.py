@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.in_place import TEXT, half_edited, many_steps
-
-from fastmmap import system
-from fastmmap.unfinished import MARK
+from support.in_place import TEXT, can_be_marked, half_edited, many_steps
 
 
 @pytest.fixture
@@ -22,11 +19,7 @@ def left(make, small):
 
 
 @pytest.fixture
-def marks(make):
+def marks(tmp_path):
     """Whether files can have attributes here."""
-    path = make(b"", "a file that is marked")
-    with path.open("rb") as file:
-        marked = system.mark(file.fileno(), MARK, b"x")
-    path.unlink()
-    if not marked:
+    if not can_be_marked(tmp_path):
         pytest.skip("this filesystem keeps no attributes")

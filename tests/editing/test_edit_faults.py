@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.fail import MODES
 from support.faulty_edits import VARIANTS
+from support.lacks import without
 from support.users import as_somebody, as_user
 
 import fastmmap
@@ -97,6 +98,7 @@ def test_little_memory_for_positions(tmp_path, old):
     path.unlink()
 
 
+@without("resource.setrlimit")
 def test_a_file_may_not_grow_so_large(make, tmp_path):
     """RLIMIT_FSIZE, as on a full disk: found out before the work."""
     path = make(b"the cat\n" * 1000)

@@ -8,18 +8,19 @@ import subprocess
 import sys
 
 import pytest
+from support.commands import DIE
 
 import fastmmap
 
 OLD = b"the cat sat\n"
 
-WRITER = """
+WRITER = f"""
 import os, signal, sys, fastmmap
 log = fastmmap.Appender(sys.argv[1], interval=None)
 log.append(b"a cat of another process\\n")
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 sys.stdin.readline()
-os.kill(os.getpid(), signal.SIGKILL)
+{DIE}
 """
 
 

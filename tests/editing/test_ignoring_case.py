@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.in_place import Stop, edit, journals
 from support.killed_edits import kill_until_done
+from support.marks import cut_while_mapped
 from support.oracle import replaced
 
 import fastmmap
@@ -134,6 +135,7 @@ def test_a_plan(make):
     assert path.read_bytes() == b"A \nno match\nand a \n" + text[27:]
 
 
+@cut_while_mapped
 @pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")
 @pytest.mark.parametrize("in_place", [False, True])
 def test_a_file_that_is_cut_short(make, monkeypatch, in_place):
@@ -154,6 +156,7 @@ def test_a_file_that_is_cut_short(make, monkeypatch, in_place):
     assert os.listdir(path.parent) == ["file"]
 
 
+@cut_while_mapped
 @pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")
 def test_a_part_that_is_cut_short_while_it_is_read(tmp_path):
     """It is replaced in by a kernel, which survives that."""

@@ -8,6 +8,7 @@ import pytest
 from support.fail import KILL_INSIDE, MODES
 from support.faulty_in_place import VARIANTS
 from support.killed_edits import kill_until_done
+from support.lacks import without
 
 import fastmmap
 
@@ -32,5 +33,6 @@ def test_killed_at_any_step(memory_path, power):
     assert kills > 40
 
 
+@without("os.fork")
 def test_killed_at_any_time(tool):
     assert "brought to its end each time" in tool("in_place_kills.py")

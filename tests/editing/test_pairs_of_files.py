@@ -8,6 +8,7 @@ import pickle
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.marks import cut_while_mapped
 from support.oracle import replaced
 
 import fastmmap
@@ -105,6 +106,7 @@ def test_what_is_refused(make, pairs, new, error, words):
     assert path.read_bytes() == b"abc"
 
 
+@cut_while_mapped
 @pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")
 def test_a_file_that_is_cut_short(make, monkeypatch):
     """What was counted isn't there any more: an error, and the file is what the other process made of it."""

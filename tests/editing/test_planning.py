@@ -160,12 +160,12 @@ def test_plans_of_nothing(make, tmp_path):
 def test_a_backup_is_the_old_file(make, tmp_path):
     path = make(b"the cat")
     os.chmod(path, 0o640)
-    inode = path.stat().st_ino
+    before = path.stat()
     backup = tmp_path / "file.orig"
     backup.write_bytes(b"an older one")
     fastmmap.replace_file(path, "cat", "dog", backup=".orig", force=True)
     assert (path.read_bytes(), backup.read_bytes()) == (b"the dog", b"the cat")
-    assert (backup.stat().st_ino, backup.stat().st_mode & 0o777) == (inode, 0o640)
+    assert (backup.stat().st_ino, backup.stat().st_mode) == (before.st_ino, before.st_mode)
     fastmmap.replace_file(path, "dog", "ox", backup=".orig", force=True)
     assert (path.read_bytes(), backup.read_bytes()) == (b"the ox", b"the dog")
     fastmmap.replace_file(path, "absent", "x", backup=".other")
@@ -215,12 +215,14 @@ def test_other_names_are_left_alone(make, tmp_path):
 def test_edits_side_by_side(make, tmp_path):
     """Two processes edit one file, with backups, again and again: no name of ours is left, no backup is lost."""
     path = make(b"A B\n" * 3)
+    # Windows replaces no file that another process has mapped, and a backup gets its name in two steps.
+    others = "(PermissionError, FileExistsError, FileNotFoundError)" if os.name == "nt" else "()"
     code = (
         "import sys, fastmmap\n"
         "for _ in range(200):\n"
         "    for old, new in (sys.argv[2:4], sys.argv[3:1:-1]):\n"
         "        try: fastmmap.replace_file(sys.argv[1], old, new, durable=False, backup='~', force=True)\n"
-        "        except OSError as error: assert 'changed while' in str(error), error\n"
+        f"        except OSError as error: assert 'changed while' in str(error) or isinstance(error, {others}), error\n"
     )
     children = [subprocess.Popen([sys.executable, "-c", code, path, *pair]) for pair in (("A", "aa"), ("B", "bb"))]
     assert [child.wait(timeout=60) for child in children] == [0, 0]
@@ -265,14 +267,14 @@ def test_an_interrupt_says_what_became_of_the_file(make, tmp_path):
     """Ctrl-C in the middle, of the function and of the command."""
     path = make(b"the cat\n" * (1 << 20))
     code = (
-        "import os, signal, sys, fastmmap\n"
+        "import signal, sys, fastmmap\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "def stop(done, total): os.kill(os.getpid(), signal.SIGINT)\n"
+        "def stop(done, total): signal.raise_signal(signal.SIGINT)\n"
         "try: fastmmap.replace_file(sys.argv[1], 'cat', 'dog', progress=stop)\n"
         "except KeyboardInterrupt as error: print(error.__notes__)"
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60)
-    assert done.stdout == f"['{path} is unchanged']\n", done
+    assert done.stdout == f"{[f'{path} is unchanged']}\n", done
     assert path.read_bytes() == b"the cat\n" * (1 << 20)
     assert os.listdir(tmp_path) == ["file"]
 

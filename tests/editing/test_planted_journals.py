@@ -162,6 +162,8 @@ def test_planted_journals_are_ignored(left, tmp_path, plant):
     else:
         name.write_bytes(kept.read_bytes())
         if plant == "wide":
+            if os.name != "posix":
+                pytest.skip("modes don't tell here who may write")
             os.chmod(name, 0o666)
         elif os.geteuid() == 0:
             os.chown(name, 4321, 4321)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import stat
 import struct
@@ -14,6 +15,7 @@ from support.standing_in import as_system
 
 import fastmmap
 from fastmmap import beside, system
+from fastmmap.editing.new_file import NewFile
 
 
 @pytest.mark.parametrize(("old", "text"), SEEDS)
@@ -230,14 +232,16 @@ def test_every_error_names_the_file(make, tmp_path, monkeypatch):
     with pytest.raises(IsADirectoryError) as caught:
         fastmmap.replace_file(tmp_path, b"a", b"b")
     assert caught.value.filename == str(tmp_path)
-    path = make(b"abc", "x" * 250)
+    # A long name: on Windows a path has 260 characters, unless somebody has asked for more.
+    path = make(b"abc", "x" * (250 if os.name == "posix" else 250 - len(str(tmp_path))))
     assert fastmmap.replace_file(os.fsencode(path), b"b", b"x").path == str(path)
 
     @as_system
     def refused(*arguments):
         raise OSError(errno.EPERM, "Operation not permitted", 4)
 
-    monkeypatch.setattr(system.calls, "fchmod", refused)
+    where = (system.calls, "fchmod") if os.name == "posix" else (system, "keep_attributes")  # which doesn't call that
+    monkeypatch.setattr(*where, refused)
     with pytest.raises(PermissionError) as caught:
         fastmmap.replace_file(path, b"x", b"y")
     assert caught.value.filename == str(path)
@@ -256,3 +260,22 @@ def test_a_directory_that_can_not_be_flushed_is_found_out_before(make, monkeypat
     assert path.read_bytes() == b"abc"
     fastmmap.replace_file(path, b"b", b"x", durable=False)
     assert path.read_bytes() == b"axc"
+
+
+def test_a_new_file_that_can_not_be_removed(tmp_path, monkeypatch):
+    """Where it has a name from the start, that is an error once, and not again when the object is forgotten."""
+    said = []
+
+    @as_system
+    def refused(*arguments):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: said.append(unraisable.exc_value))
+    monkeypatch.setattr(system, "open_unnamed_into", lambda fds, folder: False)
+    monkeypatch.setattr(system, "remove", refused)
+    new = NewFile(str(tmp_path))
+    with pytest.raises(PermissionError), new:
+        new.create()
+    del new
+    gc.collect()
+    assert said == []

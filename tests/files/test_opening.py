@@ -8,6 +8,7 @@ import re
 import threading
 
 import pytest
+from support.lacks import open_files
 
 import fastmmap
 from fastmmap import system
@@ -31,6 +32,7 @@ def test_descriptors_stay_the_callers(text):
         fastmmap.open(fd)
 
 
+@open_files
 @pytest.mark.skipif(not NATIVE, reason="the mmap module keeps a descriptor of its own")
 def test_no_descriptor_is_left_open(text):
     before = len(os.listdir("/dev/fd"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import mmap
 import os
 import sys
@@ -73,6 +74,43 @@ def test_a_pipe_has_no_offsets():
     with pytest.raises(BrokenPipeError):
         system.write_all(write, b"x")
     os.close(write)
+
+
+def test_a_pipe_whose_reader_is_gone(make, opened):
+    read, write = os.pipe()
+    try:
+        assert not system.has_no_reader(write)
+        assert not system.has_no_reader(opened(make(b"")))
+    finally:
+        os.close(read)
+    assert system.has_no_reader(write)
+    with pytest.raises(BrokenPipeError):
+        system.write_some(write, b"x")
+    os.close(write)
+
+
+def test_a_pipe_that_is_full_and_does_not_wait():
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    data, got = os.urandom(100_000), []
+    reader = threading.Thread(target=lambda: got.extend(iter(lambda: os.read(read, 5000), b"")))
+    try:
+        fill = functools.partial(list, iter(lambda: system.write_some(write, bytes(1 << 12)), None))
+        with pytest.raises(BlockingIOError):
+            fill()
+        reader.start()
+        written = 0
+        while written < len(data):
+            try:
+                written += system.write_some(write, data[written:])
+            except BlockingIOError:
+                assert system.wait(write, writes=True)
+    finally:
+        os.close(write)
+        reader.join()
+        os.close(read)
+    assert b"".join(got).endswith(data)
+    assert not b"".join(got).removesuffix(data).strip(b"\0")
 
 
 def test_appends_of_many_do_not_overlap(make, opened):

@@ -39,6 +39,25 @@ def logger():
     return log
 
 
+@pytest.fixture
+def names_go(tmp_path):
+    """For what becomes of files that are removed while they are open."""
+    path = tmp_path / "a file that is removed"
+    fd = system.calls.open(str(path), os.O_RDWR | os.O_CREAT)
+    path.unlink()
+    goes = not path.exists()
+    os.close(fd)
+    if not goes:
+        pytest.skip("a file that is open keeps its name here until all have closed it")
+
+
+@pytest.fixture
+def births(tmp_path):
+    """For what is known by when files were made."""
+    if system.birth(str(tmp_path)) == 0:
+        pytest.skip("when files were made isn't told here")
+
+
 @pytest.fixture(params=["watched", "looked at"])
 def way(request, monkeypatch):
     """How a follower knows of changes."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from support import lacks
 from support.fail import MODES
 from support.faulty_appends import VARIANTS
 from support.marks import staged
@@ -21,16 +22,18 @@ def test_each_call_fails_or_is_the_last(faulty, variant, mode):
     assert faulty("faulty_appends.py", variant, mode) > 20
 
 
-@staged
+@lacks.proc
 def test_killed_at_any_step(tool):
     assert "every record once and in order" in tool("append_steps.py", "--runs", "100")
 
 
+@lacks.without("os.fork")
 @staged
 def test_killed_at_any_time(tool):
     assert "each once, whole, in order" in tool("append_kills.py", "--kills", "100")
 
 
+@lacks.without("os.fork")
 @staged
 def test_a_crowd_of_writers(tool):
     assert "none lost, doubled or torn" in tool("append_crowd.py", "--records", "30000")
@@ -86,6 +89,7 @@ def test_no_room_for_a_stage(small_disk):
     assert path.read_bytes() == b"a record\n"
 
 
+@lacks.without("resource.setrlimit")
 @staged
 def test_a_log_may_not_grow_so_large(tmp_path):
     """RLIMIT_FSIZE: whole records up to there, and all of them once it is higher. One drain of 2000 bytes waits."""

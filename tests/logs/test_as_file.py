@@ -90,7 +90,7 @@ def test_who_takes_a_file(path, log):
     shutil.copyfileobj(io.BytesIO(b"eight\n" * 100_000), log)
     log.writelines(["nine\n", b"ten\n", bytearray(b"eleven")])
     log.flush()
-    subprocess.run([sys.executable, "-c", "print('twelve')"], stdout=log, check=True)
+    subprocess.run([sys.executable, "-c", "import os; os.write(1, b'twelve\\n')"], stdout=log, check=True)
     expected = b"one 2\nthree,four\r\n5,6\r\nseven\n" + b"eight\n" * 100_000 + b"nine\nten\neleventwelve\n"
     assert path.read_bytes() == expected
 

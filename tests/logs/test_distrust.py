@@ -7,7 +7,7 @@ import stat
 import struct
 
 import pytest
-from support.marks import staged
+from support.marks import modes, staged
 from support.users import as_somebody
 from support.writers import ours, stage_file
 
@@ -164,6 +164,7 @@ def test_a_stage_of_somebody_else(tmp_path):
     assert path.read_bytes() == b"new\nstaged\n"
 
 
+@modes
 def test_a_stage_that_others_may_write_to(tmp_path):
     path = tmp_path / "log"
     stage = stage_file(path)

@@ -7,10 +7,11 @@ import shutil
 
 import pytest
 from support.followers import add, now, rotate
-from support.marks import staged
+from support.lacks import proc
 from support.standing_in import as_system
 
 import fastmmap
+from fastmmap import system
 from fastmmap.logs import follow, followed
 
 # --- where it begins ---
@@ -51,7 +52,7 @@ def test_from_a_position(path):
         assert list(now(path, position)) == [b"one\n", b"two\n", b"three\n", b"four\n"][number:]
 
 
-def test_from_a_position_before_rotations(path):
+def test_from_a_position_before_rotations(births, path):
     path.write_bytes(b"one\ntwo\n")
     lines = now(path)
     next(lines)
@@ -67,7 +68,7 @@ def test_from_a_position_whose_file_is_gone(path):
     saved = path.stat().st_ino, 4
     other = path.with_name("other")
     other.write_bytes(b"new\n")
-    os.rename(other, path)
+    os.replace(other, path)
     with pytest.warns(RuntimeWarning, match=f"inode {saved[0]}, isn't beside .*app.log' any more: lines may be lost"):
         lines = now(path, saved)
     assert list(lines) == [b"new\n"]
@@ -139,7 +140,7 @@ def test_what_is_written_to_a_rotated_file(path):
     path.write_bytes(b"one\n")
     lines = now(path)
     assert list(lines) == [b"one\n"]
-    old = open(path, "ab", buffering=0)
+    old = open(path, "ab", buffering=0, opener=system.calls.open)  # which has it renamed meanwhile on Windows, too
     os.rename(path, path.with_name("app.log.1"))
     path.write_bytes(b"new\n")
     old.write(b"two\n")
@@ -186,7 +187,7 @@ def test_an_end_that_is_taken_back(path):
     assert list(lines) == [b"whole\n"]
 
 
-def test_copytruncate(path):
+def test_copytruncate(births, path):
     """What was written before the copy was made and hasn't been read is in the copy."""
     path.write_bytes(b"one\ntwo\npart")
     lines = now(path)
@@ -236,7 +237,7 @@ def test_bytes_of_any_kind(path):
     assert list(now(path)) == [b"\0\r\n", b"\xff\n", b"\n", b"\x85\x0b\x0c\xe2\x80\xa8\n"]
 
 
-def test_inodes_that_are_used_again(path):
+def test_inodes_that_are_used_again(births, path):
     for number in (3, 2, 1):
         path.with_name(f"app.log.{number}").write_bytes(b"old\n")
     path.touch()
@@ -265,7 +266,7 @@ def test_many_rotations_between_looks(path):
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_a_copy_of_what_was_not_read(path):
+def test_a_copy_of_what_was_not_read(births, path):
     path.touch()
     lines = now(path)
     assert list(lines) == []
@@ -328,7 +329,7 @@ def test_a_line_of_any_length_takes_time_in_proportion(path):
     assert len(next(lines)) == (64 << 20) + 1
 
 
-@staged
+@proc
 def test_a_file_that_tells_no_size_is_refused():
     with pytest.raises(OSError, match="can't be followed") as caught:
         fastmmap.follow("/proc/self/status", timeout=0)

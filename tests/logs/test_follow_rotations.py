@@ -11,7 +11,7 @@ from support.followers import add, now, rotate
 from fastmmap import system
 
 
-def test_files_that_are_renamed_while_they_are_looked_at(path, monkeypatch):
+def test_files_that_are_renamed_while_they_are_looked_at(births, path, monkeypatch):
     """Each comes once."""
     path.write_bytes(b"A\n")
     lines = now(path)
@@ -38,7 +38,7 @@ def test_files_that_are_renamed_while_they_are_looked_at(path, monkeypatch):
 
 
 @pytest.mark.parametrize("rotations", [1, 2, 3])
-def test_rotations_between_two_looks_at_the_path(path, monkeypatch, rotations):
+def test_rotations_between_two_looks_at_the_path(births, path, monkeypatch, rotations):
     """Its file is known by two calls of the system, and may be another at the second."""
     path.write_bytes(b"A\n")
     lines = now(path)
@@ -72,7 +72,7 @@ def test_files_of_one_tick_come_by_their_numbers(path, monkeypatch):
     assert list(now(path, lines.position)) == [b"%d\n" % number for number in range(12)]
 
 
-def test_a_rotated_file_while_there_is_none_at_the_path(path):
+def test_a_rotated_file_while_there_is_none_at_the_path(births, path):
     path.write_bytes(b"one\n")
     lines = now(path)
     assert list(lines) == [b"one\n"]

@@ -16,6 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from support.followers import add, now
+from support.lacks import open_files
 from support.stepping import Steps
 
 import fastmmap
@@ -106,7 +107,7 @@ class Model(RuleBasedStateMachine):
             shutil.rmtree(self.place)
 
 
-def test_a_model(tmp_path, request):
+def test_a_model(births, tmp_path, request):
     Model.folder = tmp_path
     examples = 3000 if request.config.getoption("long") else 60
     Model.TestCase.settings = settings(max_examples=examples, stateful_step_count=30, deadline=None)
@@ -122,7 +123,7 @@ def test_lines_that_come_while_it_waits(path, way):
     writer.join()
 
 
-def test_a_rotation_while_it_waits(path, way):
+def test_a_rotation_while_it_waits(births, path, way):
     path.touch()
     lines = fastmmap.follow(path, timeout=30)
 
@@ -202,6 +203,7 @@ def test_two_at_once_asynchronously(path):
     assert asyncio.run(both()) == [b"one\n", b"one\n"]
 
 
+@open_files
 def test_no_descriptor_is_left(path):
     path.write_bytes(b"one\n")
     now(path).close()  # whether there are watches is found out once
@@ -210,7 +212,7 @@ def test_no_descriptor_is_left(path):
     for _ in range(3):
         with now(path) as lines:
             assert list(lines) == [b"one\n"]
-            os.rename(path, path.with_name("app.log.1"))
+            os.replace(path, path.with_name("app.log.1"))
             path.write_bytes(b"one\n")
             assert list(lines) == [b"one\n"]
     now(path)  # and one that is forgotten
@@ -306,6 +308,7 @@ def test_an_interrupt_at_any_line(path):
             except KeyboardInterrupt:
                 came = True
             found += lines
+            lines.close()
             assert found == ([b"one\n", b"two\n"] if job == "lines" else [b"begun", b"new\n"]), (job, number)
             number += 3
         assert number > 30

@@ -105,7 +105,7 @@ def test_an_empty_stage_of_a_log_that_is_gone_is_removed(tmp_path, in_file):
         assert ours(path.parent) == []
 
 
-def test_how_to_get_records_out_whose_log_is_gone(tmp_path, in_file):
+def test_how_to_get_records_out_whose_log_is_gone(births, tmp_path, in_file):
     path = tmp_path / "log"
     killed(path, b"one\n", b"two\n", stage_size=100)
     path.unlink()

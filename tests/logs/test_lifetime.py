@@ -11,6 +11,7 @@ import sys
 import weakref
 
 import pytest
+from support.at_lines import descriptors
 from support.marks import each_stage, staged
 from support.programs import run
 from support.standing_in import as_system
@@ -36,7 +37,7 @@ def test_a_forgotten_appender_is_no_longer_waited_for(tmp_path):
 def test_a_forgotten_appender_that_can_not_drain(tmp_path, in_file, steps, monkeypatch):
     """It keeps no descriptor, and its records are in its stage yet."""
     path = tmp_path / "log"
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     said = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: said.append(unraisable.exc_value.errno))
     log = fastmmap.Appender(path, interval=None)
@@ -51,7 +52,7 @@ def test_a_forgotten_appender_that_can_not_drain(tmp_path, in_file, steps, monke
         del log
         gc.collect()
     assert said == [errno.ENOSPC]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     assert fastmmap.recover(path)
     assert path.read_bytes() == b"record\n"
 
@@ -103,10 +104,7 @@ def test_an_appender_that_is_opened_at_the_end_of_the_interpreter(tmp_path, opti
 
 @each_stage
 def test_descriptors_do_not_leak(tmp_path):
-    def count():
-        return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
-
-    before = count()
+    before = descriptors()
     for i in range(30):
         with fastmmap.Appender(tmp_path / "log", interval=None) as log:
             log.append(b"x" * i)
@@ -114,7 +112,7 @@ def test_descriptors_do_not_leak(tmp_path):
         with pytest.raises(IsADirectoryError):
             fastmmap.Appender(tmp_path)
         fastmmap.recover(tmp_path)
-    assert count() == before
+    assert descriptors() == before
 
 
 def test_an_appender_is_neither_copied_nor_pickled(tmp_path):

@@ -12,6 +12,7 @@ import sys
 import time
 
 import pytest
+from support.commands import DIE
 from support.handlers import files, record
 from support.marks import each_stage
 
@@ -23,6 +24,17 @@ pytestmark = each_stage
 # --- as the standard library's ---
 
 
+@pytest.fixture
+def newlines(monkeypatch):
+    r"""Has the standard library's handlers end lines with \n on Windows, too, as ours do."""
+
+    def open_file(self):
+        return open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, newline="\n")
+
+    monkeypatch.setattr(logging.FileHandler, "_open", open_file)
+
+
+@pytest.mark.usefixtures("newlines")
 @pytest.mark.parametrize("seed", range(3))
 def test_the_files_are_those_of_rotating_file_handler(path, tmp_path, tmp_path_factory, handler, seed):
     rng = random.Random(seed)
@@ -43,6 +55,7 @@ def test_the_files_are_those_of_rotating_file_handler(path, tmp_path, tmp_path_f
     assert files(tmp_path) == files(other)
 
 
+@pytest.mark.usefixtures("newlines")
 @pytest.mark.parametrize("when", ["S", "M", "H", "D", "midnight", "W3"])
 @pytest.mark.parametrize("utc", [False, True])
 def test_the_files_are_those_of_timed_rotating_file_handler(
@@ -251,7 +264,7 @@ def test_a_program_ends(path, end):
 
 
 def test_a_program_is_killed(path, in_file):
-    code = PROGRAM.format(end="os.kill(os.getpid(), signal.SIGKILL)")
+    code = PROGRAM.format(end=DIE)
     subprocess.run([sys.executable, "-c", code, path], timeout=60)
     assert fastmmap.recover(path)
     assert path.read_text() == "".join(f"{i}\n" for i in range(1000))

@@ -113,11 +113,11 @@ def test_a_rotation_that_fails(path, handler, tmp_path, breaks):
 
 
 def test_what_is_no_regular_file_is_not_rotated(handler):
-    mine = handler(filename="/dev/null", maxBytes=100, backupCount=3)
+    mine = handler(filename=os.devnull, maxBytes=100, backupCount=3)
     for _ in range(100):
         mine.handle(record("x" * 50))
     mine.doRollover()
-    assert not os.path.exists("/dev/null.1")
+    assert os.name != "posix" or not os.path.exists(f"{os.devnull}.1")  # which Windows takes for the same
 
 
 # --- as it is used ---

@@ -15,10 +15,12 @@ import time
 
 import pytest
 from support.handlers import EACH, files, log_all, record, text
+from support.lacks import processes_by, without
 from support.marks import staged
 from support.writers import ours
 
 import fastmmap
+from fastmmap import system
 
 WRITERS = 4
 
@@ -94,6 +96,7 @@ def test_processes_and_a_rotator_that_compresses(tmp_path):
     assert len(list(tmp_path.glob("*.gz"))) > 5
 
 
+@without("os.fork")
 def test_exactly_one_rotates(tmp_path):
     """All meet a file that is full, at the same time."""
     for _ in range(20):
@@ -120,7 +123,7 @@ def test_only_so_many_are_kept(tmp_path):
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(tmp_path, method):
-    context = multiprocessing.get_context(method)
+    context = processes_by(method)
     path, options = tmp_path / "app.log", OPTIONS["by size"]
     processes = [context.Process(target=log_all, args=(path, each, 500), kwargs=options) for each in range(3)]
     for each in processes:
@@ -131,6 +134,7 @@ def test_multiprocessing(tmp_path, method):
     assert ours(tmp_path) == []
 
 
+@without("os.fork")
 def test_a_handler_at_forks(tmp_path):
     """As gunicorn's with preloading: what the parent has opened, its children log with, while it does so itself."""
     handler = fastmmap.LogHandler(tmp_path / "app.log", **OPTIONS["by size"])
@@ -163,6 +167,7 @@ def test_a_handler_at_forks(tmp_path):
     assert ours(tmp_path) == []
 
 
+@without("os.fork")
 @staged
 def test_kills(tool):
     assert "each record once, and whole" in tool("handler_kills.py", "--kills", "100")
@@ -219,13 +224,21 @@ WAYS = ["renamed", "replaced", "removed", "copied and cut"]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_others_rotate_it(tmp_path, way):
+def test_others_rotate_it(tmp_path, way, request):
     """While it is logged to; what is in a file that was removed is read before."""
+    if way == "replaced":
+        request.getfixturevalue("names_go")
     path, taken = tmp_path / "app.log", tmp_path / "taken"
     taken.mkdir()
     done = threading.Event()
 
     def rotate():
+        try:
+            rotate_often()
+        finally:
+            done.set()
+
+    def rotate_often():
         for number in range(20):
             time.sleep(0.01)
             if not path.exists():
@@ -237,12 +250,11 @@ def test_others_rotate_it(tmp_path, way):
             elif way == "replaced":
                 (tmp_path / "new").touch()
                 os.link(path, taken / f"app.log.{number}")
-                os.rename(tmp_path / "new", path)
+                system.rename(str(tmp_path / "new"), str(path))
             else:
                 with handler.stream._turn:  # no write comes between the copy and the cut
                     shutil.copy(path, taken / f"app.log.{number}")
                     os.truncate(path, 0)
-        done.set()
 
     handler = fastmmap.LogHandler(path)
     handler.stream._interval = 0.005

@@ -13,11 +13,13 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from support.lacks import without
 from support.marks import staged
 
 import fastmmap
 
 pytestmark = [
+    without("os.fork"),
     staged,
 ]
 

@@ -6,6 +6,7 @@ import os
 import threading
 
 import pytest
+from support.lacks import proc
 from support.marks import each_stage
 
 import fastmmap
@@ -13,6 +14,7 @@ import fastmmap
 pytestmark = each_stage
 
 
+@proc
 def test_pipes_and_devices(tmp_path):
     read, write = os.pipe()
     with fastmmap.Appender(f"/proc/self/fd/{write}") as log:
@@ -31,6 +33,7 @@ def test_pipes_and_devices(tmp_path):
         assert log.position == 5_000_000
 
 
+@proc
 def test_a_pipe_that_blocks_nobody(tmp_path):
     """What it has no room for waits, large records as well; none comes twice, or in part."""
     read, write = os.pipe()

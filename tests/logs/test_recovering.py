@@ -142,9 +142,10 @@ def test_the_command(tmp_path):
 
 
 HOLDER = """
-import fcntl, pathlib, sys, time
+import pathlib, sys, time
+from fastmmap import system
 file = open(sys.argv[1], "r+b")
-fcntl.flock(file, fcntl.LOCK_EX)
+system.lock(file.fileno())
 print(flush=True)
 time.sleep(0.3)
 pathlib.Path(sys.argv[2]).touch()

@@ -6,13 +6,13 @@ import os
 import stat
 
 import pytest
-from support.marks import staged
+from support.marks import modes, staged
 from support.users import as_somebody, as_user
 from support.writers import killed, ours
 
 import fastmmap
 
-pytestmark = staged
+pytestmark = [staged, modes]
 
 
 def test_globs_of_the_log_miss_what_is_beside_it(tmp_path):

@@ -7,6 +7,7 @@ import os
 import time
 
 import pytest
+from support.lacks import proc
 from support.marks import each_stage
 from support.programs import wait_until
 from support.standing_in import as_system
@@ -125,6 +126,7 @@ def test_a_failed_sync_poisons(tmp_path, syncs, how):
     assert os.listdir(tmp_path) == ["log"]
 
 
+@proc
 def test_the_name_of_a_new_log_is_synced_once(tmp_path, syncs, monkeypatch):
     names = []
     monkeypatch.setattr(system, "make_names_durable", lambda fd: names.append(os.readlink(f"/proc/self/fd/{fd}")))
@@ -134,6 +136,7 @@ def test_the_name_of_a_new_log_is_synced_once(tmp_path, syncs, monkeypatch):
     assert names == [str(tmp_path)]
 
 
+@proc
 def test_what_can_not_be_synced_says_so_at_once(tmp_path):
     read, write = os.pipe()
     for sync in ("always", "interval"):

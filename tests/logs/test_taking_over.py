@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from support.lacks import without
 from support.marks import staged
 from support.programs import run, wait_until
 from support.writers import killed
@@ -35,6 +36,7 @@ def test_a_living_writer_takes_over_in_time(tmp_path):
     assert os.listdir(tmp_path) == ["log"]
 
 
+@without("os.fork")
 @staged
 @pytest.mark.parametrize("how", ["close", "the end"])
 def test_a_living_writer_takes_over_when_it_ends(tmp_path, how):

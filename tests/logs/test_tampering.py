@@ -6,13 +6,14 @@ import os
 import time
 
 import pytest
-from support.marks import each_stage, staged
+from support.marks import cut_while_mapped, each_stage, staged
 from support.programs import wait_until
 from support.writers import ours
 
 import fastmmap
 
 
+@cut_while_mapped
 @staged
 def test_a_stage_that_somebody_cuts(tmp_path, in_file):
     """No signal ends the process: the append says what happened."""
@@ -48,7 +49,7 @@ def test_a_lock_that_somebody_removes(tmp_path):
 
 
 @staged
-def test_a_lock_that_somebody_has_put_there(tmp_path, in_file):
+def test_a_lock_that_somebody_has_put_there(names_go, tmp_path, in_file):
     """It is an OSError, in time as well, and no longer than it is there."""
     path = tmp_path / "log"
     with fastmmap.Appender(path, interval=0.02) as log:
@@ -64,6 +65,7 @@ def test_a_lock_that_somebody_has_put_there(tmp_path, in_file):
         wait_until(lambda: path.read_bytes() == b"one\n")
 
 
+@cut_while_mapped
 @staged
 def test_errors_name_the_stage_not_the_descriptor(tmp_path):
     if fastmmap.kernel == "python":

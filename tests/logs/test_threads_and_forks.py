@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from support.lacks import processes_by, without
 from support.marks import each_stage, staged
 
 import fastmmap
@@ -112,6 +113,7 @@ def test_a_parent_that_dies_before_its_child(tmp_path, in_file):
         os.close(fd)
 
 
+@without("os.fork")
 def test_forks_while_threads_append(tmp_path):
     path = tmp_path / "log"
     stop = threading.Event()
@@ -152,6 +154,7 @@ def test_forks_while_threads_append(tmp_path):
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_processes_of_multiprocessing(tmp_path, method):
     """They end without running exit handlers, and drain all the same."""
+    processes_by(method)
     (tmp_path / "worker.py").write_text(
         "import fastmmap\n"
         "log = None\n"
@@ -184,6 +187,7 @@ def test_processes_of_multiprocessing(tmp_path, method):
     assert os.listdir(folder) == ["log"]
 
 
+@without("os.fork")
 @staged
 def test_forks_while_appenders_are_made(tmp_path, in_file):
     if not _backend.NATIVE:

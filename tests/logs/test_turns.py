@@ -8,8 +8,10 @@ import pytest
 from support.handlers import files, record
 from support.marks import staged
 from support.standing_in import as_system
+from support.stepping import Steps
 
 import fastmmap
+from fastmmap import system
 from fastmmap.logs import turn
 
 
@@ -82,3 +84,35 @@ def test_a_log_that_another_process_renames_while_a_handler_is_made(tmp_path, mo
 
     monkeypatch.setattr(os.path, "exists", renamed)
     fastmmap.LogHandler(path, when="S").close()
+
+
+def test_a_signal_handler_that_takes_the_turn_while_it_is_taken(tmp_path, monkeypatch):
+    """Before and behind any call. No descriptor is locked twice: on Windows it would wait for itself."""
+    mine, locked = turn.turn_at(str(tmp_path / "log")), []
+    lock, unlock = system.lock, system.unlock
+
+    def lock_once(fd, wait=True):
+        assert not locked
+        locked.append(fd)
+        return lock(fd, wait)
+
+    def unlock_once(fd):
+        locked.clear()
+        unlock(fd)
+
+    def take():
+        with mine:
+            (name,) = os.listdir(tmp_path)
+            fd = system.calls.open(str(tmp_path / name), os.O_RDWR)
+            assert not lock(fd, wait=False)
+            os.close(fd)
+
+    take()
+    monkeypatch.setattr(system, "lock", lock_once)
+    monkeypatch.setattr(system, "unlock", unlock_once)
+    steps = Steps(lambda code: code.co_filename == turn.__file__, ("call", "return", "c_return"))
+    number = 1
+    while steps.run(take, number, take):
+        assert not locked
+        number += 1
+    assert number > 5

@@ -40,6 +40,9 @@ OPTIONAL = ("dask", "distributed", "loguru", "orjson", "rich", "structlog", "tqd
 # Pages about what there is on Linux alone.
 FOR_LINUX = {"copies-and-system-calls.md", "mapping.md", "full-disk.md", "guard.md"}
 
+# Pages about what POSIX has: gunicorn, and programs that print something.
+FOR_POSIX = {"gunicorn.md", "logging.md"}
+
 # The README's commands install something, or have files that aren't there.
 PYTHON_ALONE = {"README.md"}
 
@@ -55,12 +58,11 @@ def reason_to_skip(path):
         return "the pages are about a build with extensions"
     if path.name in FOR_LINUX and sys.platform != "linux":
         return "the page is about Linux"
-    imported = {
-        name
-        for block in runner.blocks_of(path.read_text())
-        if not block.reason
-        for name in re.findall(r"^\s*(?:from|import) (\w+)", block.code, re.M)
-    }
+    blocks = [block for block in runner.blocks_of(path.read_text()) if not block.reason]
+    in_shell = path.name not in PYTHON_ALONE and any(block.language == "sh" for block in blocks)
+    if (path.name in FOR_POSIX or in_shell) and os.name != "posix":
+        return "the page has what POSIX has, as a shell"
+    imported = {name for block in blocks for name in re.findall(r"^\s*(?:from|import) (\w+)", block.code, re.M)}
     missing = [name for name in OPTIONAL if name in imported and find_spec(name) is None]
     return f"there is no {', '.join(missing)}" if missing else ""
 
@@ -73,6 +75,13 @@ def members():
             found = inspect.getattr_static(value, member)
             if not member.startswith("_") and (callable(found) or isinstance(found, property)):
                 yield f"{name}.{member}"
+
+
+def in_posix_form(printed):
+    """What is printed of paths, and of lines of text files that a page has written, as POSIX has them."""
+    if os.name == "posix":
+        return printed
+    return printed.replace(r"\r'", "'").replace("\\", "/")
 
 
 def outputs(printed):
@@ -98,7 +107,8 @@ def test_a_page(path, tmp_path):
     for block in blocks:
         if block.output is not None:
             options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-            where, found, expected = f"{name_of(path)}:{block.line}", printed[block.line], block.output
+            found, expected = in_posix_form(printed[block.line]), block.output
+            where = f"{name_of(path)}:{block.line}"
             if block.numbers_vary:
                 found, expected = (re.sub(r"[\d,.]*\d", "1", each) for each in (found, expected))
             assert as_written.check_output(expected, found, options), f"{where} printed:\n{printed[block.line]}"

@@ -25,17 +25,21 @@ CLOSING = {
 # Whose functions we call, and some of which take an OSError for an answer.
 LIBRARY = {function.__code__.co_filename for function in (os.path.join, genericpath.exists)}
 
+# Windows' takes any OSError for an answer, a signal handler's as well: what is raised there is lost.
+LOSING = {os.path.realpath.__code__} if os.name == "nt" else set()
+
 
 def is_nearby(code):
     """Whether code is ours, or that of a library of whose errors we take some for answers."""
-    return (code.co_filename.startswith(PACKAGE) or code.co_filename in LIBRARY) and code not in CLOSING
+    is_ours = code.co_filename.startswith(PACKAGE) or code.co_filename in LIBRARY
+    return is_ours and code not in CLOSING and code not in LOSING
 
 
 STEPS = Steps(is_nearby, ("line", "c_return"))
 
 
 def descriptors():
-    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    return len(os.listdir("/proc/self/fd")) if os.name == "posix" and os.path.isdir("/proc/self/fd") else 0
 
 
 def held():

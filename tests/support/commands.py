@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import itertools
 import os
 import shlex
@@ -10,19 +12,40 @@ import struct
 import subprocess
 import sys
 
+import pytest
+
 from support.lacks import fcntl, pty, termios
 
 SCRIPT = "import sys; from _fastmmap_command import main; sys.exit(main())"  # what an installed command does
 WAYS = {"module": ["-m", "fastmmap"], "script": ["-c", SCRIPT]}
 
+# How a process ends itself, as kill -9 would, and its status then. On Windows SIGTERM is TerminateProcess.
+DIE = "os.kill(os.getpid(), getattr(signal, 'SIGKILL', signal.SIGTERM))"
+KILLED = -signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM
+
 UNCOLOURED = ("NO_COLOR", "CLICOLOR_FORCE")  # what says whether there are colours
 
+# Lines without an end, as of yes(1).
+YES = [sys.executable, "-c", "import os\nwhile True: os.write(1, b'y\\n' * 1000)"]
+
 turns = itertools.cycle(WAYS.values())
+
+
+def in_posix_words(errors):
+    """What POSIX says where nothing is at a path. Windows has words for a file, and others for its folder."""
+    if sys.platform == "win32":
+        for number in (2, 3):  # ERROR_FILE_NOT_FOUND, ERROR_PATH_NOT_FOUND
+            errors = errors.replace(ctypes.FormatError(number).strip(" ."), os.strerror(errno.ENOENT))
+    return errors
 
 
 def heed_interrupts():
     """Whoever started the tests may ignore interrupts, as nohup does, and so would what they start."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+# How a process is started that heeds them; on Windows each does.
+HEEDING = {"preexec_fn": heed_interrupts} if os.name == "posix" else {}
 
 
 def with_folder(folder):
@@ -81,6 +104,8 @@ def _read_terminal(fd):
 
 def shell(script, **options):
     """What a line of bash ends with, in which `fastmmap` is the command: status, output, errors."""
+    if os.name != "posix":
+        pytest.skip("this system has no shell of POSIX")
     name = shlex.join(command())
     script = f'fastmmap() {{ {name} "$@"; }}; {script}'
     done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=120, **options)

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 import fastmmap
-from fastmmap import parallel, progress
+from fastmmap import parallel, progress, system
 from fastmmap.editing import in_place, journal, moving, writing
+from fastmmap.unfinished import MARK
 
 TEXT = b"the cat sat on the mat\n" * 2000
 
 
 def edit(path, *arguments, **options):
     return fastmmap.replace_file(path, *arguments, in_place=True, **options)
+
+
+def can_be_marked(folder):
+    """Whether files there can have attributes."""
+    path = Path(folder) / "a file that is marked"
+    with path.open("wb") as file:
+        marked = system.mark(file.fileno(), MARK, b"x")
+    path.unlink()
+    return marked
 
 
 def journals(folder):

@@ -23,6 +23,7 @@ import fastmmap
 from fastmmap import parallel, system
 from fastmmap.editing import in_place, journal, moving, writing
 from support import oracle
+from support.in_place import can_be_marked
 
 PAGE, SECTOR = 64, 8
 
@@ -244,7 +245,7 @@ def kill_until_done(folder: Path, rng: random.Random, power: bool = False, ignor
     path, kills, losses = folder / "file", 0, 0
     path.write_bytes(data)
     inode = path.stat().st_ino
-    elsewhere = rng.random() < 0.2
+    elsewhere = rng.random() < 0.2 and can_be_marked(folder)  # by which the journal is found
     options = {
         "in_place": True,
         "durable": power or rng.choice((None, True)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,10 @@ staged = pytest.mark.skipif(
 )
 
 cut_while_mapped = pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts no file that is mapped")
+
+posix_shell = pytest.mark.skipif(os.name != "posix", reason="this system has no shell of POSIX")
+
+modes = pytest.mark.skipif(os.name != "posix", reason="modes don't tell here who may write to a file")
 
 each_stage = pytest.mark.usefixtures("stage")
 

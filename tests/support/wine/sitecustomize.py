@@ -3,10 +3,12 @@
 - os.fstat has no device for a file that was renamed while it was open: it is that of the folder for temporary files,
   where the tests make theirs.
 - os.stat and os.lstat have neither device nor inode of a file that is mapped to be written to: it is opened then.
+- os.path.realpath knows what Windows says of NUL, which has no such path; Wine says something else, and of long paths.
 - os.symlink succeeds, and makes nothing: that is as where a user may not make links.
 """
 
 import ctypes
+import ntpath
 import os
 import sys
 import tempfile
@@ -14,6 +16,7 @@ import tempfile
 if sys.platform == "win32":
     import msvcrt
 
+    _final_path = ntpath._getfinalpathname
     _fstat, _stat, _lstat, _symlink = os.fstat, os.stat, os.lstat, os.symlink
     _device = _stat(tempfile.gettempdir()).st_dev
     _kernel = ctypes.WinDLL("kernel32")
@@ -52,4 +55,13 @@ if sys.platform == "win32":
         if not os.path.lexists(target):
             raise OSError(0, "There are no symbolic links here", target, 1314)
 
+    def final_path(path):
+        try:
+            return _final_path(path)
+        except OSError as error:
+            if error.winerror not in (31, 234):  # ERROR_GEN_FAILURE, ERROR_MORE_DATA
+                raise
+            raise OSError(0, error.strerror, path, 1) from None  # ERROR_INVALID_FUNCTION
+
+    ntpath._getfinalpathname = final_path
     os.fstat, os.stat, os.lstat, os.symlink = fstat, stat, lstat, symlink
