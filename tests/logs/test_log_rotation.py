@@ -25,11 +25,12 @@ from fastmmap import system
 WRITERS = 4
 
 
-def numbers_in(folder):
-    """Which records are in the files, whichever; each must be whole."""
+def numbers_in(folder, ends_are_torn=False):
+    """Which records are in the files, whichever; each must be whole, but for the last of a file that was torn."""
     found = []
     for name, data in files(folder).items():
         data = gzip.decompress(data) if name.endswith(".gz") else data
+        data = data[: data.rfind(b"\n") + 1] if ends_are_torn else data
         assert data.endswith(b"\n") or not data, name
         for line in data.splitlines():
             writer, number, rest = line.decode().split(":")
@@ -294,7 +295,8 @@ def test_logrotate(tmp_path, how, compresses):
     folder = tmp_path / "logs"
     folder.mkdir(mode=0o755)
     path, state, config = folder / "app.log", tmp_path / "state", tmp_path / "config"
-    more = "compress" if compresses else "nocompress"
+    # Its manual asks for the delay where programs keep a log open: who has begun to write when it is renamed ends that.
+    more = "nocompress" if not compresses else "compress" if how == "copytruncate" else "compress\n    delaycompress"
     config.write_text(LOGROTATE.format(path=path, how="create 0644" if how == "create" else how, more=more))
     config.chmod(0o644)
     stop = tmp_path / "stop"
@@ -318,7 +320,7 @@ def test_logrotate(tmp_path, how, compresses):
 
     path.touch()
     in_processes(job, 3)
-    found = numbers_in(folder)
+    found = numbers_in(folder, ends_are_torn=how == "copytruncate")  # its copy may end in the middle of a write
     expected = [(each, n) for each in range(2) for n in range(int((tmp_path / f"count{each}").read_text()))]
     assert len(list(folder.glob("app.log*"))) > 5
     if how == "copytruncate":  # what is written between logrotate's copy and its cut is lost, by any writer
