@@ -65,7 +65,8 @@ def combine(source: Path) -> None:
     coverage = importlib.import_module("coverage")
     numbers = importlib.import_module("coverage.numbits").numbits_to_nums
     found: dict[str, int] = {}
-    for path in source.glob(".coverage.*"):
+    pieces = list(source.glob(".coverage.*"))
+    for path in pieces:
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as data:
             for name, bits in data.execute("SELECT path, numbits FROM line_bits JOIN file ON file.id = file_id"):
                 found[name] = found.get(name, 0) | int.from_bytes(bits, "little")
@@ -75,6 +76,8 @@ def combine(source: Path) -> None:
         {name: numbers(bits.to_bytes(-(-bits.bit_length() // 8), "little")) for name, bits in found.items()}
     )
     whole.write()
+    for path in pieces:  # which the reports would look into once more
+        path.unlink()
 
 
 def python_lines(source: Path) -> Lines:
