@@ -31,7 +31,7 @@ OPTIONS = "exitcode=0:halt_on_error=0:handle_segv=0:handle_sigbus=0:report_threa
 CALLED = re.compile(
     r"^(?:__tsan_|__interceptor_|mem(?:cpy|move|set|chr|rchr|cmp)|free|malloc|realloc|calloc|close|pread|write|fstat)"
 )
-# Where glibc keeps thread-local variables: freed by another thread when theirs has ended, which the sanitizer isn't told.
+# Where glibc keeps thread-local variables: freed by another thread when theirs has ended. The sanitizer isn't told.
 OF_ENDED_THREADS = re.compile(r"_dl_deallocate_tls$|^allocate_dtv")
 ACCESS = re.compile(r"^ +(?:Previous )?(?:atomic )?(?:read|write) of size \d+", re.M | re.I)
 FRAME = re.compile(r"^ +#\d+ (\S+) (.*)$", re.M)
