@@ -167,11 +167,10 @@ def acts_as_owner() -> bool:
 
 def keep_attributes(fd: int, source: int, before: os.stat_result) -> None:
     """The mode, extended attributes, and the access control list."""
-    call = libc.function("fcopyfile")
+    call = libc.function("fcopyfile", "iipu")
     if call is None:
         raise OSError(errno.ENOSYS, "This Python has no ctypes, and so can't give a new file the attributes of the old")
     ctypes = _imports.load("ctypes")
-    call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32]
     if call(source, fd, None, _COPIED) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -27,18 +27,33 @@ def _libc() -> Any:
         return None
 
 
-def function(name: str) -> Any:
-    """A function of the C library, None if it has no such function."""
-    return getattr(_libc(), name, None)
+# What stands for the types of arguments.
+_TYPES = {"i": "c_int", "u": "c_uint32", "q": "c_int64", "s": "c_char_p", "p": "c_void_p"}
+
+
+@functools.cache
+def function(name: str, types: str = "") -> Any:
+    """A function of the C library, whose arguments have these types; None if it has no such function.
+
+    Each has an object of its own, which is ready before anybody gets it: types that change while another thread calls
+    it are freed under that call.
+    """
+    library = _libc()
+    if not hasattr(library, name):
+        return None
+    found = library[name]
+    if types:
+        ctypes = _imports.load("ctypes")
+        found.argtypes = [getattr(ctypes, _TYPES[each]) for each in types]
+    return found
 
 
 def exchange(name: str, here: int, flag: int, paths: tuple[str, str]) -> bool:
     """Exchanges two names by a function like renameat2, whose first and third argument are `here`."""
-    call = function(name)
+    call = function(name, "isisu")
     if call is None:
         return False
     ctypes = _imports.load("ctypes")
-    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
     if call(here, os.fsencode(paths[0]), here, os.fsencode(paths[1]), flag) == 0:
         return True
     number = ctypes.get_errno()

@@ -91,11 +91,10 @@ def punch(fd: int, offset: int, length: int) -> bool:
 
 
 def _fallocate(fd: int, offset: int, length: int, mode: int) -> bool:
-    call = function("fallocate")
+    call = function("fallocate", "iiqq")
     if call is None:
         return False
     ctypes = _imports.load("ctypes")
-    call.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     number = errno.EINTR
     while number == errno.EINTR:
         if call(fd, mode, offset, length) == 0:
@@ -108,10 +107,8 @@ def _fallocate(fd: int, offset: int, length: int, mode: int) -> bool:
 
 def start_writeback(fd: int, offset: int, length: int) -> None:
     """Asks for the bytes to be written to the disk soon, where the system can be asked; promises nothing."""
-    call = function("sync_file_range")
+    call = function("sync_file_range", "iqqu")
     if call is not None and length:
-        ctypes = _imports.load("ctypes")
-        call.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
         call(fd, offset, length, _WRITEBACK)
 
 

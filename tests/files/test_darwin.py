@@ -53,7 +53,7 @@ def requests(monkeypatch):
 def library(monkeypatch):
     """The functions of the C library, by their names: those that a test puts there."""
     functions: dict[str, Call] = {}
-    monkeypatch.setattr(libc, "function", functions.get)
+    monkeypatch.setattr(libc, "function", lambda name, types="": functions.get(name))
     darwin.boot.cache_clear()
     yield functions
     darwin.boot.cache_clear()

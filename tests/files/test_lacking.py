@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import platform
@@ -17,6 +18,7 @@ from support.sandbox import CALLS, MACHINES
 
 import fastmmap
 from fastmmap import system
+from fastmmap.system import libc
 
 TESTS = Path(__file__).parents[1]
 
@@ -141,3 +143,13 @@ def test_import_without_modules(names, tmp_path):
 def test_the_number_of_a_filesystem(machine, layout):
     status = struct.pack(layout, 0x9123683E, 4096) + bytes(100)
     assert system.native.filesystem(status, machine) == 0x9123683E
+
+
+@linux
+def test_a_function_of_the_c_library_has_its_types_before_anybody_has_it():
+    """Types that are set while another thread calls it are freed under that call."""
+    call = libc.function("fallocate", "iiqq")
+    assert call.argtypes == [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    assert libc.function("fallocate", "iiqq") is call
+    assert libc.function("fallocate") is not call
+    assert libc.function("no_such_function", "i") is None
