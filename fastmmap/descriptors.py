@@ -8,7 +8,7 @@ import weakref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from typing_extensions import Self
@@ -20,7 +20,7 @@ _LAST = (-1,)
 # there knows of.
 unsettled: set[object] = set()
 
-# What `of` and `again` set, and what reads it.
+# What `_of_first` sets, and what reads it.
 _NAMES = ("fd",)
 _NUMBER = operator.attrgetter(*_NAMES)
 
@@ -69,19 +69,22 @@ class Descriptor:
     @classmethod
     def of(cls, function: Callable[..., int], *arguments: Any) -> Self:
         """One of the descriptor that a function written in C returns, which no handler can lose."""
-        made, change = cls(-1), object()
-        unsettled.add(change)
-        try:
-            made.__dict__.update(zip(_NAMES, map(function, *zip(arguments))))
-        finally:
-            unsettled.discard(change)
-        return made
+        return cls._of_first(map(function, *zip(arguments)))
 
     @classmethod
     def again(cls, other: Descriptor) -> Self:
         """Another one of the same file. The other's number is read in the same step: a handler may close that one."""
-        made = cls(-1)
-        made.__dict__.update(zip(_NAMES, map(os.dup, map(_NUMBER, (other,)))))
+        return cls._of_first(map(os.dup, map(_NUMBER, (other,))))
+
+    @classmethod
+    def _of_first(cls, numbers: Iterator[int]) -> Self:
+        """One of the first number, which is made and kept in one step of the interpreter's."""
+        made, change = cls(-1), object()
+        unsettled.add(change)
+        try:
+            made.__dict__.update(zip(_NAMES, numbers))
+        finally:
+            unsettled.discard(change)
         return made
 
     def close(self) -> None:

@@ -151,7 +151,7 @@ def _count(buffer: Any, known: Counted | None, threads: int | None, progress: Pr
     parts = parallel.ranges(done, before.size - 1, -(-new // parallel.BLOCK) or 1)
     workers = parallel.workers(threads) if new >= parallel.WORTHWHILE else 1
     run(count, parts, workers, None, buffer, None if progress is None else (progress, new))
-    before[done:] = numpy.cumsum(before[done:])  # not in place: see many.count_each
+    before[done:] = numpy.cumsum(before[done:])  # not in place: see parts.Sum
     return Counted((before, inside), size, sample_of(buffer, size), getattr(buffer, "offset", 0), state)
 
 

@@ -154,7 +154,7 @@ class Sum:
         """The sum. Only the calling thread may ask."""
         while self._news:
             span, counts = self._news.popleft()
-            if span not in self._seen:  # some have nothing in them, and the start of the next one
+            if span not in self._seen:  # by both ends: a part that has nothing in it starts where the next one does
                 self._seen.add(span)
                 self._total = self._total + counts  # in place, numpy takes 24 KiB of stack to see whether they overlap
         return self._total
