@@ -9,7 +9,6 @@ import time
 import weakref
 from _thread import get_ident
 
-from .. import beside
 from ..descriptors import let_go_in_child
 
 TYPE_CHECKING = False
@@ -102,7 +101,8 @@ def end_with_child() -> None:
 
 def start_anew_in_child() -> None:
     """After a fork the parent writes what is staged; the child's stage is its own, made with its first record."""
-    if let_go_in_child():
+    beside: Any = sys.modules.get("fastmmap.beside")  # without which there is no lock
+    if let_go_in_child() and beside is not None:
         beside.close_locks()
     ticker: Any = sys.modules.get("fastmmap.logs.ticker")
     if ticker is not None:
