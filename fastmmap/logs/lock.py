@@ -13,6 +13,7 @@ from ..beside import Untrusted, adapt, check_trust, permissions
 from ..blame import ignoring, ours
 from ..descriptors import Held
 from ..errors import naming
+from ..paths import leads_to
 from .layout import LOCK, LOCK_MAGIC, LOCK_VERSION, NAME_AT, NO_NAME, Outcome
 
 if TYPE_CHECKING:
@@ -83,11 +84,18 @@ class Lock:
             raise Untrusted(self.path, "it is not a lock")
         elif (version := LOCK.unpack(block)[1]) != LOCK_VERSION:
             raise StageError(self.path, f"Version {version} of the lock isn't supported by this fastmmap")
-        self._map(file)
+        try:
+            self._map(file)
+        except ours(OSError):
+            if leads_to(self.path, file.fd, follow=False):
+                raise
+            self.open()  # the writer that had it before has removed it
 
     def _map(self, file: Held) -> None:
+        """Maps the file, by a description of its own: in a forked child one of ours would keep the lock."""
         with naming(self.path, always=True):
             again = Held.of(system.calls.open, system.path_of(file.fd), os.O_RDWR | system.calls.O_CLOEXEC)
+            system.check_same_file(again.fd, file.fd)
         file.names = Mapping(again.fd, 0, LOCK.size, "write").view()
         self.file = file
 

@@ -76,7 +76,9 @@ class Log:
         if system.calls.get_blocking(self.file.fd):
             with ignoring(OSError):  # if the pipe has no reader, for instance: nothing is waited for then
                 flags = os.O_WRONLY | os.O_APPEND | system.calls.O_NONBLOCK | system.calls.O_CLOEXEC
-                self.file = Descriptor.of(system.calls.open, system.path_of(self.file.fd), flags)
+                again = Descriptor.of(system.calls.open, system.path_of(self.file.fd), flags)
+                system.check_same_file(again.fd, self.file.fd)
+                self.file = again
 
     def size(self) -> int:
         """How many bytes the file has."""

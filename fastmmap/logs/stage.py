@@ -10,7 +10,7 @@ from .. import beside, paths, system
 from .._backend import chosen
 from ..beside import Untrusted, adapt, check_trust
 from ..blame import ignoring, ours
-from ..descriptors import Held
+from ..descriptors import Held, Open
 from ..errors import naming
 from ..mapped import MappedFile
 from .header import Header, words_in
@@ -258,10 +258,10 @@ class FileStage(Halves):
             adapt(file.fd, log.status)
             header.write(file.fd)
             path = lock.stage_path(header.id)
-            if self.next_path is not None and _is_at(self.next_path, file):
+            if self.next_path is not None and paths.leads_to(self.next_path, file.fd, follow=False):
                 self.path = self.next_path  # an interrupt, or this handler, came in just then
             self.next_path = path
-            if not _is_at(path, file):
+            if not paths.leads_to(path, file.fd, follow=False):
                 system.rename(self.path, path)
         except BaseException as error:
             if lock is not self.lock:
@@ -301,24 +301,17 @@ class FileStage(Halves):
 
 def _mapped(file: Held, path: str) -> MappedFile:
     """A stage's memory, which has the name of the stage, by whatever path it was opened."""
-    with naming(path, always=True):
-        mapping = MappedFile(system.path_of(file.fd), "r+")
+    with naming(path, always=True), Open() as own:
+        system.open_again_into(own, file.fd, os.O_RDWR)
+        mapping = MappedFile(own.fd, "r+")
     mapping.name = path
     return mapping
-
-
-def _is_at(path: str, file: Held) -> bool:
-    """Whether a file is there."""
-    try:
-        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(file.fd))
-    except ours(FileNotFoundError):
-        return False
 
 
 def _name_of_follower(path: str, file: Held, header: Header, lock: Lock) -> str:
     """The right name of a stage whose writer died when it had followed to another log, all but for the name."""
     name = lock.stage_path(header.id)
-    if _is_at(name, file):
+    if paths.leads_to(name, file.fd, follow=False):
         return name  # it was renamed after it was opened
     if os.path.basename(path).rpartition("-")[2] != os.path.basename(name).rpartition("-")[2] or paths.is_taken(name):
         raise Untrusted(path, "its name isn't the one in its header")

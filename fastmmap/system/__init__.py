@@ -51,14 +51,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVICE", "CAREFULLY", "CHANGES", "CUTS_MAPPED", "acts_as_owner", "add_watch", "advice", "allocate", "allocated",
-    "allows", "append_some", "attributes", "birth", "block_size", "boot", "calls", "check_name", "cpus", "device_size",
-    "exchange", "give_to_group", "has_holes", "has_no_reader", "is_file", "is_local", "is_named", "is_path_of",
-    "is_read_only", "is_scarce", "keep_attributes", "keep_owner", "lengthen", "link", "lock", "make_attributes_durable",
-    "make_durable", "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file", "name_file", "native",
-    "open_again_into", "open_directory", "open_directory_into", "open_into", "open_shared", "open_unnamed_into",
-    "open_watch", "path_of", "punch", "read_at", "read_into", "read_some", "remove", "remove_mark", "remove_shared",
-    "remove_watch", "rename", "reserve", "room", "set_mode", "start_writeback", "truncate", "unlock", "user", "wait",
-    "write_all", "write_at", "write_pieces", "write_some", "write_zeros",
+    "allows", "append_some", "attributes", "birth", "block_size", "boot", "calls", "check_name", "check_same_file",
+    "cpus", "device_size", "exchange", "give_to_group", "has_holes", "has_no_reader", "is_file", "is_local",
+    "is_named", "is_path_of", "is_read_only", "is_scarce", "keep_attributes", "keep_owner", "lengthen", "link", "lock",
+    "make_attributes_durable", "make_durable", "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file",
+    "name_file", "native", "open_again_into", "open_directory", "open_directory_into", "open_into", "open_shared",
+    "open_unnamed_into", "open_watch", "path_of", "punch", "read_at", "read_into", "read_some", "remove",
+    "remove_mark", "remove_shared", "remove_watch", "rename", "reserve", "room", "set_mode", "start_writeback",
+    "truncate", "unlock", "user", "wait", "write_all", "write_at", "write_pieces", "write_some", "write_zeros",
 ]  # fmt: skip
 
 # Whether a file can be cut while it is mapped beyond where it ends then.
@@ -225,7 +225,12 @@ def path_of(fd: int) -> Any:
 def open_again_into(fds: list[int], fd: int, flags: int) -> None:
     """Opens an open file once more: see `open_into`. FileNotFoundError where its path is another's by now."""
     open_into(fds, path_of(fd), flags)
-    if not os.path.samestat(os.fstat(fds[-1]), os.fstat(fd)):
+    check_same_file(fds[-1], fd)
+
+
+def check_same_file(fd: int, other: int) -> None:
+    """FileNotFoundError where two descriptors are of two files: `path_of` gives a name, where others may put theirs."""
+    if not os.path.samestat(os.fstat(fd), os.fstat(other)):
         raise FileNotFoundError(errno.ESTALE, os.strerror(errno.ESTALE))
 
 

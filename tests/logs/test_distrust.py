@@ -12,6 +12,7 @@ from support.users import as_somebody
 from support.writers import ours, stage_file
 
 import fastmmap
+from fastmmap import system
 from fastmmap.logs import layout
 
 pytestmark = staged
@@ -191,3 +192,39 @@ def test_a_planted_lock(tmp_path, planted):
     log.close()
     assert path.read_bytes() == b"x"
     assert not (tmp_path / "victim").exists()
+
+
+def test_a_path_that_leads_to_another_file(tmp_path, monkeypatch):
+    """Where an open file can be opened once more by its path alone, as on macOS, and another has got that path."""
+    path, other = tmp_path / "log", tmp_path / "other"
+    other.write_bytes(bytes(1 << 20))
+    with monkeypatch.context() as patch:
+        patch.setattr(system, "path_of", lambda fd: str(other))
+        with pytest.raises(FileNotFoundError, match="lock"):
+            fastmmap.Appender(path)
+    assert not any(other.read_bytes())
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+def test_a_lock_that_is_removed_before_it_is_opened_once_more(tmp_path, monkeypatch, is_made_again):
+    """By another process that closes its appender, where the path is all that there is to open it by."""
+    path = tmp_path / "log"
+    real, removed = system.path_of, []
+
+    def path_of(fd):
+        at = os.path.realpath(real(fd))
+        if removed or not at.endswith(".lock"):
+            return real(fd)
+        removed.append(at)
+        os.unlink(at)
+        if is_made_again:
+            os.close(os.open(at, os.O_CREAT | os.O_RDWR, 0o600))
+        return at
+
+    monkeypatch.setattr(system, "path_of", path_of)
+    with fastmmap.Appender(path) as log:
+        assert log.survives_kill
+        log.append(b"one\n")
+    assert path.read_bytes() == b"one\n"
+    assert removed
+    assert os.listdir(tmp_path) == ["log"]
