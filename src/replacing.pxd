@@ -158,7 +158,7 @@ cdef inline void give_matches(Fill *job) noexcept nogil:
         fm_copy_loosely(out, hay + copied, length)
         out += length
         if new_length <= FM_SLACK:
-            fm_copy_loosely(out, pair.padded, new_length)
+            memcpy(out, pair.padded, FM_SLACK)
         else:
             memcpy(out, pair.new, new_length)
         out += new_length
