@@ -61,7 +61,11 @@ _TIME_OF_DAY = 3  # SystemTimeOfDayInformation
 
 
 def make_durable(fd: int) -> None:
-    os.fsync(fd)  # FlushFileBuffers
+    """Not by os.fsync, whose errors are all EBADF. A pipe isn't flushed: that would wait for who reads from it."""
+    if not api.is_disk(fd):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    if not api.function("FlushFileBuffers")(api.handle_of(fd)):
+        raise api.error(api.last_error())
 
 
 def punch(fd: int, offset: int, length: int) -> bool:

@@ -294,3 +294,17 @@ def test_a_mapping_made_by_others(make):
             m.append(b"def")
             assert m[:] == b"abcdef"
         assert mapped[:] == b"abc"
+
+
+def test_what_can_t_be_made_durable_says_why(make, opened):
+    path = make(b"some")
+    system.make_durable(opened(path))
+    with pytest.raises(PermissionError):
+        system.make_durable(opened(path, os.O_RDONLY))
+    reads, writes = os.pipe()
+    os.write(writes, b"unread")
+    for fd in (writes, opened(os.devnull, os.O_WRONLY)):
+        with pytest.raises(OSError, match="Invalid argument"):
+            system.make_durable(fd)
+    os.close(reads)
+    os.close(writes)

@@ -47,7 +47,7 @@ def test_a_log_that_is_gone(tmp_path):
     assert b"staged\n" in (tmp_path / stage).read_bytes()
 
 
-def test_a_number_that_is_another_file_s_now(tmp_path):
+def test_a_number_that_is_another_file_s_now(births, tmp_path):
     """The log is gone, and its inode was used again: no records go there."""
     path = tmp_path / "log"
     killed(path, b"staged\n")

@@ -125,7 +125,7 @@ def run_suite(made: Build, tests: list[str]) -> None:
     """Counts anew."""
     for path in (*made.source.glob(".coverage*"), *made.source.glob("build/temp*/**/*.gcda")):
         path.unlink()
-    words = ["-q", "-n", "2", "--dist", "worksteal", "-p", "no:cacheprovider", *tests]
+    words = ["-q", "--tb=no", "-n", "2", "--dist", "worksteal", "-p", "no:cacheprovider", *tests]
     status = made.run("-m", "coverage", "run", "-m", "pytest", *words).returncode
     if status not in (0, 1):
         sys.exit(f"pytest: status {status}")
