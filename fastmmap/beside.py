@@ -47,13 +47,6 @@ def create_into(fds: list[int], folder: str, path: str) -> bool:
     return True
 
 
-def create(folder: str, path: str) -> tuple[int, bool]:
-    """create_into, which returns the descriptor as well."""
-    fds: list[int] = []
-    named = create_into(fds, folder, path)
-    return fds.pop(), named
-
-
 def adopt(path: str, mode: int | None = None) -> Held:
     """Opens a file that may be one of ours: no link, and nothing that can't be one. With a mode it may be a new one."""
     try:

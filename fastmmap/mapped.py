@@ -210,18 +210,17 @@ class MappedFile(Ranging, Reading, Resizing, Paging):  # type: ignore[misc]  # s
 
     def _map_content(self, fd: int, size: int | None) -> None:
         """Maps a copy of what can be read from a descriptor, which is all there is of a pipe or a file in /proc."""
-        offset, copy = self.offset, system.memory_file()
-        try:
+        offset = self.offset
+        with Open() as copy:
+            system.memory_file_into(copy)
             try:
-                length = unmapped.copy(fd, copy, offset, size)
+                length = unmapped.copy(fd, copy.fd, offset, size)
             except ValueError as error:
                 raise ValueError(f"{self.name!r}: {error}") from None
             self.backend = "memory" if length else "mmap"
             length = self._mapped_length(size, offset + length) if size else length
-            super().__init__(copy, 0, length, ACCESS[self.mode])
+            super().__init__(copy.fd, 0, length, ACCESS[self.mode])
             self.offset = offset
-        finally:
-            os.close(copy)
 
     def __reduce__(self) -> Any:
         """Pickled as path, mode and range: whoever loads it maps the same bytes of the same file.

@@ -47,7 +47,7 @@ class Fate:
         vars(_backend.chosen).update({name: getattr(drain, name) for name in _backend.FUNCTIONS["drain"]})
         for name in STEPS:
             setattr(system, name, self.wrap(name, getattr(system, name)))
-        for name in ("_open", "create"):
+        for name in ("_open", "create_into"):
             setattr(beside, name, self.wrap(name, getattr(beside, name)))
         lock._unlink = self.wrap("unlink", lock._unlink)
         drain._store = self.wrap("store", drain._store)

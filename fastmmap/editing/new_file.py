@@ -30,6 +30,7 @@ class NewFile:
 
     def create(self) -> None:
         """Makes it, which is the first that is done within the with statement: so it is gone whatever happens."""
+        self._named = True  # before it is so: an interrupt may come between
         self._named = beside.create_into(self._file, self._folder, self._path)
 
     def replace(self, target: str) -> None:

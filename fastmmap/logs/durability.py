@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import system
 from ..blame import ours
-from ..descriptors import Descriptor
+from ..descriptors import Open
 from ..errors import naming
 
 if TYPE_CHECKING:
@@ -54,14 +54,15 @@ class Durability:
 
     def sync_name(self, log: Log) -> None:
         """Syncs the folder once, because this appender may have created the file. A folder that is gone is skipped."""
-        try:
-            directory = Descriptor(system.open_directory(os.path.dirname(log.path)))
-        except ours(PermissionError):
-            pass
-        except ours(FileNotFoundError, NotADirectoryError):
-            return
-        else:
-            self._sync_by(system.make_names_durable, directory.fd)
+        with Open() as directory:
+            try:
+                system.open_directory_into(directory, os.path.dirname(log.path))
+            except ours(PermissionError):
+                pass
+            except ours(FileNotFoundError, NotADirectoryError):
+                return
+            else:
+                self._sync_by(system.make_names_durable, directory.fd)
         self.has_name = True
 
     def _sync_by(self, call: Callable[[int], None], fd: int) -> None:

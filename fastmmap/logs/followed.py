@@ -60,9 +60,9 @@ class Cut(Exception):
 class Followed:
     """One file, open, and what was read of it."""
 
-    def __init__(self, fd: int, offset: int | None = 0) -> None:
+    def __init__(self, file: Descriptor, offset: int | None = 0) -> None:
         """`offset`: where to begin; None: at the end, or with the last line if that has no end."""
-        self.file = Descriptor(fd)
+        self.file, fd = file, file.fd
         status = os.fstat(fd)
         self.inode, self.device, self.birth = status.st_ino, status.st_dev, system.birth(fd)
         self.watch = -1  # the number of its watch
@@ -205,20 +205,21 @@ def status_of(path: str) -> os.stat_result | None:
     return status if stat.S_ISREG(status.st_mode) else None
 
 
-def opened(path: str) -> int:
-    """The descriptor of a regular file; FileNotFoundError where there is none."""
-    fd = system.calls.open(path, os.O_RDONLY | system.calls.O_CLOEXEC | system.calls.O_NONBLOCK)
+def opened(path: str) -> Descriptor:
+    """A regular file, open; FileNotFoundError where there is none."""
+    flags = os.O_RDONLY | system.calls.O_CLOEXEC | system.calls.O_NONBLOCK
+    file = Descriptor.of(system.calls.open, path, flags)
     try:
-        mode = os.fstat(fd).st_mode
+        mode = os.fstat(file.fd).st_mode
         if not stat.S_ISREG(mode):
             number, kind = (errno.EISDIR, "a directory") if stat.S_ISDIR(mode) else (errno.EINVAL, "no regular file")
             raise OSError(number, f"Only regular files can be followed, and this is {kind}", path)
-        if _has_no_size(fd) and _has_no_size(fd):  # once may be the moment in which it is cut
+        if _has_no_size(file.fd) and _has_no_size(file.fd):  # once may be the moment in which it is cut
             raise OSError(errno.EINVAL, "Files that tell no size, as those in /proc, can't be followed", path)
     except BaseException:
-        os.close(fd)
+        file.close()
         raise
-    return fd
+    return file
 
 
 def _has_no_size(fd: int) -> bool:

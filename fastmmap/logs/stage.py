@@ -121,9 +121,10 @@ class FileStage(Halves):
         while True:
             header = Header.of(lock.log, os.stat(lock.folder), half)
             path = lock.stage_path(header.id)
-            fd, named = beside.create(lock.folder, path)
-            file = Held(fd)
+            made, file = Open(), Held(-1)
             try:
+                named = beside.create_into(made, lock.folder, path)
+                file = Held.of(made.pop, -1)
                 system.lock(file.fd)
                 if not named or system.is_named(file.fd):
                     stage = cls._prepare(path, file, header, lock, number)
@@ -132,7 +133,9 @@ class FileStage(Halves):
                     return stage
             except BaseException:
                 file.close()
-                system.remove(path)
+                made.close()
+                with ignoring(OSError):
+                    system.remove(path)
                 raise
             file.close()  # somebody has found it, before it was locked, and removed it
 

@@ -13,12 +13,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .. import system
+from .. import descriptors, system
 from .._backend import chosen
 from .._imports import RLock
 from ..beside import Untrusted
 from ..blame import ignoring, is_ours, ours
-from ..descriptors import Descriptor
 from ..errors import add_name, naming, warn
 from ..unfinished import refuse_unfinished_edit
 from . import ticker
@@ -212,8 +211,10 @@ class Staging(Stage):
 
     def _make_stage(self, folder: str, number: int) -> FileStage | None:
         """A stage in a folder, after those of dead writers were recovered; None where the filesystem isn't ours."""
-        directory = Descriptor(system.open_directory(folder))
-        if not system.is_local(directory.fd) or (not self._stage_dir and not system.is_local(self._log.file.fd)):
+        with descriptors.Open() as directory:
+            system.open_directory_into(directory, folder)
+            is_local = system.is_local(directory.fd)
+        if not is_local or (not self._stage_dir and not system.is_local(self._log.file.fd)):
             if self._stage_dir:
                 raise OSError(errno.EOPNOTSUPP, "A stage needs a local filesystem", self._stage_dir)
             return None

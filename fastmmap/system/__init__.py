@@ -13,6 +13,7 @@ import sys
 
 from .. import _imports
 from ..blame import ours
+from ..descriptors import Open
 from .calls import CAREFULLY, calls
 from .files import (
     has_no_reader,
@@ -30,7 +31,7 @@ from .files import (
 )
 from .machine import ADVICE, advice, allows, cpus, is_scarce, room
 from .metadata import give_to_group, keep_owner, mark, mark_of, remove_mark, set_mode
-from .names import link, open_directory, open_directory_into, open_into
+from .names import link, open_directory_into, open_into
 from .native import native
 from .shared_memory import open_shared, remove_shared
 
@@ -54,8 +55,8 @@ __all__ = [
     "allows", "append_some", "attributes", "birth", "block_size", "boot", "calls", "check_name", "check_same_file",
     "cpus", "device_size", "exchange", "give_to_group", "has_holes", "has_no_reader", "is_file", "is_local",
     "is_named", "is_path_of", "is_read_only", "is_scarce", "keep_attributes", "keep_owner", "lengthen", "link", "lock",
-    "make_attributes_durable", "make_durable", "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file",
-    "name_file", "native", "open_again_into", "open_directory", "open_directory_into", "open_into", "open_shared",
+    "make_attributes_durable", "make_durable", "make_names_durable", "mapped_at", "mark", "mark_of", "memory_file_into",
+    "name_file", "native", "open_again_into", "open_directory_into", "open_into", "open_shared",
     "open_unnamed_into", "open_watch", "path_of", "punch", "read_at", "read_into", "read_some", "remove",
     "remove_mark", "remove_shared", "remove_watch", "rename", "reserve", "room", "set_mode", "start_writeback",
     "truncate", "unlock", "user", "wait", "write_all", "write_at", "write_pieces", "write_some", "write_zeros",
@@ -120,14 +121,12 @@ def block_size(status: os.stat_result) -> int:
 
 def device_size(fd: int) -> int:
     """How many bytes a block device has. The descriptor's position stays: it may be shared with others."""
-    own = calls.open(f"/dev/fd/{fd}", os.O_RDONLY | calls.O_CLOEXEC)  # on Linux a description of its own
-    try:
-        position = os.lseek(own, 0, os.SEEK_CUR)
-        size = os.lseek(own, 0, os.SEEK_END)
-        os.lseek(own, position, os.SEEK_SET)
+    with Open() as own:
+        open_into(own, f"/dev/fd/{fd}", os.O_RDONLY)  # on Linux a description of its own
+        position = os.lseek(own.fd, 0, os.SEEK_CUR)
+        size = os.lseek(own.fd, 0, os.SEEK_END)
+        os.lseek(own.fd, position, os.SEEK_SET)
         return size
-    finally:
-        os.close(own)
 
 
 # --- the disk ---
@@ -181,16 +180,17 @@ def acts_as_owner() -> bool:
     return native.acts_as_owner()
 
 
-def memory_file() -> int:
-    """The descriptor of a new file that is in no directory and goes with its last user."""
+def memory_file_into(fds: list[int]) -> None:
+    """Puts the descriptor of a new file into a list, which is in no directory and goes with its last user."""
     try:
-        return os.memfd_create("fastmmap", os.MFD_CLOEXEC)
+        fds.extend(map(os.memfd_create, ("fastmmap",), (os.MFD_CLOEXEC,)))
+        return
     except ours(OSError, AttributeError) as error:
         if isinstance(error, OSError) and error.errno not in (*native.REFUSED, errno.EACCES):
             raise
     tempfile = _imports.load("tempfile")
     with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+        fds.extend(map(os.dup, (file.fileno(),)))
 
 
 # --- which file it is ---

@@ -7,6 +7,8 @@ import os
 import sys
 
 from ..blame import ignoring, ours
+from ..descriptors import Open
+from .names import open_into
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,17 +135,15 @@ def append_some(fd: int, data: Any) -> int:
         except ours(OSError) as error:
             if error.errno not in (*REFUSED, errno.EINVAL):
                 raise
-    try:
-        own = os.open(path_of(fd), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-    except ours(FileNotFoundError):
-        text = "Appending to an open file needs pwritev2 or /proc"
-        raise OSError(errno.ENOSYS, text) from None
-    try:
-        if not os.path.samestat(os.fstat(own), os.fstat(fd)):
+    with Open() as own:
+        try:
+            open_into(own, path_of(fd), os.O_WRONLY | os.O_APPEND)
+        except ours(FileNotFoundError):
+            text = "Appending to an open file needs pwritev2 or /proc"
+            raise OSError(errno.ENOSYS, text) from None
+        if not os.path.samestat(os.fstat(own.fd), os.fstat(fd)):
             raise OSError(errno.ESTALE, "The file was renamed or replaced, and can't be opened again to append to it")
-        return os.write(own, data)
-    finally:
-        os.close(own)
+        return os.write(own.fd, data)
 
 
 def is_read_only(path: str) -> bool:

@@ -14,18 +14,15 @@ def open_into(fds: list[int], path: str, flags: int, mode: int = 0o777) -> None:
 
     A call from Python would end with handlers running before its result is kept; this is one from C.
     """
-    fds.extend(map(calls.open, (path,), (flags | calls.O_CLOEXEC,), (mode,)))
-
-
-def open_directory(path: str) -> int:
-    """A directory's descriptor, for make_names_durable."""
-    fds: list[int] = []
-    open_directory_into(fds, path)
-    return fds.pop()
+    in_steps = getattr(calls, "open_into", None)  # on Windows, where it takes several calls
+    if in_steps is not None:
+        in_steps(fds, path, flags, mode)
+    else:
+        fds.extend(map(calls.open, (path,), (flags | calls.O_CLOEXEC,), (mode,)))
 
 
 def open_directory_into(fds: list[int], path: str) -> None:
-    """open_directory, as open_into does it."""
+    """open_into of a directory, for make_names_durable."""
     open_into(fds, path, os.O_RDONLY | calls.O_DIRECTORY)
 
 

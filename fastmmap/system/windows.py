@@ -13,6 +13,7 @@ import time
 
 from .. import _imports
 from ..blame import ours
+from ..descriptors import Open
 from ..paths import is_directory
 from . import windows_api as api
 from .generic import (
@@ -30,7 +31,7 @@ from .generic import (
     start_writeback,
 )
 from .windows_files import append as append_some
-from .windows_files import ftruncate, open, path_of
+from .windows_files import ftruncate, open_into, path_of
 from .windows_pipes import pauses
 from .windows_shared import shm_open, shm_unlink
 
@@ -177,11 +178,9 @@ def _is_remote(fd: int) -> bool:
 
 
 def is_read_only(path: str) -> bool:
-    fd = open(path, os.O_RDONLY)
-    try:
-        return bool(_volume(fd)[1] & _READ_ONLY)
-    finally:
-        os.close(fd)
+    with Open() as file:
+        open_into(file, path, os.O_RDONLY)
+        return bool(_volume(file.fd)[1] & _READ_ONLY)
 
 
 def acts_as_owner() -> bool:

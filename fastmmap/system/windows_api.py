@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 
 from .. import _imports
 
@@ -111,6 +112,29 @@ def handle_of(fd: int) -> int:
     import msvcrt
 
     return msvcrt.get_osfhandle(fd)  # type: ignore[attr-defined,no-any-return]
+
+
+def open_into(fds: list[int], flags: int, path: Any, name: str, *arguments: Any) -> None:
+    """Puts a descriptor into a list, with flags of os.open, of the handle that a function of Windows returns.
+
+    Each is kept in the step that makes it: what a signal handler raises loses none. A file of a lost handle could be
+    neither replaced nor removed until the process ends. With os.O_EXCL the file is a new one, which goes then, too.
+    """
+    import msvcrt
+
+    count, opens, handles = len(fds), function(name), list[int]()
+    try:
+        handles.extend(map(opens, *zip(arguments)))
+        if handles[0] == INVALID:
+            raise error(last_error(), path)
+        flags_of_crt = flags & os.O_APPEND | os.O_NOINHERIT  # type: ignore[attr-defined]
+        fds.extend(map(msvcrt.open_osfhandle, handles, (flags_of_crt,)))  # type: ignore[attr-defined]
+    except BaseException:
+        if len(fds) == count and handles and handles[0] != INVALID:
+            if flags & os.O_EXCL:
+                os.unlink(path)  # while it is open, so that it is this one
+            function("CloseHandle")(handles[0])
+        raise
 
 
 def buffer(size: int) -> Any:

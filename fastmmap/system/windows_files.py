@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 
+from ..descriptors import Open
 from ..paths import is_directory
 from . import windows_api as api
 from .windows_pipes import has_no_reader, wait, write_to_pipe  # noqa: F401  the first two for `calls`
@@ -31,9 +32,17 @@ _END = (1 << 64) - 1
 
 
 def open(path: Any, flags: int, mode: int = 0o777) -> int:
-    """os.open, with others free to rename and remove the file. A new file is as old as it is.
+    """os.open, as `open_into` does it."""
+    file = Open()
+    open_into(file, path, flags, mode)
+    return file.pop()
 
-    Windows gives a file that is made within 15 seconds of the end of another of that name that one's birth.
+
+def open_into(fds: list[int], path: Any, flags: int, mode: int = 0o777) -> None:
+    """os.open into a list, with others free to rename and remove the file. A new file is as old as it is.
+
+    Windows gives a file that is made within 15 seconds of the end of another of that name that one's birth. Whatever a
+    signal handler raises, no file is left open or made.
     """
     name = os.fsdecode(path)
     if "\0" in name:
@@ -44,30 +53,22 @@ def open(path: Any, flags: int, mode: int = 0o777) -> int:
         attributes |= api.OPEN_REPARSE_POINT
     if flags & O_DIRECTORY:
         attributes |= api.BACKUP_SEMANTICS
-    handle = api.function("CreateFileW")(
-        name, _access(flags), api.SHARE_ALL, None, _disposition(flags), attributes, None
-    )
-    ended = api.last_error()
-    if handle is None or handle == api.INVALID:
-        if ended == api.ERROR_ACCESS_DENIED and is_directory(name):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-        raise api.error(ended, path)
+    arguments, count = (name, _access(flags), api.SHARE_ALL, None, _disposition(flags), attributes, None), len(fds)
     try:
-        import msvcrt
-
-        fd: int = msvcrt.open_osfhandle(handle, flags & (os.O_APPEND | os.O_RDONLY) | O_CLOEXEC)  # type: ignore[attr-defined]
-    except BaseException:
-        api.function("CloseHandle")(handle)
-        raise
-    try:
-        if flags & O_NOFOLLOW and _is_link(fd):
+        api.open_into(fds, flags, path, "CreateFileW", *arguments)
+        is_new = flags & os.O_CREAT and api.last_error() != api.ERROR_ALREADY_EXISTS
+        if flags & O_NOFOLLOW and _is_link(fds[-1]):
             raise OSError(errno.ELOOP, "A link is not followed here", path)
-        if flags & os.O_CREAT and ended != api.ERROR_ALREADY_EXISTS:
-            _be_born(fd)
-    except BaseException:
-        os.close(fd)
+        if is_new:
+            _be_born(fds[-1])
+    except BaseException as error:
+        if len(fds) > count:
+            if flags & os.O_EXCL:
+                os.unlink(name)  # which has been made here; while it is open, so that it is this one
+            os.close(fds.pop())
+        if getattr(error, "winerror", None) == api.ERROR_ACCESS_DENIED and is_directory(name):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
         raise
-    return fd
 
 
 def _access(flags: int) -> int:

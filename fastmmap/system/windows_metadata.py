@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ..descriptors import Open
 from . import windows_api as api
 from .windows_files import fchmod
 
@@ -33,14 +34,10 @@ def _keep_rights(fd: int, source: int) -> None:
     block = _rights(source)
     if block == _rights(fd):
         return
-    handle = api.function("ReOpenFile")(api.handle_of(fd), _WRITE_DAC, api.SHARE_ALL, 0)
-    if handle is None or handle == api.INVALID:
-        raise api.error(api.last_error())
-    try:
-        if not api.function("SetKernelObjectSecurity")(handle, _DACL, block):
+    with Open() as file:
+        api.open_into(file, 0, None, "ReOpenFile", api.handle_of(fd), _WRITE_DAC, api.SHARE_ALL, 0)
+        if not api.function("SetKernelObjectSecurity")(api.handle_of(file.fd), _DACL, block):
             raise api.error(api.last_error())
-    finally:
-        api.function("CloseHandle")(handle)
 
 
 def _rights(fd: int) -> bytes:

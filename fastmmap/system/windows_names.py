@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..blame import ignoring
+from ..descriptors import Open
 from ..paths import is_directory, is_taken
 from . import windows_api as api
 
@@ -55,20 +56,17 @@ def _writable(path: str) -> Iterator[None]:
 
 def _rename_open(old: str, new: str) -> bool:
     """FileRenameInfoEx, with names as POSIX has them; False where that isn't supported."""
-    handle = api.function("CreateFileW")(
-        old, api.DELETE | api.READ_ATTRIBUTES, api.SHARE_ALL, None, api.OPEN_EXISTING,
-        api.OPEN_REPARSE_POINT | api.WRITE_THROUGH, None,
-    )  # fmt: skip
-    if handle is None or handle == api.INVALID:
-        raise _explained(api.last_error(), old, new)
+    access, attributes = api.DELETE | api.READ_ATTRIBUTES, api.OPEN_REPARSE_POINT | api.WRITE_THROUGH
     name = os.path.abspath(new).encode("utf-16-le")
     data = _REPLACE.to_bytes(8, "little") + bytes(8) + len(name).to_bytes(4, "little") + name + bytes(2)
-    try:
-        if api.function("SetFileInformationByHandle")(handle, api.FILE_RENAME_INFO_EX, data, len(data)):
+    with Open() as file:
+        api.open_into(
+            file, 0, old, "CreateFileW", old, access, api.SHARE_ALL, None, api.OPEN_EXISTING, attributes, None
+        )
+        rename = api.function("SetFileInformationByHandle")
+        if rename(api.handle_of(file.fd), api.FILE_RENAME_INFO_EX, data, len(data)):
             return True
         ended = api.last_error()
-    finally:
-        api.function("CloseHandle")(handle)
     if ended in _UNKNOWN:
         return False
     raise _explained(ended, old, new)

@@ -93,7 +93,7 @@ def test_a_value_of_two_dashes(make, run, fails, tmp_path):
     for given in (["--backup", "--"], ["--backup=--"]):
         assert run("replace", "a", "b", path, *given)[0] == 0
         assert (tmp_path / "o--").read_bytes() == b"aaa"
-        (tmp_path / "o--").rename(path)
+        (tmp_path / "o--").replace(path)
 
 
 def test_bytes_by_escapes(make, run, fails):

@@ -45,7 +45,7 @@ def is_free(path):
         return system.lock(file.fileno(), wait=False)
 
 
-def test_at_each_line_of_an_edit_in_place(memory_path, monkeypatch):
+def test_at_each_line_of_an_edit_in_place(new_files, memory_path, monkeypatch):
     """What a handler raises comes out as it was, with a note where the file is half edited."""
     monkeypatch.setattr(in_place, "PART", 16)
     monkeypatch.setattr(moving, "NEAR", 8)

@@ -97,7 +97,7 @@ EDITS = {
 }
 
 
-def test_at_each_line_of_an_edit(memory_path):
+def test_at_each_line_of_an_edit(new_files, memory_path):
     path, tried = memory_path / "file", collections.Counter()
 
     def make():
@@ -138,6 +138,7 @@ def test_an_interrupt_at_each_line_says_what_became_of_the_file(memory_path, pla
         raise KeyboardInterrupt
 
     said = set()
+    make()()  # what is imported once
     places = steps.places(make())
     for number in untried(places, collections.Counter()):
         _, code, line, *_ = places[number - 1]
@@ -184,7 +185,7 @@ def append(path):
 
 
 @pytest.mark.parametrize("job", [use, append, fastmmap.recover])
-def test_at_each_line_of_what_else_works_on_files(memory_path, job):
+def test_at_each_line_of_what_else_works_on_files(new_files, memory_path, job):
     path = memory_path / "file"
 
     if job is append and fastmmap.kernel == "python":
@@ -201,6 +202,7 @@ def test_at_each_line_of_what_else_works_on_files(memory_path, job):
             assert held() == before or loses
             before = descriptors()
     assert fastmmap.recover(memory_path) in (True, False)
+    assert os.listdir(memory_path) == ["file"]
 
 
 @pytest.mark.parametrize("number", ERRORS)

@@ -15,6 +15,7 @@ from support.marks import wine
 
 import fastmmap
 from fastmmap import system
+from fastmmap.descriptors import Open
 
 pytestmark = [
     pytest.mark.any_kernel,
@@ -205,9 +206,9 @@ def test_a_mapping_of_its_own_can_be_cut(make):
 def test_links_and_folders(tmp_path, make):
     with pytest.raises(IsADirectoryError):
         system.calls.open(tmp_path, os.O_RDONLY)
-    directory = system.open_directory(str(tmp_path))
-    system.make_names_durable(directory)
-    os.close(directory)
+    with Open() as directory:
+        system.open_directory_into(directory, str(tmp_path))
+        system.make_names_durable(directory.fd)
     try:
         os.symlink(make(b"abc"), tmp_path / "link")
     except OSError as error:

@@ -130,13 +130,13 @@ def test_a_folder_that_can_not_be_opened_is_no_failed_sync(tmp_path, monkeypatch
     path = tmp_path / "log"
 
     @as_system
-    def refuse(folder):
+    def refuse(fds, folder):
         raise OSError(24, "Too many open files")
 
     with fastmmap.Appender(path, interval=None) as log, fastmmap.Appender(path, sync="always") as other:
         log.append(b"one\n")
         with monkeypatch.context() as patched:
-            patched.setattr(system, "open_directory", refuse)
+            patched.setattr(system, "open_directory_into", refuse)
             for _ in range(2):
                 with pytest.raises(OSError, match="Too many.*log"):
                     log.sync()

@@ -81,7 +81,7 @@ def in_posix_form(printed):
     """What is printed of paths, and of lines of text files that a page has written, as POSIX has them."""
     if os.name == "posix":
         return printed
-    return printed.replace(r"\r'", "'").replace("\\", "/")
+    return re.sub(r"\\(?!n')", "/", printed.replace(r"\r'", "'"))
 
 
 def outputs(printed):

@@ -25,8 +25,8 @@ CLOSING = {
 # Whose functions we call, and some of which take an OSError for an answer.
 LIBRARY = {function.__code__.co_filename for function in (os.path.join, genericpath.exists)}
 
-# Windows' takes any OSError for an answer, a signal handler's as well: what is raised there is lost.
-LOSING = {os.path.realpath.__code__} if os.name == "nt" else set()
+# Windows' take any OSError for an answer, a signal handler's as well: what is raised there is lost.
+LOSING = {os.path.realpath.__code__, os.path.abspath.__code__} if os.name == "nt" else set()
 
 
 def is_nearby(code):

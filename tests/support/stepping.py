@@ -67,7 +67,7 @@ class Steps:
         before = sys.gettrace()
         try:
             self._watch(step)
-            job()
+            next(_alone(job), None)
         finally:
             self._watch(None)
             sys.settrace(before)
@@ -93,3 +93,13 @@ class Steps:
         if "c_return" in kinds:
             sys.setprofile(profile)
         sys.settrace(trace)
+
+
+def _alone(job: Callable[[], object]) -> Iterator[None]:
+    """Does a job in a generator, whose handled exceptions are its own and end with it.
+
+    Where a line begins with the end of an exception's handler, what is raised there by a trace function, as no signal
+    handler can, leaves that exception to the caller, and with it the files and mappings in its frames.
+    """
+    job()
+    yield
