@@ -45,7 +45,7 @@ _pending: set[str] = set()  # what they import
 
 def load(name: str) -> Any:
     """A module, imported if it is the first time."""
-    module = _loaded.get(name)
+    module = _loaded[name] if name in _loaded else None  # noqa: SIM401  `get` locks it: see blame.is_ours
     if module is None:
         _wait_for(name)
         # What is in sys.modules is there, or somebody is at it: perhaps this thread, which must not wait for itself.

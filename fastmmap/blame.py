@@ -38,11 +38,15 @@ def call(function: Callable[..., Result], *arguments: Any) -> Result:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether an error that was just caught came up through frames of this package alone."""
+    """Whether an error that was just caught came up through frames of this package alone.
+
+    Without a GIL `get` locks a dictionary: if another thread forks just then, it stays locked in the child.
+    """
     traceback = error.__traceback__
     while traceback is not None:
         frame = traceback.tb_frame
-        name = frame.f_globals.get("__name__") or ""
+        variables = frame.f_globals
+        name = (variables["__name__"] if "__name__" in variables else None) or ""  # noqa: SIM401
         if frame.f_code is call.__code__:
             return False
         if name.partition(".")[0] != "fastmmap" and name not in _BETWEEN and not _is_system_call(frame.f_code):

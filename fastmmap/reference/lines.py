@@ -180,7 +180,7 @@ def line_spans(index: LineIndex, buffer: Any, numbers: Any) -> Any:
 
 def line_numbers(index: LineIndex, buffer: Any, offsets: Any) -> Offsets:
     """The numbers of the lines that hold the bytes at some offsets, all of them in range, as an array of int64."""
-    before, inside = index
+    before, inside = _arrays_of(index)
     numbers = []
     with readable(buffer) as view:
         for offset in offsets.tolist():
@@ -257,9 +257,15 @@ def iter_lines(view: memoryview) -> Iterator[memoryview]:
             start = end + 1
 
 
+def _arrays_of(index: LineIndex) -> tuple[Any, Any]:
+    """The two arrays of an index. Without a GIL they come as their bytes: see src/steady.pxi."""
+    before, inside = (memoryview(each) for each in index)
+    return before.cast("B").cast("q"), inside.cast("B").cast("H") if inside.nbytes else inside
+
+
 def _start_of(index: LineIndex, view: Any, number: int) -> int:
     """Where a line begins: in the last KiB before which fewer lines have ended, where one more has."""
-    before, inside = index
+    before, inside = _arrays_of(index)
     if number == 0 or not len(inside):
         return 0
     # An index of another text leads to other places in this one, never outside.

@@ -9,7 +9,7 @@ from itertools import islice
 
 from .. import _imports
 from . import arguments
-from .arguments import END, check_limit, check_threads, clamp, haystack, index_or, needle_bytes, readable
+from .arguments import END, check_limit, check_threads, clamp, haystack, held, index_or, needle_bytes, readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ def iter_find(
     view = haystack(buffer, first, last)  # now, so that a bad buffer is an error of this call, not of the first next()
 
     def offsets() -> Iterator[int]:
-        with view:
+        with held(view):  # a collector without a GIL closes this while it has the parts of the view in its hands
             yield from matches(
                 view, own, *clamp(first, last, len(view)), overlapping=overlapping, ignorecase=ignorecase
             )

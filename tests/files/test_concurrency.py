@@ -14,6 +14,7 @@ import time
 
 import numpy
 import pytest
+from support.marks import resized_while_mapped
 
 import fastmmap
 from fastmmap import _backend
@@ -104,6 +105,7 @@ def test_an_argument_that_resizes_the_map(make, role):
         assert len(m) == 10
 
 
+@resized_while_mapped
 @native_only
 def test_resizing_under_readers(make):
     """A thread that resizes gets a BufferError while another one reads, or does it; nobody reads what isn't there."""

@@ -161,7 +161,7 @@ def test_examples(name, tmp_path, monkeypatch):
     said = []
     example = doctest.DocTestParser().get_doctest(docstring(PUBLIC[name]), {"fastmmap": fastmmap}, name, None, 0)
     assert example.examples
-    doctest.DocTestRunner().run(example, out=said.append)
+    doctest.DocTestRunner(verbose=False).run(example, out=said.append)
     assert said == []
 
 
@@ -170,7 +170,7 @@ def test_examples_of_kernels(kernel, name):
     said = []
     functions = SimpleNamespace(**vars(kernel))
     text = docstring(getattr(kernel, name))
-    doctest.DocTestRunner().run(
+    doctest.DocTestRunner(verbose=False).run(
         doctest.DocTestParser().get_doctest(text, {"fastmmap": functions}, name, None, 0), out=said.append
     )
     assert said == []

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 from support.lacks import fcntl, resource
-from support.marks import cut_while_mapped
+from support.marks import cut_while_mapped, resized_while_mapped, wine
 from support.standing_in import as_system
 
 import fastmmap
@@ -132,6 +132,7 @@ def test_append_where_pwritev_cannot(make, monkeypatch):
         assert m[:] == b"abcdefghi"
 
 
+@pytest.mark.skipif(wine, reason="Wine appends in two steps")
 def test_four_writers_of_one_log(tmp_path):
     path, number = tmp_path / "log", 500
     path.touch()
@@ -275,6 +276,7 @@ def test_a_mapping_that_fails_leaves_the_file(make, monkeypatch):
         assert m[:] == path.read_bytes() == b"abc"
 
 
+@resized_while_mapped
 def test_a_view_that_is_taken_during_an_append(make, monkeypatch):
     """The record is taken back if nothing stands behind it; else it stays, and the mapping is behind."""
     path = make(b"abc")
@@ -302,6 +304,7 @@ def test_a_view_that_is_taken_during_an_append(make, monkeypatch):
         assert m.append(b"y") == 14
 
 
+@cut_while_mapped
 @pytest.mark.skipif(not NATIVE or fastmmap.kernel == "python", reason="the reference isn't guarded")
 def test_a_record_that_is_a_truncated_mapping(make):
     log, other = make(b"abc", "log"), make(bytes(100_000), "other")

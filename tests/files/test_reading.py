@@ -25,6 +25,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
+from support.marks import cut_while_mapped
 from support.standing_in import as_system
 
 import fastmmap
@@ -168,6 +169,7 @@ def test_lines_of_every_length(make):
         assert [m.readline() for _ in range(len(lines) + 1)] == [*lines, b""]
 
 
+@cut_while_mapped
 @pytest.mark.skipif(not NATIVE or fastmmap.kernel == "python", reason="the reference isn't guarded")
 @pytest.mark.parametrize("use", ["read", "readall", "readline", "readlines", "readinto"])
 def test_a_truncated_file(make, use):

@@ -9,6 +9,7 @@ import random
 
 import pytest
 from support.lacks import resource
+from support.marks import resized_while_mapped
 from support.stepping import Steps
 
 import fastmmap
@@ -29,6 +30,7 @@ CHANGES = {
 }
 
 
+@resized_while_mapped
 @pytest.mark.parametrize("change", CHANGES)
 def test_who_looks_while_it_changes_sees_it_before_or_after(memory_path, change):
     """At any line and behind any call, as another thread or a signal handler does."""

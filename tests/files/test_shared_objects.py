@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from support.marks import resized_while_mapped
 from support.programs import run
 
 import fastmmap
@@ -112,6 +113,7 @@ def test_lines_that_other_threads_let_go(make):
             m.resize(len(m) - 20)
 
 
+@resized_while_mapped
 @native_only
 def test_views_that_are_taken_while_the_size_changes(make):
     """A view is of what the mapping has before, or has then: never of memory that is gone."""

@@ -19,6 +19,7 @@ import threading
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.lacks import without
 
 import fastmmap
 from fastmmap import _backend, line_windows, streams
@@ -208,6 +209,7 @@ def test_what_is_known_comes_before_a_read_that_blocks():
         assert next(matches).line == b"next error"
 
 
+@without("resource.getrusage")
 def test_constant_memory():
     """Of megabytes, of which no line is in memory but for those of a window."""
     code = """if True:

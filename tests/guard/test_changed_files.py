@@ -10,12 +10,13 @@ import threading
 
 import numpy
 import pytest
+from support.marks import cut_while_mapped
 
 import fastmmap
 from fastmmap import MappedFile, MappedFileError, _backend
 from fastmmap._backend import Mapping
 
-pytestmark = pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")
+pytestmark = [cut_while_mapped, pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")]
 
 PAGE = mmap.PAGESIZE
 

@@ -7,11 +7,12 @@ import os
 
 import numpy
 import pytest
+from support.marks import cut_while_mapped
 
 import fastmmap
 from fastmmap import MappedFileError, _backend
 
-pytestmark = pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")
+pytestmark = [cut_while_mapped, pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")]
 
 PAGE = mmap.PAGESIZE
 HAY = b"the cat sat on the mat\n" * 400

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy
 import pytest
+from support.marks import cut_while_mapped
 
 import fastmmap
 from fastmmap import MappedFileError, _backend, faults
 
-pytestmark = pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")
+pytestmark = [cut_while_mapped, pytest.mark.skipif(not _backend.NATIVE, reason="without extensions there is no guard")]
 
 
 PAGE = mmap.PAGESIZE

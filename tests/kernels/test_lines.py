@@ -276,6 +276,20 @@ def test_lines_that_change_under_the_index(kernel):
             kernel.lines_at((index[0], index[1][:-1]), text, numpy.arange(3))
 
 
+def test_an_index_as_it_is_without_a_gil(kernel):
+    """Its arrays are exported as bytes, by an object that any number of threads may take them of."""
+    steady = pytest.importorskip("fastmmap._lines").Steady
+    for text in (b"", b"\n", b"one line\n" * 9000):
+        lines = text.splitlines()
+        index = tuple(steady(memoryview(array)) for array in index_of(kernel, text))
+        numbers = numpy.arange(len(lines))
+        assert kernel.lines_at(index, text, numbers) == lines
+        assert kernel.line_offsets(index, text, numbers).tolist() == [9 * number for number in range(len(lines))]
+        assert kernel.line_numbers(index, text, 9 * numbers).tolist() == numbers.tolist()
+        if lines:
+            assert kernel.line(index, text, len(lines) - 1) == lines[-1]
+
+
 def test_giant_lines(make):
     """Longer than what is looked at between two looks for signals."""
     giant = b"x" * 3_000_000

@@ -21,6 +21,10 @@ staged = pytest.mark.skipif(
 
 cut_while_mapped = pytest.mark.skipif(sys.platform == "win32", reason="Windows cuts no file that is mapped")
 
+resized_while_mapped = pytest.mark.skipif(
+    sys.platform == "win32", reason="a mapping is empty here while its file gets another size"
+)
+
 posix_shell = pytest.mark.skipif(os.name != "posix", reason="this system has no shell of POSIX")
 
 modes = pytest.mark.skipif(os.name != "posix", reason="modes don't tell here who may write to a file")
