@@ -13,7 +13,7 @@ from ..blame import ours
 from ..errors import naming
 from ..reference.arguments import export_data
 from .as_file import AsFile
-from .ending import has_ended, remember
+from .ending import has_ended, kept, remember
 from .layout import LARGEST_HALF
 from .stage import NOTHING
 from .staging import Open, State
@@ -302,6 +302,7 @@ class Appender(AsFile):
                     raise
                 self._is_over = True
                 self._log.file.close()
+                kept.pop(id(self), None)
                 self._durability.check()
         finally:
             self._say_outside()
@@ -317,14 +318,17 @@ class Appender(AsFile):
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_is_over", True) or has_ended is None or has_ended():
-            return  # what was staged was drained when the interpreter began to end
-        try:
-            self.close()
-        except BaseException:
-            self._let_go()
-            self._log.file.close()
-            raise
+        if getattr(self, "_is_over", True):
+            kept is None or kept.pop(id(self), None)
+        elif has_ended is not None and not has_ended():  # else it was drained when the interpreter began to end
+            try:
+                self.close()
+            except BaseException:
+                self._let_go()
+                self._log.file.close()
+                raise
+            finally:
+                kept.pop(id(self), None)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError(f"an Appender can't be copied or pickled: open another one with the path {self.name!r}")

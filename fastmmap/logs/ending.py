@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # Those of this process that are open, or were, by their ids. (A WeakSet can't be listed while other threads add to it.)
 _appenders: weakref.WeakValueDictionary[int, Appender] = weakref.WeakValueDictionary()
 
+# The logs and stages of open appenders, by the ids of those. They are kept here, because a collector finalizes what a
+# cycle leads to in any order: it would close the log of an appender in one before that has written its last records.
+kept: dict[int, tuple[object, object]] = {}
+
 # How many seconds until blocked appenders are tried again.
 _PAUSE = 0.005
 
@@ -42,6 +46,13 @@ _end = _End()
 def remember(appender: Appender) -> None:
     """Has an appender be one of this process, as long as there is it."""
     _appenders[id(appender)] = appender
+    keep(appender)
+
+
+def keep(appender: Any) -> None:
+    """Has `kept` what an appender has now, if it is remembered."""
+    if id(appender) in _appenders:
+        kept[id(appender)] = appender._log, appender._stage
 
 
 def appenders() -> list[Appender]:

@@ -22,7 +22,7 @@ from ..errors import add_name, naming, warn
 from ..unfinished import refuse_unfinished_edit
 from . import ticker
 from .durability import Durability
-from .ending import end_with_child, give_way, has_ended
+from .ending import end_with_child, give_way, has_ended, keep
 from .inheriting import Others
 from .layout import LARGEST_HALF
 from .lock import Lock
@@ -130,6 +130,7 @@ class Staging(Stage):
         # What a pipe has taken of a record can't be taken back: all go by the stage.
         self._largest = min(LARGE - 1, self._half) if log.is_regular else self._half
         if before is not None:
+            keep(self)
             log.unsaid += before.unsaid
 
     def _say(self) -> None:
@@ -170,6 +171,7 @@ class Staging(Stage):
                     stage.let_go()
                     return
                 self._stage, self._survives = stage, stage.survives_kill
+                keep(self)
                 if self._takes_no_more:  # a handler has closed the appender
                     self._let_go(remove=True)
                     return
@@ -371,6 +373,7 @@ class Staging(Stage):
         stage, self._stage = self._stage, None
         self._switch(None)
         if stage is not None:
+            keep(self)
             stage.remove() if remove else stage.let_go()
 
 
