@@ -22,7 +22,7 @@ _appenders: weakref.WeakValueDictionary[int, Appender] = weakref.WeakValueDictio
 
 # The logs and stages of open appenders, by the ids of those. They are kept here, because a collector finalizes what a
 # cycle leads to in any order: it would close the log of an appender in one before that has written its last records.
-kept: dict[int, tuple[object, object]] = {}
+kept: dict[int, Any] = {}
 
 # How many seconds until blocked appenders are tried again.
 _PAUSE = 0.005
