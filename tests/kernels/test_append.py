@@ -7,6 +7,7 @@ import sys
 
 import numpy
 import pytest
+from support.marks import cut_while_mapped
 
 import fastmmap
 
@@ -91,6 +92,7 @@ def test_a_stage_switches_at_its_turn(kernel):
     assert not stage._take(b"")
 
 
+@cut_while_mapped
 def test_a_stage_switches_to_memory_that_was_cut(kernel, tmp_path):
     """Its word is read: where its file is gone, that is an error, and the stage stays where it was."""
     if kernel.name == "python":
