@@ -212,6 +212,18 @@ def reachable(tmp_path):
 
 
 @pytest.fixture
+def names_go(tmp_path):
+    """For what becomes of files that are removed while they are open."""
+    path = tmp_path / "a file that is removed"
+    fd = system.calls.open(str(path), os.O_RDWR | os.O_CREAT)
+    path.unlink()
+    goes = not path.exists()
+    os.close(fd)
+    if not goes:
+        pytest.skip("a file that is open keeps its name here until all have closed it")
+
+
+@pytest.fixture
 def memory_path(tmp_path):
     """A folder on a filesystem in memory, where nothing waits for a disk; an ordinary one where there is none."""
     shared = Path("/dev/shm")

@@ -149,6 +149,18 @@ static inline ptrdiff_t fm_pwrite(int fd, const void *data, size_t size, uint64_
     return fm_write_handle(fm_handle(fd), data, size, &place);
 }
 
+/* A pipe that doesn't wait may take nothing of what it has no room for as a whole. */
+static inline ptrdiff_t fm_write_to_pipe(HANDLE handle, const void *data, size_t size)
+{
+    for (; size > 0; size /= 2) {
+        const ptrdiff_t number = fm_write_handle(handle, data, size, NULL);
+        if (number != 0)
+            return number;
+    }
+    errno = EAGAIN;
+    return -1;
+}
+
 static inline ptrdiff_t fm_write_pieces(int fd, const fm_piece *pieces)
 {
     const HANDLE handle = fm_handle(fd);
@@ -158,7 +170,8 @@ static inline ptrdiff_t fm_write_pieces(int fd, const fm_piece *pieces)
         OVERLAPPED end = fm_at_offset((uint64_t)-1); /* which the system takes for the end of the file */
         if (pieces[i].size == 0)
             continue;
-        const ptrdiff_t number = fm_write_handle(handle, pieces[i].data, pieces[i].size, is_file ? &end : NULL);
+        const ptrdiff_t number = is_file ? fm_write_handle(handle, pieces[i].data, pieces[i].size, &end)
+                                         : fm_write_to_pipe(handle, pieces[i].data, pieces[i].size);
         if (number < 0)
             return written ? written : -1;
         written += number;

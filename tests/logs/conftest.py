@@ -40,18 +40,6 @@ def logger():
 
 
 @pytest.fixture
-def names_go(tmp_path):
-    """For what becomes of files that are removed while they are open."""
-    path = tmp_path / "a file that is removed"
-    fd = system.calls.open(str(path), os.O_RDWR | os.O_CREAT)
-    path.unlink()
-    goes = not path.exists()
-    os.close(fd)
-    if not goes:
-        pytest.skip("a file that is open keeps its name here until all have closed it")
-
-
-@pytest.fixture
 def births(tmp_path):
     """For what is known by when files were made."""
     if system.birth(str(tmp_path)) == 0:
