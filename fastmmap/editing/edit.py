@@ -46,7 +46,7 @@ class Replacement:
     Examples
     --------
     >>> import fastmmap, pathlib
-    >>> pathlib.Path("notes.txt").write_text("my colour, your colour\n")
+    >>> pathlib.Path("notes.txt").write_bytes(b"my colour, your colour\n")
     23
     >>> done = fastmmap.replace_file("notes.txt", "colour", "color")
     >>> done.count, done.old_size, done.new_size, done.strategy
@@ -148,7 +148,7 @@ def replace_file(
     Examples
     --------
     >>> import fastmmap, pathlib
-    >>> pathlib.Path("notes.txt").write_text("my colour, your colour\n")
+    >>> pathlib.Path("notes.txt").write_bytes(b"my colour, your colour\n")
     23
     >>> fastmmap.replace_file("notes.txt", "colour", "color", backup=".orig").count
     2

@@ -41,7 +41,7 @@ class Plan:
     Examples
     --------
     >>> import fastmmap, pathlib
-    >>> pathlib.Path("notes.txt").write_text("my colour, your colour\n")
+    >>> pathlib.Path("notes.txt").write_bytes(b"my colour, your colour\n")
     23
     >>> plan = fastmmap.plan_replace("notes.txt", "colour", "color")
     >>> plan.count, plan.old_size, plan.new_size
@@ -81,7 +81,7 @@ class Plan:
         Examples
         --------
         >>> import fastmmap, pathlib
-        >>> pathlib.Path("notes.txt").write_text("one\nmy colour\n")
+        >>> pathlib.Path("notes.txt").write_bytes(b"one\nmy colour\n")
         14
         >>> change, = fastmmap.plan_replace("notes.txt", "colour", "color").preview()
         >>> change.number, change.before, change.after
@@ -142,7 +142,7 @@ class Plan:
         Examples
         --------
         >>> import fastmmap, pathlib
-        >>> pathlib.Path("notes.txt").write_text("my colour\n")
+        >>> pathlib.Path("notes.txt").write_bytes(b"my colour\n")
         10
         >>> fastmmap.plan_replace("notes.txt", "colour", "color").apply(durable=False).count
         1
@@ -198,7 +198,7 @@ def plan_replace(
     Examples
     --------
     >>> import fastmmap, pathlib
-    >>> pathlib.Path("notes.txt").write_text("my colour, your colour\n")
+    >>> pathlib.Path("notes.txt").write_bytes(b"my colour, your colour\n")
     23
     >>> fastmmap.plan_replace("notes.txt", "colour", "color").count
     2

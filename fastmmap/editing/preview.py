@@ -34,7 +34,7 @@ class Change:
     Examples
     --------
     >>> import fastmmap, pathlib
-    >>> pathlib.Path("notes.txt").write_text("one\nmy colour\n")
+    >>> pathlib.Path("notes.txt").write_bytes(b"one\nmy colour\n")
     14
     >>> fastmmap.plan_replace("notes.txt", "colour", "color").preview(1)
     [Change(offset=7, number=1, before=b'my colour', after=b'my color')]

@@ -79,7 +79,7 @@ def follow(path: Path, *, start: Any = "end", timeout: float | None = None) -> F
     Examples
     --------
     >>> import fastmmap, pathlib
-    >>> pathlib.Path("app.log").write_text("one\ntwo\nthr")
+    >>> pathlib.Path("app.log").write_bytes(b"one\ntwo\nthr")
     11
     >>> lines = fastmmap.follow("app.log", start=0, timeout=0)
     >>> next(lines)
