@@ -8,6 +8,7 @@ import threading
 import warnings
 
 import pytest
+from support.marks import modes
 from support.writers import killed
 
 import fastmmap
@@ -115,6 +116,7 @@ def test_a_warning_is_shown_once_for_each_line():
             errors.warn("word")
 
 
+@modes
 def test_recover_and_edits(tmp_path):
     path = tmp_path / "log"
     killed(path)
