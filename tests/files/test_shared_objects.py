@@ -242,6 +242,7 @@ time.sleep(0.05)
         assert done == (0, "", "")
 
 
+@resized_while_mapped
 def test_many_threads_on_all_objects(tool):
     """Every kind of call once by each thread, and some more."""
     said = tool("thread_stress.py", "--seconds", "1", "--threads", "4").splitlines()

@@ -203,9 +203,8 @@ def test_settle(kernel, tmp_path):
 
 def test_what_can_not_be(kernel, tmp_path):
     files = Files(tmp_path / "a", log=b"x", words=((0, 10), (1, HALF + 1)))
-    with pytest.raises(OSError, match=os.strerror(errno.ESTALE)) as caught:
+    with pytest.raises(OSError, match=f"Errno {errno.ESTALE}]"):
         files.drain(kernel, 1)
-    assert caught.value.errno == errno.ESTALE
     with pytest.raises(ValueError, match="the name of a stage has 16 bytes, not 3"):
         files.drain(kernel, 0, identity=b"own")
     with pytest.raises(ValueError, match="a lock has 32 bytes, not 31"):
@@ -215,7 +214,7 @@ def test_what_can_not_be(kernel, tmp_path):
     with pytest.raises(ValueError, match="two halves of -1 bytes"):
         kernel.drain(None, (bytearray(9000), -1, OWN), 1, 0, memoryview(b""), None)
     assert files.content()["log"] == b"x"
-    if kernel.name != "python":  # which reads memory unguarded
+    if kernel.name != "python" and system.CUTS_MAPPED:  # the reference reads memory unguarded
         with files.opened() as (fds, memory):
             os.truncate(fds["stage"], 0)
             lock, stage = (fds["lock"], fds["names"]), (memory, HALF, OWN)

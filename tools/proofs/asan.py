@@ -16,12 +16,13 @@ from pathlib import Path
 
 from .builds import Build, build
 
-# Stacks of 32 KiB, because the sanitizers' frames are larger; resident memory, because they keep what was freed; forks
-# in the middle of other threads' work, because the lock of their own allocator may be held in the child for ever; and
-# what starts thousands of processes, each of which takes a second here.
+# Stacks of 32 KiB, because the sanitizers' frames are larger; resident and little memory, because they keep what was
+# freed; forks in the middle of other threads' work, because the lock of their own allocator may be held in the child;
+# sandboxes without what they need themselves; and what starts thousands of processes, of a second each.
 LEFT_OUT = (
     "test_stacks", "test_drop_behind_bounds_resident_memory", "test_a_scan_beyond_memory",
-    "(test_thread_faults and forks)", "test_each_call_fails",
+    "little_memory", "test_constant_memory", "(test_thread_faults and forks)", "test_no_proc",
+    "(test_a_sandbox and (sched_getaffinity or refused14))", "test_each_call_fails",
 )  # fmt: skip
 
 VARIABLES = {
