@@ -318,17 +318,18 @@ class Appender(AsFile):
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_is_over", True):
-            kept is None or kept.pop(id(self), None)
-        elif has_ended is not None and not has_ended():  # else it was drained when the interpreter began to end
-            try:
+        is_open = not getattr(self, "_is_over", True)
+        if kept is None or (is_open and has_ended()):
+            return  # what was staged was drained when the interpreter began to end
+        try:
+            if is_open:
                 self.close()
-            except BaseException:
-                self._let_go()
-                self._log.file.close()
-                raise
-            finally:
-                kept.pop(id(self), None)
+        except BaseException:
+            self._let_go()
+            self._log.file.close()
+            raise
+        finally:
+            kept.pop(id(self), None)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError(f"an Appender can't be copied or pickled: open another one with the path {self.name!r}")
