@@ -166,7 +166,7 @@ def test_no_call_reads_or_writes_more_than_every_system_takes(tmp_path, monkeypa
     monkeypatch.setattr(files, "MOST", most)
     monkeypatch.setattr(files, "calls", Calls())
     block = bytearray(8)
-    with open(tmp_path / "file", "a+b", buffering=0) as file:
+    with open(tmp_path / "file", "w+b", buffering=0) as file:
         system.write_at(file.fileno(), b"0123456789", 0)
         assert system.read_at(file.fileno(), 10, 0) == b"0123456789"
         assert system.read_at(file.fileno(), 99, 7) == b"789"
@@ -175,5 +175,5 @@ def test_no_call_reads_or_writes_more_than_every_system_takes(tmp_path, monkeypa
         assert system.write_pieces(file.fileno(), pieces) == 3
         assert system.write_pieces(file.fileno(), pieces[:1] + [pieces[2]]) == 2
     assert block == b"12345678"
-    assert (tmp_path / "file").read_bytes() == b"0123456789abcef"
+    assert (tmp_path / "file").read_bytes() == (b"abcef56789" if os.name == "posix" else b"0123456789abcef")
     assert max(sizes) == most

@@ -60,7 +60,7 @@ _NO_ENTRY = set(vars(_Plain)) - {"__eq__", "__hash__", "__repr__"} | {
 }  # fmt: skip
 
 # How often what has grown is tried again. What is no leak doesn't grow each time.
-AGAIN = 8
+AGAIN = 3
 
 # Fewer calls than this in a half tell nothing of memory.
 ENOUGH = 50
